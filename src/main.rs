@@ -1,0 +1,2 @@
+//! The verdictd binary.
+fn main() {}
