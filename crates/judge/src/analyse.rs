@@ -183,6 +183,9 @@ pub struct AtomView {
     pub drifted: bool,
     /// How many more units would make it true at the present estimate or the aim's effect.
     pub needs_more: Option<f64>,
+    /// Placed at the aim's effect, with one more interval of units at the present rate, it would
+    /// be true (product.md 4.3, *Decidable*).
+    pub decidable: bool,
     /// Marked "no test" (`evidence: point` or `not_refuted`).
     pub no_test: bool,
 }
@@ -274,4 +277,55 @@ pub struct AlphaLine {
     pub sides: u8,
     /// The rule of product.md 4.2 it follows, in words.
     pub rule: String,
+}
+
+/// The split check of an arms design with declared shares.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SplitCheck {
+    /// Units by arm.
+    pub counts: BTreeMap<String, f64>,
+    /// Smallest always-valid p so far.
+    pub p_seq: f64,
+    /// Alarm at p < 0.001.
+    pub mismatch: bool,
+}
+
+/// Whether a signal is in harm beyond its margin, by the harm share of alpha.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HarmCheck {
+    /// Signal name.
+    pub signal: String,
+    /// The evidence at the harm alpha (bisected one-sided).
+    pub evidence: Evidence,
+    /// Estimate and interval both beyond.
+    pub harmful: bool,
+}
+
+/// Everything `decide` looks at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Analysis {
+    /// Every signal, in file order.
+    pub signals: Vec<SignalView>,
+    /// Atoms of `continue_when`.
+    pub atoms: Vec<AtomView>,
+    /// `continue_when`.
+    pub rule: RuleValue,
+    /// Atoms of `stop_when`.
+    pub stop_atoms: Vec<AtomView>,
+    /// `stop_when`.
+    pub stop_rule: Option<RuleValue>,
+    /// Guardrails: stored states, with `no_worse_than` judged now.
+    pub guardrails: Vec<GuardrailStatus>,
+    /// Harm of each outcome.
+    pub harm: Vec<HarmCheck>,
+    /// Split check, if shares are declared.
+    pub split: Option<SplitCheck>,
+    /// Alpha ledger.
+    pub ledger: Vec<AlphaLine>,
+    /// Latched-but-decayed and retargeted tests.
+    pub findings: Vec<crate::decide::Finding>,
+    /// Sequential state after this look.
+    pub carry: crate::record::Carry,
+    /// Share of the planned information of the slowest outcome, 0..1.
+    pub progress: Option<f64>,
 }
