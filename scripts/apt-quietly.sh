@@ -96,7 +96,9 @@ main() {
     local before
     before=$(enabled_units)
     forbid_starts
-    forbid_default_cluster
+    if [[ " $* " == *' postgresql '* ]]; then
+        forbid_default_cluster
+    fi
     # The package lists of a fresh machine may be missing or outdated: refresh them only then.
     if ! apt_install "$@"; then
         apt-get update --quiet -o DPkg::Lock::Timeout=300

@@ -56,8 +56,8 @@ as_root() {
         "$@"
     elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
         sudo -n "$@"
-    elif command -v sudo >/dev/null && [[ -t 2 && -r /dev/tty ]]; then
-        sudo "$@" </dev/tty
+    elif command -v sudo >/dev/null && [[ -t 2 ]]; then
+        sudo "$@"
     else
         die "not root and no sudo without a password; run this once as root: $*"
     fi
@@ -116,6 +116,10 @@ python_env() {
 # --- main -----------------------------------------------------------------------------------
 
 main() {
+    # A wrong preset ends the script here, before anything is installed in its place.
+    find_program prometheus "${VERDICTD_TEST_PROMETHEUS:-}" >/dev/null
+    find_program promtool "${VERDICTD_TEST_PROMTOOL:-}" >/dev/null
+    find_pg_bin >/dev/null
     install_packages
     local prometheus promtool pg_bin python venv
     prometheus=$(find_program prometheus "${VERDICTD_TEST_PROMETHEUS:-}")
