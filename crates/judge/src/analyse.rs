@@ -1,0 +1,331 @@
+//! From observations to evidence, states, atoms and the alpha ledger: the fifth step of the line.
+//!
+//! Product.md 4.2 in code. Each purpose (atom, level, harm, stop, guardrail, split) is its own
+//! test with its own share of alpha, its own tau frozen in the carry, and its own interval.
+//! Nothing here knows about verdicts.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::spec::{AtomKind, Form, OnTrip, Role, Want};
+use crate::stats::Interval;
+use crate::time::Timestamp;
+
+/// Which method gave a piece of evidence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MethodName {
+    /// Information-time confidence sequence on two arms (1.1, 1.2).
+    InformationTime,
+    /// Exact two-arm beta-binomial e-process for rare events (1.3).
+    RareEvents,
+    /// Exact beta-binomial e-process of one proportion (1.4).
+    OneProportion,
+    /// Exact gamma-Poisson e-process of one rate.
+    OneRate,
+    /// Block means of a series (1.5).
+    BlockMeans,
+    /// Paired block means, arm against arm (1.5).
+    PairedBlocks,
+    /// Sequential Dirichlet-multinomial split check (1.9).
+    Split,
+    /// An exact comparison of a configured number.
+    Exact,
+}
+
+/// What was estimated for one purpose, with its always-valid interval.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// The method, chosen from design, form and look plan.
+    pub method: MethodName,
+    /// The contrast's estimate: treatment minus comparison (fraction for proportions), or
+    /// `m_t - (1 + r) m_c` shown back as relative change where the threshold is relative.
+    pub estimate: f64,
+    /// Always-valid interval in the same unit; a one-sided bound has the other end at infinity,
+    /// stored as the widest finite number of the unit.
+    pub interval: Interval,
+    /// Error rate of this interval.
+    pub alpha: f64,
+    /// 1 or 2.
+    pub sides: u8,
+    /// Mixing parameter in use.
+    pub tau: f64,
+    /// Smallest always-valid p so far.
+    pub p_seq: f64,
+    /// Whether estimate and interval are relative changes (shown in %) or absolute ones.
+    pub relative: bool,
+    /// Units (or blocks) by arm.
+    pub n: BTreeMap<String, f64>,
+    /// Level of the comparison (control or baseline).
+    pub comparison: Option<f64>,
+    /// Level of the treatment.
+    pub level: Option<f64>,
+    /// Overdispersion used, if any.
+    pub phi: Option<f64>,
+    /// No concurrent control: "uncontrolled; baseline treated as exact" where `exact_baseline`.
+    pub uncontrolled: bool,
+    /// The baseline was stated without counts.
+    pub exact_baseline: bool,
+    /// What must hold for this to be valid, in words.
+    pub assumptions: Vec<String>,
+}
+
+/// The state of a signal (product.md 4.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignalState {
+    /// Worse than no change.
+    Harm,
+    /// Better, and the estimate reaches the threshold.
+    Met,
+    /// Better, but provably too small.
+    Short,
+    /// Better.
+    Moving,
+    /// The interval excludes every meaningful effect.
+    Flat,
+    /// Not known yet.
+    Inconclusive,
+    /// A level provably not reached.
+    Below,
+    /// Immature or too few units.
+    TooEarly,
+    /// Nothing came, or the source failed.
+    NoData,
+    /// Constant, refused or otherwise unfit.
+    Invalid,
+    /// A signal that is only shown (no tau, or used by guardrails only).
+    Shown,
+}
+
+/// One signal as every surface shows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SignalView {
+    /// Name.
+    pub name: String,
+    /// Role.
+    pub role: Role,
+    /// Form.
+    pub form: Form,
+    /// Good direction.
+    pub want: Want,
+    /// Unit, if it has one.
+    pub unit: Option<String>,
+    /// State.
+    pub state: SignalState,
+    /// Why there is no state, in words (`no_data`, `invalid`, ...).
+    pub why: Option<String>,
+    /// Movement evidence at the signal's own alpha.
+    pub evidence: Option<Evidence>,
+    /// Target of the aim on this signal, if there is one.
+    pub target: Option<f64>,
+    /// The threshold `m` that `met` was judged against, in contrast units.
+    pub threshold: Option<f64>,
+    /// End of the newest counted period.
+    pub data_as_of: Option<Timestamp>,
+    /// Units not matured yet.
+    pub waiting: f64,
+}
+
+/// Three-valued logic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Truth {
+    /// Holds.
+    True,
+    /// Does not hold.
+    False,
+    /// Not known.
+    Unknown,
+}
+
+/// Why an atom is unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnknownWhy {
+    /// The data are there and do not tell.
+    Inconclusive,
+    /// Too few units.
+    Insufficient,
+    /// No data.
+    NoData,
+    /// The source failed.
+    SourceError,
+    /// Nothing has matured.
+    Immature,
+    /// Judged only at a checkpoint.
+    NotNow,
+    /// Unfit data.
+    Invalid,
+}
+
+/// One atom with what was wanted and seen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AtomView {
+    /// As in the file.
+    pub text: String,
+    /// Signal name.
+    pub signal: String,
+    /// Movement, tolerance or level.
+    pub kind: AtomKind,
+    /// The threshold, in the unit of the evidence (relative change, points, level).
+    pub wanted: f64,
+    /// Its evidence at the atom's own alpha; for a level the interval is on the level.
+    pub evidence: Option<Evidence>,
+    /// Whether it holds.
+    pub met: Truth,
+    /// Why not known.
+    pub why: Option<UnknownWhy>,
+    /// The interval condition was met at an earlier look of this epoch and is latched.
+    pub latched: bool,
+    /// Latched, but the current interval no longer excludes.
+    pub drifted: bool,
+    /// How many more units would make it true at the present estimate or the aim's effect.
+    pub needs_more: Option<f64>,
+    /// Placed at the aim's effect, with one more interval of units at the present rate, it would
+    /// be true (product.md 4.3, *Decidable*).
+    pub decidable: bool,
+    /// Marked "no test" (`evidence: point` or `not_refuted`).
+    pub no_test: bool,
+}
+
+/// A rule's value, node by node.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RuleValue {
+    /// The rule as text.
+    pub text: String,
+    /// `atom` (index into the atoms), `not`, `and`, `or`.
+    pub op: String,
+    /// Index of the atom.
+    pub atom: Option<usize>,
+    /// Its value.
+    pub value: Truth,
+    /// Children.
+    pub nodes: Vec<RuleValue>,
+}
+
+/// State of a guardrail, all kinds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GuardrailState {
+    /// Inside.
+    Ok,
+    /// Spending its budget too fast (slo).
+    Burning,
+    /// Neither shown safe nor broken.
+    Unproven,
+    /// Broken.
+    Tripped,
+    /// Too few events to say.
+    Insufficient,
+    /// Nothing came.
+    NoData,
+    /// The source failed.
+    SourceError,
+}
+
+/// One guardrail with its numbers; also the hysteresis state the store keeps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GuardrailStatus {
+    /// Name.
+    pub name: String,
+    /// `slo`, `threshold`, `no_worse_than`, `limit`, `error_budget`.
+    pub kind: String,
+    /// What a trip does.
+    pub on_trip: OnTrip,
+    /// State now.
+    pub state: GuardrailState,
+    /// The state before data went missing, if it did: missing data freezes, never clears.
+    pub frozen: Option<GuardrailState>,
+    /// Since when it is in this state.
+    pub since: Option<Timestamp>,
+    /// The newest look.
+    pub evaluated_at: Option<Timestamp>,
+    /// What was seen: error ratio, value, worst share, change.
+    pub value: Option<f64>,
+    /// The bound it is held against, same unit.
+    pub limit: Option<f64>,
+    /// Bounds on the value, where a test was made.
+    pub interval: Option<Interval>,
+    /// Bad events or units over.
+    pub bad: Option<f64>,
+    /// All events or units.
+    pub total: Option<f64>,
+    /// Share of the budget that is left (slo, error_budget).
+    pub budget_left: Option<f64>,
+    /// Why, in words, where the numbers do not say it.
+    pub why: Option<String>,
+    /// A breach pending its `for` since.
+    pub pending_since: Option<Timestamp>,
+    /// A breach ended but kept on since (`keep_firing_for`).
+    pub clearing_since: Option<Timestamp>,
+    /// The control breaches too.
+    pub control_also: bool,
+    /// The tripwire fired and is latched until a human rearms it.
+    pub latched: bool,
+}
+
+/// One line of the alpha ledger.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AlphaLine {
+    /// What it is spent on: `atom activation >= +3pts`, `harm activation_14d`, `split`, ...
+    pub purpose: String,
+    /// How much.
+    pub alpha: f64,
+    /// 1 or 2.
+    pub sides: u8,
+    /// The rule of product.md 4.2 it follows, in words.
+    pub rule: String,
+}
+
+/// The split check of an arms design with declared shares.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SplitCheck {
+    /// Units by arm.
+    pub counts: BTreeMap<String, f64>,
+    /// Smallest always-valid p so far.
+    pub p_seq: f64,
+    /// Alarm at p < 0.001.
+    pub mismatch: bool,
+}
+
+/// Whether a signal is in harm beyond its margin, by the harm share of alpha.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HarmCheck {
+    /// Signal name.
+    pub signal: String,
+    /// The evidence at the harm alpha (bisected one-sided).
+    pub evidence: Evidence,
+    /// Estimate and interval both beyond.
+    pub harmful: bool,
+}
+
+/// Everything `decide` looks at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Analysis {
+    /// Every signal, in file order.
+    pub signals: Vec<SignalView>,
+    /// Atoms of `continue_when`.
+    pub atoms: Vec<AtomView>,
+    /// `continue_when`.
+    pub rule: RuleValue,
+    /// Atoms of `stop_when`.
+    pub stop_atoms: Vec<AtomView>,
+    /// `stop_when`.
+    pub stop_rule: Option<RuleValue>,
+    /// Guardrails: stored states, with `no_worse_than` judged now.
+    pub guardrails: Vec<GuardrailStatus>,
+    /// Harm of each outcome.
+    pub harm: Vec<HarmCheck>,
+    /// Split check, if shares are declared.
+    pub split: Option<SplitCheck>,
+    /// Alpha ledger.
+    pub ledger: Vec<AlphaLine>,
+    /// Latched-but-decayed and retargeted tests.
+    pub findings: Vec<crate::decide::Finding>,
+    /// Sequential state after this look.
+    pub carry: crate::record::Carry,
+    /// Share of the planned information of the slowest outcome, 0..1.
+    pub progress: Option<f64>,
+}

@@ -1,0 +1,285 @@
+//! The verdict table of product.md 4.3: the sixth step of the line.
+//!
+//! First match wins, and every verdict carries its reasons as an enum with numbers; prose is
+//! made at the edge. `decide` sees evidence and states, never observations' bytes or text.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Timestamp;
+
+/// What is said about an experiment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Go on as planned, or graduate.
+    Continue,
+    /// Change something.
+    Change,
+    /// Stop.
+    Stop,
+    /// Cannot be judged now.
+    Hold,
+    /// Before the checkpoint.
+    Collecting,
+}
+
+/// Which row of the verdict table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// `stop`: a guardrail with `on_trip: stop` tripped.
+    Tripped,
+    /// `stop`: `stop_when` holds or an outcome is in harm.
+    Harmful,
+    /// `stop`: nothing moves.
+    Futile,
+    /// `stop`: the cycles are used.
+    NoCyclesLeft,
+    /// `stop`: `by` has passed.
+    PastBy,
+    /// `change`: another mechanism.
+    Mechanism,
+    /// `change`: same revision, new date.
+    Extend,
+    /// `continue`: the default from now on.
+    Graduate,
+    /// `continue`: on to the next checkpoint.
+    KeepRunning,
+    /// `hold`: the split is off.
+    Srm,
+    /// `hold`: a definition changed and nobody acknowledged it.
+    DefinitionChanged,
+    /// `hold`: missing data could change the verdict.
+    DataMissing,
+    /// `hold`: the judge failed on this experiment.
+    EngineFault,
+    /// `collecting`: on the way.
+    OnTrack,
+    /// `collecting`: the needed sample cannot be reached by the checkpoint.
+    CannotBeReached,
+    /// `collecting`: the checkpoint was moved to an outcome's maturity.
+    WaitingForMaturity,
+}
+
+/// One reason; prose is rendered at the edge from these numbers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "reason")]
+pub enum Reason {
+    /// A guardrail tripped.
+    GuardrailTripped {
+        /// Guardrail name.
+        guardrail: String,
+        /// What was seen.
+        value: Option<f64>,
+        /// The bound.
+        limit: Option<f64>,
+    },
+    /// An atom is met.
+    AtomMet {
+        /// Index into the record's atoms.
+        atom: usize,
+    },
+    /// An atom is not met.
+    AtomNotMet {
+        /// Index into the record's atoms.
+        atom: usize,
+    },
+    /// An atom is unknown.
+    AtomUnknown {
+        /// Index into the record's atoms.
+        atom: usize,
+    },
+    /// `stop_when` holds.
+    StopRuleHolds,
+    /// An outcome (or other signal) is in that state.
+    SignalIs {
+        /// Signal name.
+        signal: String,
+        /// Its state, as in records.
+        state: crate::analyse::SignalState,
+    },
+    /// Data of a signal are missing.
+    DataMissing {
+        /// Signal name.
+        signal: String,
+        /// Since when, if known.
+        since: Option<Timestamp>,
+    },
+    /// The split differs from the plan.
+    SplitMismatch {
+        /// Always-valid p.
+        p: f64,
+    },
+    /// A definition changed while running.
+    DefinitionChanged {
+        /// Signal name.
+        signal: String,
+    },
+    /// About this many more units are needed.
+    NeedsMore {
+        /// Signal name.
+        signal: String,
+        /// Units over all arms.
+        units: f64,
+    },
+    /// A guardrail is not shown to be safe.
+    NotShownSafe {
+        /// Guardrail name.
+        guardrail: String,
+    },
+    /// A guardrail is on and keeps `continue` from passing.
+    GuardrailOn {
+        /// Guardrail name.
+        guardrail: String,
+    },
+    /// `min_duration` is not met yet.
+    TooShort {
+        /// Days so far.
+        days: f64,
+        /// Days wanted.
+        wanted_days: f64,
+    },
+    /// An outcome is not `met` yet.
+    OutcomeUnproven {
+        /// Signal name.
+        signal: String,
+    },
+    /// The cycles are used.
+    CyclesUsed {
+        /// How many.
+        cycles: u32,
+    },
+    /// `by` has passed.
+    PastBy {
+        /// When it was.
+        by: Timestamp,
+    },
+    /// Progress towards the checkpoint.
+    Progress {
+        /// Share of the needed information, 0..1.
+        share: f64,
+        /// Days until the checkpoint.
+        days_left: f64,
+    },
+    /// The checkpoint waits for maturity.
+    WaitsForMaturity {
+        /// Signal name.
+        signal: String,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// The judge failed.
+    Fault {
+        /// What it said.
+        message: String,
+    },
+}
+
+/// The decision of one look.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// What is said.
+    pub verdict: Verdict,
+    /// Which row of the table.
+    pub cause: Cause,
+    /// Most important first.
+    pub reasons: Vec<Reason>,
+    /// Whether this look was at a checkpoint.
+    pub at_checkpoint: bool,
+    /// Whether the verdict ends the cycle (`continue: graduate`, `change: mechanism`, `stop`).
+    pub ends_cycle: bool,
+    /// The next look, if there is one.
+    pub next_look_at: Option<Timestamp>,
+    /// The next checkpoint (moved by extend and wait), if there is one.
+    pub next_checkpoint_at: Option<Timestamp>,
+}
+
+/// Alarm names of product.md 4.6.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlarmKind {
+    /// A proxy moved and no outcome did.
+    ProxyWithoutOutcome,
+    /// Over finished experiments the proxy predicts nothing.
+    ProxyDoesNotPredict,
+    /// The ratio rose for the wrong reason.
+    Theatre,
+    /// The split differs from the plan.
+    Srm,
+    /// A definition changed while running.
+    DefinitionChanged,
+    /// Data are older than allowed.
+    Stale,
+    /// A source is down.
+    SourceDown,
+    /// Nobody decides or finishes.
+    Purgatory,
+    /// Nobody can stop it, or a stop does nothing.
+    Toothless,
+    /// A review was missed.
+    OverdueReview,
+}
+
+/// How loud an alarm is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlarmSeverity {
+    /// Lower: suspected.
+    Suspected,
+    /// Confirmed.
+    Confirmed,
+}
+
+/// An alarm with its numbers, since when, and what clears it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Alarm {
+    /// Which.
+    pub kind: AlarmKind,
+    /// How sure.
+    pub severity: AlarmSeverity,
+    /// Signal, guardrail or source it is about.
+    pub subject: String,
+    /// Named numbers (`proxy_change`, `outcome_upper`, `min_effect`, ...).
+    pub numbers: BTreeMap<String, f64>,
+    /// What clears it, in words.
+    pub clears: String,
+    /// When it will be knowable, for suspected ones.
+    pub knowable_at: Option<Timestamp>,
+}
+
+/// Worth knowing without being an alarm.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "finding")]
+pub enum Finding {
+    /// Latched evidence whose current interval no longer excludes no change.
+    Drifted {
+        /// Signal name.
+        signal: String,
+    },
+    /// A new test epoch was opened by another target.
+    Retargeted {
+        /// Signal name.
+        signal: String,
+        /// Epochs before this one.
+        earlier: u32,
+    },
+    /// Not shown to be safe.
+    NotShownSafe {
+        /// Guardrail name.
+        guardrail: String,
+    },
+    /// The baseline is treated as exact and there is no control.
+    Uncontrolled {
+        /// Signal name.
+        signal: String,
+    },
+    /// No split is declared, so none is checked.
+    SplitNotChecked,
+    /// A signal that is real but too small.
+    Short {
+        /// Signal name.
+        signal: String,
+    },
+}

@@ -1,0 +1,211 @@
+//! From what an experiment needs to what is asked: `Need`, `Request`, `Batch`.
+//!
+//! Second step of the line. A need is one signal's or guardrail's window of periods; requests
+//! are complete (no choice is left for the fetcher) and say which needs they serve. This version
+//! batches one to one; query union comes later through the same types.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::hash128;
+use crate::spec::{Compare, Experiment, Form, Guardrail, GuardrailKind, LimitOf, Query, Signal};
+use crate::time::{Span, Timestamp, Window};
+
+/// What a need belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    /// A signal, by name.
+    Signal(String),
+    /// A guardrail, by name.
+    Guardrail(String),
+}
+
+impl Subject {
+    /// The bare name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Signal(name) | Self::Guardrail(name) => name,
+        }
+    }
+}
+
+/// The columns a query must return, and what they become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shape {
+    /// A signal's form: `num, den` | `n, sum, sum_sq` | six sums | `events, exposure` | `value`.
+    Form(Form),
+    /// `bad, total` of an SLO: stored as a proportion.
+    BadTotal,
+    /// `units, over` of a limit per unit: stored as a proportion (over of units).
+    UnitsOver,
+    /// `hits, n` of a sampled limit: stored as a proportion.
+    HitsOf,
+}
+
+impl Shape {
+    /// Contract columns beside `time` and `arm`, in order of [`crate::points::Sums`]' fields.
+    pub fn columns(self) -> &'static [&'static str] {
+        match self {
+            Self::Form(Form::Proportion) => &["num", "den"],
+            Self::Form(Form::Mean) => &["n", "sum", "sum_sq"],
+            Self::Form(Form::Ratio) => &["n", "num", "den", "num_sq", "den_sq", "cross"],
+            Self::Form(Form::Rate) => &["events", "exposure"],
+            Self::Form(Form::Value) => &["value"],
+            Self::BadTotal => &["bad", "total"],
+            Self::UnitsOver => &["over", "units"],
+            Self::HitsOf => &["hits", "n"],
+        }
+    }
+}
+
+/// One series of points that somebody needs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Need {
+    /// Experiment id.
+    pub experiment: String,
+    /// Signal or guardrail.
+    pub subject: Subject,
+    /// Hash of the definition, shared between experiments that ask the same.
+    pub series_id: String,
+    /// Source name.
+    pub source: String,
+    /// What is asked.
+    pub query: Query,
+    /// What comes back.
+    pub shape: Shape,
+    /// Which periods.
+    pub window: Window,
+    /// Length of one period.
+    pub grain: Span,
+    /// Arms that must come back (control first); empty without arms.
+    pub arms: Vec<String>,
+    /// IANA zone of civil dates and of naive times.
+    pub timezone: String,
+}
+
+/// One question to one source.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// The need it serves (one to one in this version).
+    pub need: Need,
+    /// The instant the answer must be complete for; sources with a server clock are asked at
+    /// this time, never at "now".
+    pub at: Timestamp,
+}
+
+/// What a source answered: cells still untyped by meaning, typed by nature.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Batch {
+    /// Column names as the source calls them, already mapped to contract names.
+    pub columns: Vec<String>,
+    /// Row by row; every row has as many cells as there are columns.
+    pub rows: Vec<Row>,
+    /// Everything before this instant is complete, if the source says so.
+    pub complete_up_to: Option<Timestamp>,
+    /// The source's own warnings; any of them makes the batch partial, which is not success.
+    pub warnings: Vec<String>,
+}
+
+/// One row and where it stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// Cells in column order.
+    pub cells: Vec<Cell>,
+    /// `file:line`, `series {..}` or `row N`: for refusals.
+    pub place: String,
+}
+
+/// One cell. Non-finite numbers are their own kind and never become numbers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cell {
+    /// Text as it stood: dates, decimals, arm names.
+    Text(String),
+    /// A number.
+    Num(f64),
+    /// An instant.
+    Time(Timestamp),
+    /// Null or empty.
+    Missing,
+    /// NaN or infinity.
+    NonFinite,
+}
+
+/// The need of a signal over a window.
+pub fn need_of_signal(experiment: &Experiment, signal: &Signal, window: Window) -> Need {
+    let compare = signal.compare.as_ref().unwrap_or(&experiment.compare);
+    let arms = match compare {
+        Compare::Arms { control, treatment, .. } => vec![control.clone(), treatment.clone()],
+        Compare::Baseline | Compare::BeforeAfter { .. } => Vec::new(),
+    };
+    let shape = Shape::Form(signal.form);
+    let grain = signal.grain.unwrap_or(Span::days(1));
+    Need {
+        experiment: experiment.id.clone(),
+        subject: Subject::Signal(signal.name.clone()),
+        series_id: series_id(&signal.source, &signal.query, shape, grain, &experiment.timezone),
+        source: signal.source.clone(),
+        query: signal.query.clone(),
+        shape,
+        window,
+        grain,
+        arms,
+        timezone: experiment.timezone.clone(),
+    }
+}
+
+/// The need of a guardrail over a window; `None` for `no_worse_than`, which reads a signal.
+pub fn need_of_guardrail(
+    experiment: &Experiment,
+    guardrail: &Guardrail,
+    grain: Span,
+    window: Window,
+) -> Option<Need> {
+    let (source, query) = guardrail.kind.source()?;
+    let shape = match &guardrail.kind {
+        GuardrailKind::Slo(_) => Shape::BadTotal,
+        GuardrailKind::Limit(limit) => match (limit.of, &limit.per) {
+            (LimitOf::Sampled, _) => Shape::HitsOf,
+            (LimitOf::Configured, Some(_)) => Shape::UnitsOver,
+            (LimitOf::Configured, None) => Shape::Form(Form::Value),
+        },
+        _ => Shape::Form(Form::Value),
+    };
+    Some(Need {
+        experiment: experiment.id.clone(),
+        subject: Subject::Guardrail(guardrail.name.clone()),
+        series_id: series_id(source, query, shape, grain, &experiment.timezone),
+        source: source.to_owned(),
+        query: query.clone(),
+        shape,
+        window,
+        grain,
+        arms: Vec::new(),
+        timezone: experiment.timezone.clone(),
+    })
+}
+
+/// The definition's hash: source, query text with white space folded, shape, grain and zone.
+/// A change while the experiment runs is `definition_changed`.
+pub fn series_id(source: &str, query: &Query, shape: Shape, grain: Span, zone: &str) -> String {
+    let fold = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut parts = vec!["series".to_owned(), source.to_owned()];
+    // The SQL text identifies a query, not the name of the file it stands in; a CSV pattern does.
+    match (&query.sql, &query.file) {
+        (Some(sql), _) => parts.push(format!("sql {}", fold(sql))),
+        (None, Some(file)) => parts.push(format!("file {file}")),
+        (None, None) => {}
+    }
+    parts.extend(query.columns.iter().map(|(name, text)| format!("col {name}={}", fold(text))));
+    parts.extend(query.only.iter().map(|(name, value)| format!("only {name}={value}")));
+    parts.push(format!("{shape:?}"));
+    parts.push(grain.to_string());
+    parts.push(zone.to_owned());
+    hash128(&parts.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// One request per need, asked as of `at`.
+pub fn batch(needs: Vec<Need>, at: Timestamp) -> Vec<Request> {
+    needs.into_iter().map(|need| Request { need, at }).collect()
+}

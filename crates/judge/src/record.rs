@@ -1,0 +1,186 @@
+//! The frozen evaluation: what was asked, seen, judged and decided, as one versioned record.
+//!
+//! Every surface (page, terminal, message, report) renders this record and nothing else, so a
+//! number is the same on all of them. Numbers are rounded to 12 significant digits here, keys
+//! are sorted, instants are RFC 3339: the same inputs give the same bytes on any machine.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::analyse::{AlphaLine, AtomView, GuardrailStatus, RuleValue, SignalView};
+use crate::decide::{Alarm, Decision, Finding};
+use crate::observe::Observation;
+use crate::spec::Experiment;
+use crate::time::Timestamp;
+
+/// Version of the record's shape.
+pub const SCHEMA: &str = "verdictd/evaluation/1";
+
+/// Version of the judge; another engine's records are shown, never recomputed silently.
+pub const ENGINE: &str = env!("CARGO_PKG_VERSION");
+
+/// Everything an evaluation of one look is a function of (product.md 4).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LookInput {
+    /// The revision that was judged.
+    pub experiment: Experiment,
+    /// The slot.
+    pub at: Timestamp,
+    /// Which cycle, and where its checkpoint stands.
+    pub cycle: Cycle,
+    /// Frozen observations by signal name; every signal has one.
+    pub observations: BTreeMap<String, Observation>,
+    /// Stored guardrail states in file order (`no_worse_than` is judged in the look itself).
+    pub guardrails: Vec<GuardrailStatus>,
+    /// Sequential state of earlier looks.
+    pub carry: Carry,
+    /// Definition changes of used signals that nobody has acknowledged.
+    pub unacknowledged: Vec<String>,
+}
+
+/// Where a cycle stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cycle {
+    /// 1 for the first.
+    pub number: u32,
+    /// `start` of the revision that opened it.
+    pub started_at: Timestamp,
+    /// `start` of the very first cycle: measured baselines end here in every cycle.
+    pub first_started_at: Timestamp,
+    /// The instant of the next checkpoint, after any extension or wait for maturity.
+    pub checkpoint_at: Timestamp,
+    /// Whether `change: extend` was given in this cycle.
+    pub extended: bool,
+    /// Whether the checkpoint was moved once because an outcome was immature.
+    pub waited: bool,
+    /// Whether an earlier look at this checkpoint was answered `hold` or wait: it stays open.
+    pub open: bool,
+}
+
+/// Sequential state, by test id (engine.md 1: experiment, cycle and epoch are the store's keys).
+pub type Carry = BTreeMap<String, TestState>;
+
+/// What one sequential test remembers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TestState {
+    /// Hash of what changes the statistics; another epoch starts anew.
+    pub epoch: String,
+    /// Mixing parameter, frozen when the epoch opened.
+    pub tau: f64,
+    /// Error rate, frozen with it.
+    pub alpha: f64,
+    /// Natural log of the smallest always-valid p so far.
+    pub ln_p: f64,
+    /// Looks so far.
+    pub looks: u64,
+    /// When the epoch opened.
+    pub opened_at: Timestamp,
+    /// How many epochs came before (each is `retargeted` or `definition_changed`).
+    pub earlier_epochs: u32,
+}
+
+/// One evaluation, frozen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EvaluationRecord {
+    /// [`SCHEMA`] of the time it was written.
+    pub schema: String,
+    /// Version of the judge that wrote it.
+    pub engine: String,
+    /// `hash128(slot, restatement_no)`.
+    pub id: String,
+    /// `look` or `guardrail:<name>`.
+    pub track: String,
+    /// 0, or how often this slot was restated.
+    pub restatement_no: u32,
+    /// The evaluation this one revises.
+    pub revises: Option<String>,
+    /// What it is a function of.
+    pub input: LookInput,
+    /// Every signal with its state, in file order.
+    pub signals: Vec<SignalView>,
+    /// Every atom of `continue_when`, in order.
+    pub atoms: Vec<AtomView>,
+    /// `continue_when` as a whole.
+    pub rule: RuleValue,
+    /// Every atom of `stop_when`, in order.
+    pub stop_atoms: Vec<AtomView>,
+    /// `stop_when` as a whole, if there is one.
+    pub stop_rule: Option<RuleValue>,
+    /// Every guardrail with its state, in file order.
+    pub guardrails: Vec<GuardrailStatus>,
+    /// Which error rate was spent on what.
+    pub ledger: Vec<AlphaLine>,
+    /// What is worth knowing without being an alarm.
+    pub findings: Vec<Finding>,
+    /// Alarms on at this look.
+    pub alarms: Vec<Alarm>,
+    /// The verdict with its reasons.
+    pub decision: Decision,
+    /// Sequential state after this look.
+    pub carry: Carry,
+}
+
+impl EvaluationRecord {
+    /// Canonical bytes: sorted keys, numbers rounded to 12 significant digits.
+    pub fn to_json(&self) -> String {
+        canonical_json(&serde_json::to_value(self).unwrap_or_default())
+    }
+
+    /// Reads a record back; unknown fields of newer writers are ignored.
+    pub fn from_json(text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+
+    /// The oldest "data as of" over the observed signals.
+    pub fn data_as_of(&self) -> Option<Timestamp> {
+        self.signals.iter().filter_map(|signal| signal.data_as_of).min()
+    }
+}
+
+/// Sorted keys, no white space, floats at 12 significant digits; integers stay integers.
+pub fn canonical_json(value: &serde_json::Value) -> String {
+    fn rounded(value: &serde_json::Value) -> serde_json::Value {
+        use serde_json::Value;
+        match value {
+            Value::Number(number) if number.is_f64() => {
+                let float = number.as_f64().map_or(0.0, round12);
+                serde_json::Number::from_f64(float).map_or(Value::Null, Value::Number)
+            }
+            Value::Array(items) => Value::Array(items.iter().map(rounded).collect()),
+            Value::Object(map) => {
+                let sorted: BTreeMap<_, _> = map.iter().collect();
+                let entries = sorted.into_iter().map(|(key, item)| (key.clone(), rounded(item)));
+                Value::Object(entries.collect())
+            }
+            other => other.clone(),
+        }
+    }
+    rounded(value).to_string()
+}
+
+/// A float at 12 significant digits (through decimal text, so that it is exact everywhere).
+pub fn round12(value: f64) -> f64 {
+    if !value.is_finite() || value == 0.0 {
+        return if value == 0.0 { 0.0 } else { value };
+    }
+    format!("{value:.11e}").parse().unwrap_or(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn twelve_digits_and_no_negative_zero() {
+        assert_eq!(round12(1.0 / 3.0), 0.333_333_333_333);
+        assert_eq!(round12(-0.0).to_string(), "0");
+        assert_eq!(round12(123_456_789_012_345.0), 123_456_789_012_000.0);
+    }
+
+    #[test]
+    fn keys_are_sorted_at_every_depth() {
+        let value = serde_json::json!({"b": {"d": 1, "c": 0.1}, "a": [0.1 + 0.2]});
+        assert_eq!(canonical_json(&value), r#"{"a":[0.3],"b":{"c":0.1,"d":1}}"#);
+    }
+}

@@ -1,0 +1,21 @@
+//! The experiment file: text in, [`Experiment`] and every diagnostic out.
+//!
+//! First step of the line. Parsing never fails: [`parse`] returns what it could read and all that
+//! is wrong with it at once. The Definition-of-Done lint (`lint`) decides draft or runnable.
+
+mod diagnostic;
+mod lint;
+mod model;
+mod parse;
+mod rule;
+mod rule_parse;
+mod schema;
+mod tree;
+
+pub use diagnostic::{Diagnostic, Severity, SourcePos};
+pub use lint::lint;
+pub use model::*;
+pub use parse::{Context, Parsed, parse};
+pub use rule::{Amount, Atom, AtomKind, Rule, Side};
+pub use rule_parse::parse_rule;
+pub use schema::json_schema;
