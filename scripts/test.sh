@@ -124,9 +124,10 @@ step_supply_chain() {
         return
     fi
     bash scripts/supply-chain.sh 2>&1 | tee "$log"
-    if grep -q 'ADVISORIES WERE NOT CHECKED' "$log"; then
-        warnings+=('ADVISORIES WERE NOT CHECKED: the advisory database cannot be reached')
-    fi
+    local line
+    while read -r line; do
+        warnings+=("$line")
+    done < <(grep -o 'ADVISORIES WERE NOT CHECKED.*' "$log")
 }
 
 # --- main -----------------------------------------------------------------------------------
