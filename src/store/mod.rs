@@ -1,36 +1,92 @@
 //! The store: what must survive a crash at any instruction, behind one handle.
 //!
-//! Place in the line: after `record` and before `deliver`; the scheduler claims work here and
+//! Place in the line: after `record` and before `deliver`. The scheduler claims work here and
 //! commits whole evaluations, the delivery workers lease what there is to send, the pages read.
 //!
-//! Signatures (every method is async unless it says `fn`; all errors are [`StoreError`]):
+//! Invariants:
+//! * one transaction holds whole evaluations, never a part of one (`commit`);
+//! * a slot (experiment, track, scheduled_at) is answered at most once, for ever;
+//! * a holder whose claim or lease was taken over can no longer write (epoch, attempt number);
+//! * points are append-only per version, the newest version wins on read;
+//! * an outbox row is enqueued once per id, and leaves only by a recorded state.
 //!
-//! ```text
-//! fn open(path: &Path); fn open_with(path, StoreOptions); fn open_read_only(path)
-//! save_revision(Revision); revisions(&str) -> Vec<Revision>
-//! put_broken(BrokenFile); clear_broken(file: &str); broken_files() -> Vec<BrokenFile>
-//! ensure_experiment(NewExperiment) -> bool (something changed)
-//! experiments() -> Vec<ExperimentRow>; context(&str) -> Option<Context>
-//! claim_due(domain_now, wall_now, holder: &str, lease: Duration, limit) -> Vec<Claim>
-//! release(&Claim, next_at) -> bool; release_holder(holder: &str) -> u64
-//! earliest_due() -> Option<Timestamp>; earliest_lease_end() -> Option<Timestamp>
-//! points(series_id: &str, Window) -> Vec<Point>; newest_point_end(&str) -> Option<Timestamp>
-//! commit(Commit) -> Committed; record_decision(experiment, LogEntry, expected: i64) -> Committed
-//! enqueue(Vec<OutboxRow>) (source and file notices; same id twice is once)
-//! lease_outbox(wall_now, holder: &str, lease_until, limit) -> Vec<OutboxItem>
-//! finish_attempt(Attempt) -> Finished; redeliver(id: &str, wall_now) -> bool
-//! earliest_outbox() -> Option<Timestamp>; outbox_stats() -> Vec<OutboxStat>
-//! deliveries(DeliveryFilter) -> Vec<Delivery>; action_state(experiment) -> Vec<ActionView>
-//! evaluations(&str, before: Option<u64>, limit) -> Vec<EvaluationRow>
-//! evaluation(&str, n: u64), evaluation_by_id(&str) -> Option<(EvaluationRow, String)>
-//! decisions(LogFilter) -> Vec<LogRow>; missed(&str) -> Vec<Missed>
-//! get_source(&str) -> Option<SourceHealth>; put_source(SourceHealth); sources()
-//! acknowledge(experiment, subject, series_id, who, because, at)
-//! prune(before) -> u64; integrity_check() -> Vec<String> (problems)
-//! ```
+//! Concern by concern: `experiments`, `cursors`, `points`, `commit`, `state` (sequential state
+//! and guardrails), `outbox` (leases and attempts), `queue` (enqueue, supersede, bounds),
+//! `deliveries`, `reads`, `sources`. They speak SQL through `sql` only; `sqlite` is the engine.
 
+mod commit;
+#[cfg(test)]
+mod conformance;
+mod cursors;
+mod deliveries;
+mod experiments;
+mod migrations;
+mod outbox;
 mod outbox_types;
+mod points;
+mod queue;
+mod reads;
+mod sources;
+mod sql;
+mod sqlite;
+mod state;
+#[cfg(test)]
+mod tests;
 mod types;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use sql::Sql;
+use sqlite::Pool;
 
 pub use outbox_types::*;
 pub use types::*;
+
+/// A cheap handle to one open store; clones share it.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pool: Arc<Pool>,
+    options: StoreOptions,
+}
+
+impl Store {
+    /// Opens the file, creating and migrating it as needed.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::open_with(path, StoreOptions::default())
+    }
+
+    /// Opens the file with other bounds than the default ones.
+    pub fn open_with(path: &Path, options: StoreOptions) -> Result<Self, StoreError> {
+        Ok(Self {
+            pool: Arc::new(Pool::open(path, options.readers)?),
+            options,
+        })
+    }
+
+    /// Opens an existing file beside a running daemon; every write is [`StoreError::ReadOnly`].
+    pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
+        let options = StoreOptions {
+            readers: 1,
+            ..StoreOptions::default()
+        };
+        Ok(Self {
+            pool: Arc::new(Pool::open_read_only(path)?),
+            options,
+        })
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&dyn Sql) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.pool.write(work).await
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&dyn Sql) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.pool.read(work).await
+    }
+}

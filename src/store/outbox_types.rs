@@ -104,7 +104,10 @@ impl DeliveryState {
 
     /// Nothing more will be done about it.
     pub fn is_closed(self) -> bool {
-        matches!(self, Self::Delivered | Self::Dead | Self::Superseded | Self::Confirmed)
+        matches!(
+            self,
+            Self::Delivered | Self::Dead | Self::Superseded | Self::Confirmed
+        )
     }
 }
 

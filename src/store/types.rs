@@ -14,7 +14,7 @@ use judge::time::Timestamp;
 use super::OutboxRow;
 
 /// Why the store did not do what was asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// The database said no.
     #[error("database: {0}")]
@@ -101,7 +101,11 @@ pub struct StoreOptions {
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { readers: 4, queue_rows: 10_000, queue_bytes: 64 << 20 }
+        Self {
+            readers: 4,
+            queue_rows: 10_000,
+            queue_bytes: 64 << 20,
+        }
     }
 }
 
