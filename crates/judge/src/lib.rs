@@ -15,6 +15,7 @@ pub mod contract;
 pub mod decide;
 pub mod guardrails;
 pub mod ids;
+pub mod lifecycle;
 pub mod notice;
 pub mod observe;
 pub mod plan;
