@@ -1,0 +1,421 @@
+//! The daemon's settings: built-in defaults < file < environment < flags, through `config`.
+//!
+//! Unknown keys and unknown `VERDICTD_*` variables are errors; secrets are references by type
+//! (`crate::secret`). [`Loaded::print`] shows every value with the layer it came from.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use config::{Config, ConfigError, File, FileFormat, Source as _, Value, ValueKind};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::deliver::{ActionConfig, ReceiverConfig};
+use crate::secret::SecretRef;
+use crate::sources::SourceConfig;
+
+/// The compiled-in defaults, also the reference of all keys.
+pub const DEFAULTS: &str = include_str!("../config/default.toml");
+
+/// Variables of the test suite are not settings.
+const TEST_PREFIX: &str = "VERDICTD_TEST_";
+const PREFIX: &str = "VERDICTD_";
+
+/// All settings.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The daemon itself.
+    pub daemon: DaemonSettings,
+    /// The embedded store.
+    pub store: StoreSettings,
+    /// When work is done.
+    pub scheduler: SchedulerSettings,
+    /// How messages are sent.
+    pub delivery: DeliverySettings,
+    /// Pages and API.
+    pub http: HttpSettings,
+    /// `/metrics`.
+    pub metrics: MetricsSettings,
+    /// Logging.
+    pub log: LogSettings,
+    /// Where numbers come from, by name.
+    pub sources: BTreeMap<String, SourceConfig>,
+    /// Where messages go, by name.
+    pub receivers: BTreeMap<String, ReceiverConfig>,
+    /// What a trip can do, by name.
+    pub actions: BTreeMap<String, ActionConfig>,
+}
+
+/// `[daemon]`
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DaemonSettings {
+    /// Folder with experiment files.
+    pub experiments: PathBuf,
+    /// How often it is looked at.
+    pub reload_every_secs: u64,
+    /// Default zone.
+    pub timezone: String,
+    /// Address in links.
+    pub external_url: String,
+    /// Receivers of operational notices.
+    pub operators: Vec<String>,
+    /// Identities with all rights.
+    pub admins: Vec<String>,
+}
+
+/// `[store]`
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StoreSettings {
+    /// Database file.
+    pub path: PathBuf,
+}
+
+/// `[scheduler]`
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SchedulerSettings {
+    /// Override of the guardrails' rhythm; 0 = none.
+    pub guardrail_every_secs: u64,
+    /// Stable jitter of guardrail slots.
+    pub jitter: bool,
+    /// Evaluations at the same time.
+    pub concurrency: usize,
+    /// Lease of a claimed slot.
+    pub lease_secs: u64,
+    /// When a failing source is told.
+    pub source_down_after_secs: u64,
+    /// Periods re-read by incremental fetches.
+    pub lookback_periods: u32,
+}
+
+/// `[delivery]`
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeliverySettings {
+    /// Waits before each attempt.
+    pub ladder_ms: Vec<u64>,
+    /// Waits of rollback actions; the last repeats.
+    pub action_ladder_ms: Vec<u64>,
+    /// When an unconfirmed rollback pages a human.
+    pub action_escalate_after_secs: u64,
+    /// Deadline of one attempt.
+    pub timeout_ms: u64,
+    /// Lease of a message.
+    pub lease_secs: u64,
+    /// Sends at the same time.
+    pub concurrency: usize,
+    /// Expiry of messages.
+    pub expire_after_hours: u64,
+}
+
+/// `[http]`
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HttpSettings {
+    /// Listen address.
+    pub listen: String,
+    /// Body limit.
+    pub max_body_bytes: usize,
+    /// Who may write.
+    pub tokens: Vec<TokenSettings>,
+}
+
+/// One `[[http.tokens]]`.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TokenSettings {
+    /// The identity this token speaks for; compared with `can_stop`.
+    pub name: String,
+    /// The token.
+    pub token: SecretRef,
+    /// Whether it may do everything.
+    #[serde(default)]
+    pub admin: bool,
+}
+
+/// `[metrics]`
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MetricsSettings {
+    /// Experiments with series of their own.
+    pub max_experiments: usize,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LogSettings {
+    /// Level.
+    pub level: LogLevel,
+    /// Format.
+    pub format: LogFormat,
+}
+
+/// How much is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// How it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// Why the settings could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// Syntax, type or unknown key, with its file or variable.
+    #[error("settings: {0}")]
+    Invalid(String),
+    /// A file that is not there.
+    #[error("settings: cannot read {path}: {cause}")]
+    NoFile {
+        /// Which.
+        path: PathBuf,
+        /// The system's word.
+        cause: String,
+    },
+}
+
+/// Settings with the origin of every value.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// What is in force.
+    pub settings: Settings,
+    /// Dotted key, value as text, layer.
+    pub origins: Vec<(String, String, String)>,
+}
+
+/// One layer: its name and its flattened values.
+struct Layer {
+    name: String,
+    values: config::Map<String, Value>,
+}
+
+/// Loads all layers. `overrides` are flags: dotted key and value.
+pub fn load(
+    file: Option<&Path>,
+    environment: &[(String, String)],
+    overrides: &[(String, String)],
+) -> Result<Loaded, SettingsError> {
+    let mut layers = vec![text_layer("default", DEFAULTS)?];
+    if let Some(path) = file {
+        let text = std::fs::read_to_string(path).map_err(|error| SettingsError::NoFile {
+            path: path.to_owned(),
+            cause: error.to_string(),
+        })?;
+        layers.push(text_layer(&path.display().to_string(), &text)?);
+    }
+    layers.push(environment_layer(environment)?);
+    layers.push(flag_layer(overrides));
+    merge(layers)
+}
+
+fn text_layer(name: &str, text: &str) -> Result<Layer, SettingsError> {
+    let source = File::from_str(text, FileFormat::Toml);
+    let values = source.collect().map_err(|error| invalid(name, &error))?;
+    Ok(Layer { name: name.to_owned(), values })
+}
+
+/// `VERDICTD_SECTION__KEY=value` becomes `section.key`; values are read as TOML where they parse.
+fn environment_layer(environment: &[(String, String)]) -> Result<Layer, SettingsError> {
+    let mut values = config::Map::new();
+    for (name, text) in environment {
+        if !name.starts_with(PREFIX) || name.starts_with(TEST_PREFIX) {
+            continue;
+        }
+        let Some((section, key)) = name[PREFIX.len()..].split_once("__") else {
+            return Err(SettingsError::Invalid(format!(
+                "environment variable {name} is not a setting; write VERDICTD_SECTION__KEY"
+            )));
+        };
+        let key = format!("{section}.{}", key.replace("__", ".")).to_lowercase();
+        values.insert(key, toml_value(&format!("environment {name}"), text));
+    }
+    Ok(Layer { name: "environment".to_owned(), values })
+}
+
+fn flag_layer(overrides: &[(String, String)]) -> Layer {
+    let entries = overrides
+        .iter()
+        .map(|(key, text)| (key.clone(), Value::new(Some(&"flag".to_owned()), text.as_str())));
+    Layer { name: "flag".to_owned(), values: entries.collect() }
+}
+
+/// A bare word stays text; numbers, booleans, lists and tables are read as TOML.
+fn toml_value(origin: &str, text: &str) -> Value {
+    let parsed = File::from_str(&format!("value = {text}"), FileFormat::Toml).collect();
+    match parsed {
+        Ok(mut table) => table.remove("value").unwrap_or_else(|| text.into()),
+        Err(_) => Value::new(Some(&origin.to_owned()), text),
+    }
+}
+
+fn merge(layers: Vec<Layer>) -> Result<Loaded, SettingsError> {
+    let mut builder = Config::builder();
+    let mut origins: BTreeMap<String, (String, String)> = BTreeMap::new();
+    for layer in &layers {
+        for (key, value) in flatten(&layer.values) {
+            origins.insert(key, (value.to_string(), layer.name.clone()));
+        }
+        for (key, value) in &layer.values {
+            if layer.name == "default" || layer.values.len() > 64 {
+                continue;
+            }
+            // Keys of files are sections; keys of environment and flags are dotted paths.
+            if key.contains('.') {
+                builder = builder
+                    .set_override(key, value.clone())
+                    .map_err(|error| invalid(&layer.name, &error))?;
+            }
+        }
+        if layer.values.keys().all(|key| !key.contains('.')) {
+            builder = builder.add_source(Collected(layer.values.clone()));
+        }
+    }
+    let merged = builder.build().map_err(|error| invalid("merge", &error))?;
+    let settings = merged.try_deserialize().map_err(|error| {
+        let place = blame(&error, &layers);
+        invalid(&place, &error)
+    })?;
+    let origins = origins.into_iter().map(|(key, (value, layer))| (key, value, layer)).collect();
+    Ok(Loaded { settings, origins })
+}
+
+/// Values that were already read.
+#[derive(Debug, Clone)]
+struct Collected(config::Map<String, Value>);
+
+impl config::Source for Collected {
+    fn clone_into_box(&self) -> Box<dyn config::Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<config::Map<String, Value>, ConfigError> {
+        Ok(self.0.clone())
+    }
+}
+
+/// The newest layer that is not the defaults is where a type error came from.
+fn blame(_error: &ConfigError, layers: &[Layer]) -> String {
+    let changed = layers.iter().rev().find(|layer| layer.name != "default" && !layer.values.is_empty());
+    changed.map_or_else(|| "default".to_owned(), |layer| layer.name.clone())
+}
+
+fn invalid(place: &str, error: &ConfigError) -> SettingsError {
+    SettingsError::Invalid(format!("{place}: {error}"))
+}
+
+/// Dotted leaf keys of a table.
+fn flatten(values: &config::Map<String, Value>) -> Vec<(String, Value)> {
+    fn walk(prefix: &str, value: &Value, leaves: &mut Vec<(String, Value)>) {
+        match &value.kind {
+            ValueKind::Table(table) => {
+                for (key, child) in table {
+                    walk(&format!("{prefix}.{key}"), child, leaves);
+                }
+            }
+            _ => leaves.push((prefix.to_owned(), value.clone())),
+        }
+    }
+    let mut leaves = Vec::new();
+    for (key, value) in values {
+        walk(key, value, &mut leaves);
+    }
+    leaves
+}
+
+impl Loaded {
+    /// One line per value: `key = value    # layer`. Secrets are references and stay so.
+    pub fn print(&self) -> String {
+        let width = self.origins.iter().map(|(key, value, _)| key.len() + value.len() + 3).max();
+        let width = width.unwrap_or(0).min(72);
+        let lines = self.origins.iter().map(|(key, value, layer)| {
+            let setting = format!("{key} = {value}");
+            format!("{setting:<width$}  # {layer}\n")
+        });
+        lines.collect()
+    }
+}
+
+impl Settings {
+    /// The compiled-in defaults alone.
+    pub fn defaults() -> Result<Self, SettingsError> {
+        Ok(load(None, &[], &[])?.settings)
+    }
+
+    /// The address links of messages start with, without a trailing slash.
+    pub fn external_url(&self) -> String {
+        if self.daemon.external_url.is_empty() {
+            format!("http://{}", self.http.listen)
+        } else {
+            self.daemon.external_url.trim_end_matches('/').to_owned()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(key: &str, value: &str) -> (String, String) {
+        (key.to_owned(), value.to_owned())
+    }
+
+    #[test]
+    fn layers_override_in_order_and_origins_say_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("verdictd.toml");
+        std::fs::write(&file, "[http]\nlisten = \"127.0.0.1:1\"\nmax_body_bytes = 5\n").unwrap();
+        let env = [pair("VERDICTD_HTTP__LISTEN", "127.0.0.1:2"), pair("HOME", "/root")];
+        let loaded = load(Some(&file), &env, &[]).unwrap();
+        assert_eq!(loaded.settings.http.listen, "127.0.0.1:2");
+        assert_eq!(loaded.settings.http.max_body_bytes, 5);
+        let flags = [pair("http.listen", "127.0.0.1:3")];
+        let loaded = load(Some(&file), &env, &flags).unwrap();
+        assert_eq!(loaded.settings.http.listen, "127.0.0.1:3");
+        let origin = |key: &str| {
+            loaded.origins.iter().find(|(name, ..)| name == key).map(|(.., layer)| layer.clone())
+        };
+        assert_eq!(origin("http.listen").unwrap(), "flag");
+        assert_eq!(origin("store.path").unwrap(), "default");
+        assert!(origin("http.max_body_bytes").unwrap().ends_with("verdictd.toml"));
+        assert!(loaded.print().contains("http.listen = 127.0.0.1:3"));
+    }
+
+    #[test]
+    fn unknown_keys_and_variables_are_errors_that_name_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("verdictd.toml");
+        std::fs::write(&file, "[http]\nlistn = \"x\"\n").unwrap();
+        let error = load(Some(&file), &[], &[]).unwrap_err().to_string();
+        assert!(error.contains("listn") && error.contains("verdictd.toml"), "{error}");
+        let error = load(None, &[pair("VERDICTD_LISTEN", "x")], &[]).unwrap_err().to_string();
+        assert!(error.contains("VERDICTD_LISTEN"), "{error}");
+        let error = load(None, &[pair("VERDICTD_HTTP__NOPE", "1")], &[]).unwrap_err().to_string();
+        assert!(error.contains("nope") && error.contains("environment"), "{error}");
+    }
+
+    #[test]
+    fn a_literal_secret_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("verdictd.toml");
+        std::fs::write(&file, "[[http.tokens]]\nname = \"a\"\ntoken = \"hunter2\"\n").unwrap();
+        let error = load(Some(&file), &[], &[]).unwrap_err().to_string();
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+}
