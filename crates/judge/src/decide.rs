@@ -17,7 +17,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use self::alarms::toothless;
-pub use self::evaluate::{evaluate, evaluate_guardrail, evaluate_with};
+pub use self::evaluate::{evaluate, evaluate_fault, evaluate_trip, evaluate_with};
+pub(crate) use self::facts::is_tripped;
 
 use crate::analyse::Analysis;
 use crate::record::LookInput;

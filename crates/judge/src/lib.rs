@@ -20,6 +20,7 @@ pub mod notice;
 pub mod observe;
 pub mod plan;
 pub mod points;
+pub mod prose;
 pub mod record;
 pub mod spec;
 pub mod stats;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::human::{HumanAction, HumanDecision, NotAllowed, human_decision};
 pub use self::overdue::overdue;
-pub use self::schedule::{checkpoint_after, next_look};
+pub use self::schedule::{checkpoint_after, next_look, zone_of};
 
 use crate::decide::{Cause, Decision, Reason, Verdict};
 use crate::record::Cycle;

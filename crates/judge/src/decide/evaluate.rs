@@ -1,11 +1,12 @@
 //! One evaluation from its frozen input: analyse, decide, record. Total, no panics.
 
-use crate::analyse::{Analysis, analyse};
+use crate::analyse::{Analysis, RuleValue, Truth, analyse};
 use crate::ids::evaluation_id;
 use crate::record::{Carry, ENGINE, EvaluationRecord, LookInput, SCHEMA};
 use crate::spec::OnTrip;
 
-use super::facts::is_tripped;
+use super::facts::{Facts, is_tripped};
+use super::table::same_checkpoint;
 use super::{Cause, Decision, Outcome, Reason, Verdict, decide, is_at_checkpoint};
 
 /// The track of looks.
@@ -46,7 +47,7 @@ pub fn evaluate_with(
 ///
 /// A guardrail look is no look at the signals: their sequential state stays as it was. `input`
 /// carries the guardrail's new status among its guardrails.
-pub fn evaluate_guardrail(input: LookInput, guardrail: &str) -> EvaluationRecord {
+pub fn evaluate_trip(input: LookInput, guardrail: &str) -> EvaluationRecord {
     let analysis = analyse(&input, false);
     let mut outcome = decide(&input, &analysis);
     outcome.decision = trip_decision(&input, &analysis, guardrail, outcome.decision);
@@ -102,6 +103,49 @@ fn unchanged(input: &LookInput, reasons: Vec<Reason>, look: Decision) -> Decisio
         next_look_at: look.next_look_at,
         next_checkpoint_at: Some(input.cycle.checkpoint_at),
     }
+}
+
+/// The evaluation of a slot on which the judge itself failed twice: `hold: engine_fault`
+/// (engine.md 8). Nothing is analysed; the sequential state stays as it was.
+pub fn evaluate_fault(input: LookInput, message: &str) -> EvaluationRecord {
+    let rule = RuleValue {
+        text: input.experiment.checkpoint.continue_when.to_string(),
+        op: "and".to_owned(),
+        atom: None,
+        value: Truth::Unknown,
+        nodes: Vec::new(),
+    };
+    let analysis = Analysis {
+        signals: Vec::new(),
+        atoms: Vec::new(),
+        rule,
+        stop_atoms: Vec::new(),
+        stop_rule: None,
+        guardrails: input.guardrails.clone(),
+        harm: Vec::new(),
+        split: None,
+        ledger: Vec::new(),
+        findings: Vec::new(),
+        carry: input.carry.clone(),
+        progress: None,
+    };
+    let reasons = vec![Reason::Fault {
+        message: message.to_owned(),
+    }];
+    let facts = Facts::new(&input, &analysis);
+    let decision = same_checkpoint(&facts, Verdict::Hold, Cause::EngineFault, reasons);
+    let outcome = Outcome {
+        decision,
+        findings: Vec::new(),
+        alarms: Vec::new(),
+    };
+    let slot = Slot {
+        track: LOOK.to_owned(),
+        restatement_no: 0,
+        revises: None,
+    };
+    let carry = input.carry.clone();
+    record(input, analysis, outcome, carry, slot)
 }
 
 struct Slot {
