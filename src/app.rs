@@ -1,0 +1,216 @@
+//! Builds everything, starts the tasks, stops them in order: wiring only, no rules.
+//!
+//! The daemon runs on the system clock with background tasks ([`App::start`]). The demo, replays
+//! and tests run the same line by hand on a clock of their own ([`App::start_manual`] and
+//! [`App::settle`]): same store, same sources, same workers, no task races.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context as _;
+use judge::time::Timestamp;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::SharedClock;
+use crate::cycle::health::Health;
+use crate::deliver;
+use crate::http::{self, HttpState};
+use crate::portfolio::{Names, Portfolio};
+use crate::settings::Settings;
+use crate::sources::{self, Source};
+use crate::store::Store;
+use crate::tasks;
+use crate::telemetry::Metrics;
+
+/// What every task works with.
+#[derive(Debug)]
+pub struct Inner {
+    /// Settings in force.
+    pub settings: Arc<Settings>,
+    /// The store.
+    pub store: Store,
+    /// Both times.
+    pub clock: SharedClock,
+    /// Sources by name.
+    pub sources: BTreeMap<String, Arc<dyn Source>>,
+    /// Experiments in force.
+    pub portfolio: Portfolio,
+    /// Names the parser checks against.
+    pub names: Names,
+    /// Health of sources.
+    pub health: Health,
+    /// Self-metrics.
+    pub metrics: Arc<Metrics>,
+    /// Sends what the outbox holds.
+    pub worker: Arc<deliver::Worker>,
+    /// This process as a lease holder.
+    pub holder: String,
+    /// When this process began to schedule (domain time): older slots were missed because
+    /// nothing ran.
+    pub started_at: Timestamp,
+    /// Wakes the scheduler.
+    pub wake: Arc<Notify>,
+    /// Where pages listen; links start here.
+    pub external_url: String,
+}
+
+/// A running daemon.
+#[derive(Debug)]
+pub struct App {
+    inner: Arc<Inner>,
+    tasks: TaskTracker,
+    token: CancellationToken,
+    address: Option<SocketAddr>,
+    ready: Arc<AtomicBool>,
+}
+
+impl App {
+    /// Starts the daemon: pages, scheduler, reload and delivery in the background.
+    pub async fn start(
+        settings: Settings,
+        clock: SharedClock,
+        listener: Option<TcpListener>,
+    ) -> anyhow::Result<Self> {
+        let app = Self::start_manual(settings, clock, listener).await?;
+        tasks::reload::reload(&app.inner).await?;
+        let spawn = |name: &'static str, future: tasks::BoxTask| {
+            let token = app.token.clone();
+            app.tasks.spawn(tasks::supervise(name, future, token));
+        };
+        spawn("reload", Box::pin(tasks::reload::run(app.inner.clone(), app.token.clone())));
+        spawn("evaluate", Box::pin(tasks::evaluate::run(app.inner.clone(), app.token.clone())));
+        spawn("deliver", Box::pin(tasks::deliver::run(app.inner.clone(), app.token.clone())));
+        app.ready.store(true, Ordering::SeqCst);
+        Ok(app)
+    }
+
+    /// Starts store, sources and pages, but nothing that works by itself.
+    pub async fn start_manual(
+        settings: Settings,
+        clock: SharedClock,
+        listener: Option<TcpListener>,
+    ) -> anyhow::Result<Self> {
+        let address = listener.as_ref().map(TcpListener::local_addr).transpose()?;
+        let inner = Arc::new(build(settings, clock, address).await?);
+        let (tasks, token) = (TaskTracker::new(), CancellationToken::new());
+        let ready = Arc::new(AtomicBool::new(listener.is_none()));
+        if let Some(listener) = listener {
+            let router = http::router(http_state(&inner, &ready));
+            let stop = token.clone().cancelled_owned();
+            tasks.spawn(async move {
+                let served = axum::serve(listener, router).with_graceful_shutdown(stop).await;
+                if let Err(error) = served {
+                    tracing::error!(%error, "the page server ended");
+                }
+            });
+        }
+        Ok(Self { inner, tasks, token, address, ready })
+    }
+
+    /// Reads the folder, does all work due at the clock's instant and all first attempts of the
+    /// messages it made, until nothing is due any more.
+    pub async fn settle(&self) -> anyhow::Result<()> {
+        tasks::reload::reload(&self.inner).await?;
+        self.ready.store(true, Ordering::SeqCst);
+        loop {
+            let done = tasks::evaluate::run_due(&self.inner).await?;
+            let sent = self.inner.worker.drain_due(self.inner.clock.wall_now()).await?;
+            if done == 0 && sent == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The next instant at which an experiment or guardrail is due.
+    pub async fn next_due(&self) -> anyhow::Result<Option<Timestamp>> {
+        Ok(self.inner.store.earliest_due().await?)
+    }
+
+    /// What the tasks work with.
+    pub fn inner(&self) -> &Arc<Inner> {
+        &self.inner
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    /// Where the pages listen.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    /// Stops taking work, finishes what is in flight, closes the store.
+    pub async fn shutdown(self) -> anyhow::Result<()> {
+        self.token.cancel();
+        self.inner.wake.notify_waiters();
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.inner.store.release_holder(&self.inner.holder).await?;
+        Ok(())
+    }
+}
+
+async fn build(
+    settings: Settings,
+    clock: SharedClock,
+    address: Option<SocketAddr>,
+) -> anyhow::Result<Inner> {
+    let settings = Arc::new(settings);
+    let store = Store::open(&settings.store.path).context("open the store")?;
+    let mut sources = BTreeMap::new();
+    for (name, config) in &settings.sources {
+        let source = sources::build(name, config).with_context(|| format!("source `{name}`"))?;
+        sources.insert(name.clone(), source);
+    }
+    let metrics = Arc::new(Metrics::new(settings.metrics.max_experiments));
+    let holder = format!("{}-{}", std::process::id(), clock.wall_now().as_millisecond());
+    let external_url = match address {
+        Some(address) if settings.daemon.external_url.is_empty() => format!("http://{address}"),
+        _ => settings.external_url(),
+    };
+    let worker = deliver::Worker::build(&settings, store.clone(), clock.clone(), &holder)
+        .context("receivers and actions")?;
+    let known = store.sources().await?;
+    Ok(Inner {
+        health: Health::new(known, settings.scheduler.source_down_after_secs),
+        names: names(&settings, &sources),
+        portfolio: Portfolio::default(),
+        started_at: clock.domain_now(),
+        wake: Arc::new(Notify::new()),
+        worker: Arc::new(worker),
+        settings,
+        store,
+        clock,
+        sources,
+        metrics,
+        holder,
+        external_url,
+    })
+}
+
+fn names(settings: &Settings, sources: &BTreeMap<String, Arc<dyn Source>>) -> Names {
+    let kinds = sources.iter().map(|(name, source)| (name.clone(), source.kind().to_owned()));
+    Names {
+        timezone: settings.daemon.timezone.clone(),
+        sources: Some(kinds.collect()),
+        receivers: Some(settings.receivers.keys().cloned().collect()),
+        actions: Some(settings.actions.keys().cloned().collect()),
+    }
+}
+
+fn http_state(inner: &Arc<Inner>, ready: &Arc<AtomicBool>) -> HttpState {
+    HttpState {
+        store: inner.store.clone(),
+        settings: inner.settings.clone(),
+        clock: inner.clock.clone(),
+        metrics: inner.metrics.clone(),
+        ready: ready.clone(),
+    }
+}

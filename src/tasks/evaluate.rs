@@ -1,0 +1,101 @@
+//! The scheduler: claims due cursors, runs their evaluations side by side, sleeps until the next.
+//!
+//! Slots are rows in the store, so a restart loses none; two replicas never judge one slot,
+//! because a claim is a lease with a fencing epoch.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use judge::time::ms_between;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::Inner;
+use crate::cycle;
+use crate::store::Claim;
+
+/// Longest sleep: a safety net under every wake-up.
+const MAX_SLEEP: Duration = Duration::from_secs(5);
+/// Claims per turn.
+const BATCH: usize = 64;
+
+/// Runs until the daemon stops; what is in flight is finished.
+pub async fn run(app: Arc<Inner>, token: CancellationToken) -> anyhow::Result<()> {
+    while !token.is_cancelled() {
+        let done = match run_due(&app).await {
+            Ok(done) => done,
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "scheduler turn failed");
+                0
+            }
+        };
+        if done == 0 {
+            tokio::select! {
+                () = token.cancelled() => {}
+                () = app.wake.notified() => {}
+                () = tokio::time::sleep(until_next(&app).await) => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Runs everything due at the clock's instant once; says how many evaluations ran.
+pub async fn run_due(app: &Arc<Inner>) -> anyhow::Result<usize> {
+    let lease = Duration::from_secs(app.settings.scheduler.lease_secs);
+    let (domain_now, wall_now) = (app.clock.domain_now(), app.clock.wall_now());
+    let claims = app.store.claim_due(domain_now, wall_now, &app.holder, lease, BATCH).await?;
+    let count = claims.len();
+    let permits = Arc::new(tokio::sync::Semaphore::new(app.settings.scheduler.concurrency.max(1)));
+    let mut running = tokio::task::JoinSet::new();
+    // Cursors of one experiment share its state: they run one after the other.
+    for claims in by_experiment(claims) {
+        let (app, permits) = (app.clone(), permits.clone());
+        running.spawn(async move {
+            let _permit = permits.acquire_owned().await;
+            for claim in claims {
+                run_one(&app, claim).await;
+            }
+        });
+    }
+    while let Some(joined) = running.join_next().await {
+        if let Err(error) = joined {
+            tracing::error!(%error, "an evaluation task was cut; its lease will expire");
+        }
+    }
+    if count > 0 {
+        cycle::tell_sources(app).await?;
+        app.worker.wake();
+    }
+    Ok(count)
+}
+
+fn by_experiment(claims: Vec<Claim>) -> Vec<Vec<Claim>> {
+    let mut groups: std::collections::BTreeMap<String, Vec<Claim>> = Default::default();
+    for claim in claims {
+        groups.entry(claim.experiment.clone()).or_default().push(claim);
+    }
+    groups.into_values().collect()
+}
+
+async fn run_one(app: &Arc<Inner>, claim: Claim) {
+    let lag_ms = ms_between(claim.next_at, app.clock.domain_now());
+    app.metrics.scheduler_lag(lag_ms.max(0) as f64 / 1000.0);
+    if let Err(error) = cycle::run(app, &claim).await {
+        tracing::error!(
+            experiment.id = claim.experiment,
+            track = claim.track,
+            error = format!("{error:#}"),
+            "evaluation failed; the slot stays due and its lease expires"
+        );
+        app.metrics.evaluation("error");
+    }
+}
+
+async fn until_next(app: &Inner) -> Duration {
+    let next = app.store.earliest_due().await.ok().flatten();
+    let wait_ms = next.map_or(i64::MAX, |next| ms_between(app.clock.domain_now(), next));
+    Duration::from_millis(u64::try_from(wait_ms.max(0)).unwrap_or(0)).clamp(
+        Duration::from_millis(5),
+        MAX_SLEEP,
+    )
+}
