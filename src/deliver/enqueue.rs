@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::payload::{Links, generic};
 use super::{ActionConfig, ReceiverConfig};
+use crate::settings::Settings;
 use crate::store::{Lane, OutboxRow};
 
 /// The kind of an action row.
@@ -33,6 +34,16 @@ pub struct Routes {
 }
 
 impl Routes {
+    /// As configured; `external_url` is where links lead.
+    pub fn from_settings(settings: &Settings, external_url: String) -> Self {
+        Self {
+            receivers: settings.receivers.clone(),
+            operators: settings.daemon.operators.clone(),
+            expire_after: Duration::from_secs(settings.delivery.expire_after_hours * 3_600),
+            links: Links { external_url },
+        }
+    }
+
     /// Whom a notice goes to: names that exist, each once, in order of name.
     fn endpoints<'a>(&'a self, kind: NoticeKind, notify: &'a [String]) -> BTreeSet<&'a String> {
         let operational = matches!(

@@ -9,12 +9,12 @@
 mod action;
 mod attempt;
 mod clip;
-mod egress;
-mod enqueue;
+pub mod egress;
+pub mod enqueue;
 mod exchange;
 mod numbers;
-mod payload;
-mod retry;
+pub mod payload;
+pub mod retry;
 mod sign;
 mod slack;
 mod webhook;
@@ -31,13 +31,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use action::{ActionConfig, ActionMethod, VerifyConfig, WebhookActionConfig};
-pub use egress::{EgressError, check_url, is_public, redacted};
-pub use enqueue::{ACTION_KIND, ActionOrder, Routes, action_row, rows};
-pub use payload::{Links, MAX_BYTES, SCHEMA, generic};
-pub use retry::{Ladder, next_attempt_at, parse_retry_after};
 pub use slack::SlackConfig;
 pub use webhook::WebhookConfig;
-pub use worker::{DeliveryMetrics, NoMetrics, Worker, WorkerConfig, WorkerParts};
+pub use worker::{DeliveryMetrics, NoMetrics, Worker};
 
 /// A boxed future: keeps the trait object-safe without a macro.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -198,6 +194,19 @@ pub struct BuildError {
     pub name: String,
     /// What is wrong and what to write, without secrets.
     pub cause: String,
+}
+
+/// Everything that cannot be built, at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildErrors(pub Vec<BuildError>);
+
+impl std::error::Error for BuildErrors {}
+
+impl std::fmt::Display for BuildErrors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let lines: Vec<_> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&lines.join("; "))
+    }
 }
 
 /// Makes a receiver; secrets are read when they are used, so rotation needs no restart.

@@ -6,7 +6,7 @@
 //! still too large it loses, in this order: secondary signals and labels, long lists, the story,
 //! everything but the headline and the links. Keys are sorted and numbers rounded (canonical).
 
-use judge::analyse::{AtomView, GuardrailStatus, RuleValue, SignalView};
+use judge::analyse::{GuardrailStatus, RuleValue, SignalView};
 use judge::decide::{Cause, Verdict};
 use judge::notice::{Notice, NoticeKind};
 use judge::prose;
@@ -222,7 +222,7 @@ fn story(data: &mut Map<String, Value>, record: &EvaluationRecord, budget: Budge
         mechanism.we_believe, mechanism.will_move, mechanism.because
     );
     data.insert("mechanism".into(), clip(&mechanism, budget.text / 2).into());
-    let rule = filled_in(&record.rule, &record.atoms);
+    let rule = filled_in(&record.rule, record);
     data.insert("checkpoint".into(), clip(&rule, budget.text).into());
 }
 
@@ -362,10 +362,10 @@ fn action_block(name: &str, state: &str, confirmed_at: Option<Timestamp>) -> Val
 }
 
 /// The rule with what was seen behind every atom.
-fn filled_in(rule: &RuleValue, atoms: &[AtomView]) -> String {
+fn filled_in(rule: &RuleValue, record: &EvaluationRecord) -> String {
     let children = || {
         rule.nodes.iter().map(|node| {
-            let text = filled_in(node, atoms);
+            let text = filled_in(node, record);
             if node.op == "or" && rule.op == "and" {
                 format!("({text})")
             } else {
@@ -376,8 +376,8 @@ fn filled_in(rule: &RuleValue, atoms: &[AtomView]) -> String {
     match rule.op.as_str() {
         "atom" => rule
             .atom
-            .and_then(|index| atoms.get(index))
-            .map_or_else(|| rule.text.clone(), prose::atom_line),
+            .and_then(|index| record.atoms.get(index))
+            .map_or_else(|| rule.text.clone(), |atom| prose::atom_line(atom, record)),
         "not" => format!("not ({})", children().collect::<Vec<_>>().join(" ")),
         op => children().collect::<Vec<_>>().join(&format!(" {op} ")),
     }

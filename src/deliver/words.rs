@@ -61,7 +61,7 @@ fn with_detail(mut said: Words, notice: &Notice) -> Words {
 fn verdict(record: &EvaluationRecord) -> Words {
     Words {
         headline: prose::headline(record),
-        reason: prose::reason_sentence(record),
+        reason: prose::because(record),
         next: lines(&prose::what_next(record)),
     }
 }

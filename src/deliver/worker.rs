@@ -15,34 +15,45 @@ use tokio_util::sync::CancellationToken;
 
 use super::action::{Action, build_action};
 use super::attempt::{Sent, after_action, after_send};
+use super::enqueue::Routes;
 use super::exchange::misconfigured;
+use super::retry::Ladder;
 use super::{
-    ActionConfig, BuildError, Envelope, ErrorClass, Ladder, Receipt, Receiver, Routes, SendError,
-    Then, build,
+    ActionConfig, BuildErrors, Envelope, ErrorClass, Receipt, Receiver, SendError, Then, build,
 };
 use crate::clock::SharedClock;
+use crate::settings::{DeliverySettings, Settings};
 use crate::store::{Attempt, DeliveryState, Finished, Lane, OutboxItem, Store, StoreError};
+use crate::telemetry::Metrics;
 
 /// How soon the outbox is looked at again when nothing announces work.
-const IDLE: Duration = Duration::from_secs(5);
+const IDLE: Duration = Duration::from_secs(1);
 /// A due row that cannot be leased now (another sender has it) must not make the task spin.
 const BUSY: Duration = Duration::from_millis(100);
 
-/// How messages are sent.
+/// How messages are sent, from `[delivery]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WorkerConfig {
-    /// Waits between attempts of messages.
-    pub ladder: Ladder,
-    /// Waits between attempts of actions.
-    pub action_ladder: Ladder,
-    /// When an unconfirmed action is told.
-    pub escalate_after: Duration,
-    /// One deadline over connecting, sending, headers and body.
-    pub timeout: Duration,
-    /// How long a row is owned at least.
-    pub lease: Duration,
+struct WorkerConfig {
+    ladder: Ladder,
+    action_ladder: Ladder,
+    escalate_after: Duration,
+    timeout: Duration,
+    lease: Duration,
     /// Sends at the same time to one endpoint.
-    pub concurrency: usize,
+    concurrency: usize,
+}
+
+impl From<&DeliverySettings> for WorkerConfig {
+    fn from(settings: &DeliverySettings) -> Self {
+        Self {
+            ladder: Ladder::ending(settings.ladder_ms.clone()),
+            action_ladder: Ladder::repeating(settings.action_ladder_ms.clone()),
+            escalate_after: Duration::from_secs(settings.action_escalate_after_secs),
+            timeout: Duration::from_millis(settings.timeout_ms),
+            lease: Duration::from_secs(settings.lease_secs),
+            concurrency: settings.concurrency.max(1),
+        }
+    }
 }
 
 /// What the telemetry room counts.
@@ -51,6 +62,20 @@ pub trait DeliveryMetrics: Send + Sync + std::fmt::Debug {
     fn attempt(&self, endpoint: &str, kind: &str, outcome: &str, class: &str, seconds: f64);
     /// An endpoint was disabled by its receiver.
     fn disabled(&self, endpoint: &str);
+}
+
+impl DeliveryMetrics for Metrics {
+    fn attempt(&self, endpoint: &str, _kind: &str, outcome: &str, class: &str, _seconds: f64) {
+        self.daemon
+            .attempt(endpoint, if class == "ok" { "delivered" } else { class });
+        if matches!(outcome, "delivered" | "dead" | "confirmed") {
+            self.daemon.delivery(endpoint, outcome);
+        }
+    }
+
+    fn disabled(&self, endpoint: &str) {
+        self.daemon.delivery(endpoint, "disabled");
+    }
 }
 
 /// Counts nothing.
@@ -80,65 +105,60 @@ pub struct Worker {
     in_flight: watch::Sender<usize>,
 }
 
-/// What a worker is made of.
-#[derive(Debug)]
-pub struct WorkerParts {
-    /// Where the rows are.
-    pub store: Store,
-    /// Both times.
-    pub clock: SharedClock,
-    /// How to send.
-    pub config: WorkerConfig,
-    /// Who hears what.
-    pub routes: Routes,
-    /// Actions by name.
-    pub actions: BTreeMap<String, ActionConfig>,
-    /// What is counted.
-    pub metrics: Arc<dyn DeliveryMetrics>,
-    /// Name of this process in leases.
-    pub holder: String,
-}
-
 impl Worker {
-    /// Builds every receiver and action, or says what is wrong with all of them.
-    pub fn new(parts: WorkerParts) -> Result<Arc<Self>, Vec<BuildError>> {
+    /// Builds every receiver and action of the settings, or says what is wrong with all of them.
+    pub fn build(
+        settings: &Settings,
+        store: Store,
+        clock: SharedClock,
+        holder: &str,
+    ) -> Result<Self, BuildErrors> {
         let mut problems = Vec::new();
         let mut receivers = BTreeMap::new();
-        for (name, config) in &parts.routes.receivers {
+        for (name, config) in &settings.receivers {
             match build(name, config) {
                 Ok(receiver) => drop(receivers.insert(name.clone(), receiver)),
                 Err(problem) => problems.push(problem),
             }
         }
         let mut actions = BTreeMap::new();
-        for (name, config) in parts.actions {
-            match build_action(&name, &config) {
-                Ok(action) => drop(actions.insert(name, (config, action))),
+        for (name, config) in &settings.actions {
+            match build_action(name, config) {
+                Ok(action) => drop(actions.insert(name.clone(), (config.clone(), action))),
                 Err(problem) => problems.push(problem),
             }
         }
         if !problems.is_empty() {
-            return Err(problems);
+            return Err(BuildErrors(problems));
         }
-        let names = receivers.keys().chain(actions.keys());
+        let names = receivers.keys().chain(actions.keys()).cloned();
+        let config = WorkerConfig::from(&settings.delivery);
+        let routes = Routes::from_settings(settings, settings.external_url());
         let slots = names
-            .map(|it| (it.clone(), Semaphore::new(parts.config.concurrency)))
+            .map(|name| (name, Semaphore::new(config.concurrency)))
             .collect();
-        Ok(Arc::new(Self {
-            store: parts.store,
-            clock: parts.clock,
-            config: parts.config,
-            routes: parts.routes,
+        Ok(Self {
+            store,
+            clock,
+            config,
+            routes,
             receivers,
             actions,
-            metrics: parts.metrics,
-            holder: parts.holder,
+            metrics: Arc::new(NoMetrics),
+            holder: holder.to_owned(),
             slots,
             disabled: Mutex::default(),
             wake: Notify::new(),
             leasing: tokio::sync::Mutex::new(()),
             in_flight: watch::Sender::new(0),
-        }))
+        })
+    }
+
+    /// Counts there from now on.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: Arc<dyn DeliveryMetrics>) -> Self {
+        self.metrics = metrics;
+        self
     }
 
     /// There may be new rows.
@@ -147,7 +167,7 @@ impl Worker {
     }
 
     /// Sends until told to stop, then finishes what is in flight.
-    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+    pub async fn run(self: &Arc<Self>, stop: CancellationToken) {
         let mut tasks = JoinSet::new();
         while !stop.is_cancelled() {
             let now = self.clock.wall_now();
