@@ -4,11 +4,23 @@
 //! what the cells mean. Every source bounds body, rows, time and concurrency, never follows a
 //! redirect to another origin, and never shows a secret in an error.
 
+mod limited;
+mod placeholder;
+pub mod prometheus;
+#[cfg(test)]
+pub(crate) mod test_support;
+
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use judge::plan::{Batch, Request};
 use judge::time::Span;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use self::limited::{Limited, Limits};
+pub use self::prometheus::{PrometheusConfig, PrometheusSource};
 
 /// A boxed future: keeps the trait object-safe without a macro.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -44,6 +56,57 @@ pub struct FetchError {
     pub message: String,
     /// When the source asked to be left alone until, in milliseconds from now.
     pub retry_after_ms: Option<u64>,
+}
+
+impl FetchError {
+    /// A failure of that class.
+    pub fn new(class: FetchClass, message: impl Into<String>) -> Self {
+        Self {
+            class,
+            message: message.into(),
+            retry_after_ms: None,
+        }
+    }
+}
+
+/// One source of the daemon's configuration: `[sources.<name>.<kind>]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum SourceConfig {
+    /// Anything that speaks the Prometheus HTTP API.
+    Prometheus(PrometheusConfig),
+}
+
+/// Why a source of the configuration cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("source {name}: {message}")]
+pub struct BuildError {
+    /// Name in the configuration.
+    pub name: String,
+    /// What is wrong and what to write.
+    pub message: String,
+}
+
+/// Makes the source that a configuration describes, within its limits. Nothing is asked yet.
+pub fn build(name: &str, config: &SourceConfig) -> Result<Arc<dyn Source>, BuildError> {
+    let wrong = |message: String| BuildError {
+        name: name.to_owned(),
+        message,
+    };
+    let (source, limits): (Arc<dyn Source>, Limits) = match config {
+        SourceConfig::Prometheus(config) => {
+            let source = PrometheusSource::new(config).map_err(wrong)?;
+            (Arc::new(source), config.limits())
+        }
+    };
+    Ok(Arc::new(Limited::new(source, limits)))
+}
+
+/// Whether a host name or address is this machine.
+fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let address = bare.parse::<std::net::IpAddr>();
+    bare.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// Error classes of sources.md 3.4.
