@@ -4,6 +4,8 @@
 //! test with its own share of alpha, its own tau frozen in the carry, and its own interval.
 //! Nothing here knows about verdicts.
 
+pub(crate) mod carry;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
