@@ -10,7 +10,7 @@
 
 use super::model::{Form, Signal};
 use super::nearest::suggestion;
-use super::parse::values::{number_len, percent_of};
+use super::parse::values::{PercentScale, hundredth, number_len, percent_of};
 use super::rule::{Amount, Atom, AtomKind, Rule, Side};
 
 /// Longest rule, in characters.
@@ -106,6 +106,9 @@ struct Quantity {
     /// The same of the unit alone.
     unit_place: (usize, usize),
 }
+
+/// A fault that is already among the errors.
+struct Reported;
 
 /// A unit as written.
 enum Written {
@@ -303,7 +306,7 @@ impl RuleParser<'_> {
             let message = format!("unknown signal `{name}`");
             self.error("E0602", (start, name.chars().count()), message, hint);
         }
-        let side = self.operator()?;
+        let side = self.operator().ok()?;
         let quantity = self.quantity(info.as_ref())?;
         let info = info?;
         let (kind, side) = self.kind(&info, side, &quantity, start)?;
@@ -319,7 +322,7 @@ impl RuleParser<'_> {
     }
 
     /// `>=`, `<=`, `≥`, `≤` or nothing; other comparisons are faults.
-    fn operator(&mut self) -> Option<Option<Side>> {
+    fn operator(&mut self) -> Result<Option<Side>, Reported> {
         self.skip_space();
         let (side, len, right) = match (self.peek(0), self.peek(1)) {
             (Some('>'), Some('=')) => (Some(Side::AtLeast), 2, ""),
@@ -328,21 +331,21 @@ impl RuleParser<'_> {
             (Some('\u{2264}'), _) => (Some(Side::AtMost), 1, ""),
             (Some('='), Some('>')) => (None, 2, ">="),
             (Some('='), Some('<')) => (None, 2, "<="),
-            (Some('='), Some('=')) | (Some('!'), Some('=')) => (None, 2, ">="),
+            (Some('=' | '!'), Some('=')) => (None, 2, ">="),
             (Some('>'), _) => (None, 1, ">="),
             (Some('<'), _) => (None, 1, "<="),
             (Some('='), _) => (None, 1, ">="),
-            _ => return Some(None),
+            _ => return Ok(None),
         };
         if side.is_none() {
             let written: String = self.chars[self.at..self.at + len].iter().collect();
             let message = format!("`{written}` is not an operator of rules");
             let hint = format!("write `{right}`; equal counts as reached");
             self.error("E0607", (self.at, len), message, hint);
-            return None;
+            return Err(Reported);
         }
         self.at += len;
-        Some(side)
+        Ok(side)
     }
 
     fn quantity(&mut self, info: Option<&SignalInfo>) -> Option<Quantity> {
@@ -481,9 +484,9 @@ impl RuleParser<'_> {
         };
         let percent = percent_of(form, info.unit.as_deref());
         match (&written.unit, is_level, percent) {
-            (Written::Percent, true, Some(hundred)) => Some(Amount::Level(signed / hundred)),
-            (Written::Percent, false, _) => Some(Amount::Relative(signed / 100.0)),
-            (Written::Points, false, Some(hundred)) => Some(Amount::Absolute(signed / hundred)),
+            (Written::Percent, true, Some(percent)) => Some(Amount::Level(percent.read(signed))),
+            (Written::Percent, false, _) => Some(Amount::Relative(hundredth(signed))),
+            (Written::Points, false, Some(percent)) => Some(Amount::Absolute(percent.read(signed))),
             (Written::Points, true, Some(_)) => {
                 let number = written.value;
                 let message = format!("`{number}pts` is a change, but there is no sign");
@@ -510,7 +513,7 @@ impl RuleParser<'_> {
         &mut self,
         info: &SignalInfo,
         is_level: bool,
-        percent: Option<f64>,
+        percent: Option<PercentScale>,
         written: &Quantity,
     ) -> Option<T> {
         let sign = sign_text(written);
@@ -534,7 +537,7 @@ impl RuleParser<'_> {
     fn foreign_unit<T>(
         &mut self,
         info: &SignalInfo,
-        percent: Option<f64>,
+        percent: Option<PercentScale>,
         written: &Quantity,
     ) -> Option<T> {
         let unit = match &written.unit {

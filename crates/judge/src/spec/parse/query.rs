@@ -68,6 +68,7 @@ pub(super) fn source_and_query(
         .entries
         .iter()
         .filter(|entry| keys::COLUMNS.contains(&entry.key.as_str()))
+        .filter(|entry| !walk.is_unknown_key(entry))
         .collect();
     let query = match (fields.get("query"), direct.first()) {
         (Some(_), Some(column)) => {
@@ -340,24 +341,26 @@ fn check_sql(
         query.sql = sql_of_file(walk, &file, pos);
         return;
     }
-    match (&query.sql, node("sql").map(|node| (&node.kind, node.pos))) {
-        (Some(sql), Some((Kind::Scalar(scalar), at))) => {
-            // The text is trimmed; offsets count from the first character that is left.
-            let lead = scalar
-                .text
-                .chars()
-                .take_while(|c| c.is_whitespace())
-                .count();
-            for fault in template::check_sql(sql) {
-                let pos = scalar.locate(walk.file, lead + fault.offset, fault.len);
-                report_fault(walk, pos, "sql", &fault);
-            }
-            warn_unbounded(walk, sql, at);
-        }
-        _ => {
-            let message = format!("`{}` holds no SQL", readable(path));
-            let hint = "add `file: name.sql` or `sql: select ...`";
-            walk.report(Diagnostic::new("E0501", pos, message).hint(hint));
+    let (Some(sql), Some(node)) = (&query.sql, node("sql")) else {
+        let message = format!("`{}` holds no SQL", readable(path));
+        let hint = "add `file: name.sql` or `sql: select ...`";
+        walk.report(Diagnostic::new("E0501", pos, message).hint(hint));
+        return;
+    };
+    let faults = template::check_sql(sql);
+    if faults.is_empty() {
+        warn_unbounded(walk, sql, node.pos);
+    }
+    if let Kind::Scalar(scalar) = &node.kind {
+        // The text is trimmed; offsets count from the first character that is left.
+        let lead = scalar
+            .text
+            .chars()
+            .take_while(|c| c.is_whitespace())
+            .count();
+        for fault in faults {
+            let pos = scalar.locate(walk.file, lead + fault.offset, fault.len);
+            report_fault(walk, pos, "sql", &fault);
         }
     }
 }
@@ -375,14 +378,17 @@ fn sql_of_file(walk: &mut Walk<'_>, file: &str, pos: SourcePos) -> Option<String
         return walk.fail("E0503", pos, message, hint);
     };
     walk.files_read.insert(file.to_owned(), text.clone());
-    for fault in template::check_sql(text) {
+    let faults = template::check_sql(text);
+    if faults.is_empty() {
+        warn_unbounded(walk, text, pos);
+    }
+    for fault in faults {
         let (line, column) = template::line_and_column(text, fault.offset);
         let diagnostic = Diagnostic::new(fault.code, pos, format!("`{file}`: {}", fault.message))
             .cause(format!("{file}:{line}:{column}"))
             .hint(fault.hint);
         walk.report(diagnostic);
     }
-    warn_unbounded(walk, text, pos);
     Some(text.clone())
 }
 

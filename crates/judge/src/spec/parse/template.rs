@@ -316,12 +316,11 @@ impl SqlScan {
         let tag: Vec<char> = self.chars[start..start + len].to_vec();
         let body = &self.chars[start + len..];
         let close = body.windows(len).position(|window| window == tag);
-        match close {
-            Some(close) => self.at = start + len + close + len,
-            None => {
-                self.at = self.chars.len();
-                self.unclosed(start, len, "quote");
-            }
+        if let Some(close) = close {
+            self.at = start + len + close + len;
+        } else {
+            self.at = self.chars.len();
+            self.unclosed(start, len, "quote");
         }
         self.forbid(start, self.at, "quotes");
     }
