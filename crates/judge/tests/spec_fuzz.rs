@@ -64,7 +64,9 @@ proptest! {
     }
 
     #[test]
-    fn text_that_looks_like_yaml(text in "([a-z_]{1,8}|[ \n]{1,4}|[-:{}\\[\\],'\"#&*!|>%@?]|[0-9]){0,80}") {
+    fn text_that_looks_like_yaml(
+        text in "([a-z_]{1,8}|[ \n]{1,4}|[-:{}\\[\\],'\"#&*!|>%@?]|[0-9]){0,80}",
+    ) {
         examine(&text);
     }
 

@@ -5,6 +5,7 @@
 //! holds both to the same keys and words and to agreement on every good and bad file.
 
 mod file;
+mod guardrail;
 
 use schemars::Schema;
 use schemars::generate::SchemaSettings;
