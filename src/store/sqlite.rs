@@ -63,10 +63,7 @@ impl Sql for Sqlite {
             .connection
             .prepare_cached(sql)
             .map_err(|e| self.explain(e))?;
-        let columns: Rc<[String]> = statement
-            .column_names()
-            .map(str::to_owned)
-            .collect();
+        let columns: Rc<[String]> = statement.column_names().map(str::to_owned).collect();
         let mut found = statement
             .query(params_from_iter(args))
             .map_err(|e| self.explain(e))?;
