@@ -21,6 +21,9 @@ use super::{StoreError, migrations};
 
 /// How long a writer waits for another process.
 const BUSY: Duration = Duration::from_secs(5);
+/// How often, and how far apart, opening is tried while another process opens or closes.
+const OPEN_TRIES: u32 = 100;
+const OPEN_PAUSE: Duration = Duration::from_millis(50);
 /// How many pieces of work share one commit.
 const GROUP: usize = 64;
 /// Files up to this size are checked page by page when they are opened.
@@ -278,6 +281,18 @@ fn guarded<T>(
     catch_unwind(AssertUnwindSafe(|| work(sql))).unwrap_or(Err(StoreError::Panicked))
 }
 
+/// Switching a new file to its write-ahead log, and removing that log on the last close, answer
+/// "busy" at once to everybody else, whatever the busy time-out says: try again.
+fn patiently<T>(open: impl Fn() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    for _ in 1..OPEN_TRIES {
+        match open() {
+            Err(StoreError::Busy(_)) => std::thread::sleep(OPEN_PAUSE),
+            other => return other,
+        }
+    }
+    open()
+}
+
 /// The threads of one open file.
 #[derive(Debug)]
 pub(super) struct Pool {
@@ -289,7 +304,7 @@ pub(super) struct Pool {
 impl Pool {
     /// Opens for writing, with that many readers.
     pub(super) fn open(path: &Path, readers: usize) -> Result<Self, StoreError> {
-        let sqlite = Sqlite::open_writer(path)?;
+        let sqlite = patiently(|| Sqlite::open_writer(path))?;
         let mut pool = Self::open_readers(path, readers)?;
         let (sender, jobs) = channel();
         pool.writer = Some(sender);
@@ -299,7 +314,7 @@ impl Pool {
 
     /// Opens for reading only; the file must have our schema.
     pub(super) fn open_read_only(path: &Path) -> Result<Self, StoreError> {
-        migrations::require_current(&Sqlite::open_reader(path)?)?;
+        patiently(|| migrations::require_current(&Sqlite::open_reader(path)?))?;
         Self::open_readers(path, 1)
     }
 

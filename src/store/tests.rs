@@ -340,3 +340,21 @@ async fn a_damaged_record_concerns_its_experiment_only() {
     assert!(store.context("y").await.unwrap().is_some());
     assert_eq!(store.experiments().await.unwrap().len(), 2);
 }
+
+#[test]
+fn processes_that_start_together_on_a_new_file_all_get_it() {
+    for _ in 0..5 {
+        let (_folder, path) = folder();
+        let start = std::sync::Barrier::new(4);
+        std::thread::scope(|scope| {
+            let open = || {
+                start.wait();
+                Store::open(&path).map(drop)
+            };
+            let opened = [(); 4].map(|()| scope.spawn(open));
+            for handle in opened {
+                assert_eq!(handle.join().unwrap(), Ok(()));
+            }
+        });
+    }
+}
