@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::types::{ToSql, ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, params_from_iter};
@@ -21,8 +21,7 @@ use super::{StoreError, migrations};
 
 /// How long a writer waits for another process.
 const BUSY: Duration = Duration::from_secs(5);
-/// How often, and how far apart, opening is tried while another process opens or closes.
-const OPEN_TRIES: u32 = 100;
+/// How far apart opening is tried while another process opens or closes.
 const OPEN_PAUSE: Duration = Duration::from_millis(50);
 /// How many pieces of work share one commit.
 const GROUP: usize = 64;
@@ -284,13 +283,15 @@ fn guarded<T>(
 /// Switching a new file to its write-ahead log, and removing that log on the last close, answer
 /// "busy" at once to everybody else, whatever the busy time-out says: try again.
 fn patiently<T>(open: impl Fn() -> Result<T, StoreError>) -> Result<T, StoreError> {
-    for _ in 1..OPEN_TRIES {
+    let give_up = Instant::now() + BUSY;
+    loop {
         match open() {
-            Err(StoreError::Busy(_)) => std::thread::sleep(OPEN_PAUSE),
+            Err(StoreError::Busy(_)) if Instant::now() < give_up => {
+                std::thread::sleep(OPEN_PAUSE);
+            }
             other => return other,
         }
     }
-    open()
 }
 
 /// The threads of one open file.
