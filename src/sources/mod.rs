@@ -4,6 +4,7 @@
 //! what the cells mean. Every source bounds body, rows, time and concurrency, never follows a
 //! redirect to another origin, and never shows a secret in an error.
 
+pub mod csv;
 mod limited;
 mod placeholder;
 pub mod prometheus;
@@ -19,6 +20,7 @@ use judge::time::Span;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::csv::{CsvConfig, CsvSource};
 pub use self::limited::{Limited, Limits};
 pub use self::prometheus::{PrometheusConfig, PrometheusSource};
 
@@ -75,6 +77,8 @@ impl FetchError {
 pub enum SourceConfig {
     /// Anything that speaks the Prometheus HTTP API.
     Prometheus(PrometheusConfig),
+    /// CSV files in a folder.
+    Csv(CsvConfig),
 }
 
 /// Why a source of the configuration cannot be used.
@@ -96,6 +100,10 @@ pub fn build(name: &str, config: &SourceConfig) -> Result<Arc<dyn Source>, Build
     let (source, limits): (Arc<dyn Source>, Limits) = match config {
         SourceConfig::Prometheus(config) => {
             let source = PrometheusSource::new(config).map_err(wrong)?;
+            (Arc::new(source), config.limits())
+        }
+        SourceConfig::Csv(config) => {
+            let source = CsvSource::new(config).map_err(wrong)?;
             (Arc::new(source), config.limits())
         }
     };
