@@ -106,7 +106,9 @@ fn wrong(error: &csv::Error) -> RecordError {
 mod tests {
     use super::*;
 
-    fn read(text: &[u8]) -> Result<(Vec<String>, Vec<(u64, Vec<String>)>), RecordError> {
+    type Rows = Vec<(u64, Vec<String>)>;
+
+    fn read(text: &[u8]) -> Result<(Vec<String>, Rows), RecordError> {
         let mut records = Records::new(text, b';')?;
         let headers = records.headers().to_vec();
         let mut record = Record::default();

@@ -103,8 +103,8 @@ impl CsvConfig {
     }
 
     /// Bounds of a question: parsing is CPU work, one file set at a time.
-    pub(crate) fn limits(&self) -> Limits {
-        Limits::new(1, Duration::from_secs(120))
+    pub(crate) fn limits() -> Limits {
+        Limits::new(1, Duration::from_mins(2))
     }
 
     /// What contradicts itself, if anything does.

@@ -38,13 +38,13 @@ pub(super) fn number(
         return Ok(None);
     }
     if matches!(bare.as_str(), "nan" | "inf" | "infinity") {
-        return match takes_gaps {
-            true => Ok(None),
-            false => fault(
-                "not a finite number",
-                "export counts and sums, not quotients",
-            ),
-        };
+        if takes_gaps {
+            return Ok(None);
+        }
+        return fault(
+            "not a finite number",
+            "export counts and sums, not quotients",
+        );
     }
     let (text, scale) = match text.strip_suffix('%') {
         None => (text, 1.0),
