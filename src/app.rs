@@ -151,6 +151,11 @@ impl App {
         self.address
     }
 
+    /// Ends when a task failed and the daemon should not go on.
+    pub async fn failed(&self) {
+        self.token.cancelled().await;
+    }
+
     /// Stops taking work, finishes what is in flight, closes the store.
     pub async fn shutdown(self) -> anyhow::Result<()> {
         self.token.cancel();

@@ -235,7 +235,8 @@ pub fn query_files(folder: &Path) -> std::io::Result<BTreeMap<String, String>> {
     Ok(files)
 }
 
-fn read_bounded(path: &Path) -> Result<String, String> {
+/// Reads a text file of bounded size.
+pub fn read_bounded(path: &Path) -> Result<String, String> {
     let length = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
     if length > MAX_FILE_BYTES {
         return Err(format!("{length} bytes; a file may have at most {MAX_FILE_BYTES}"));

@@ -12,6 +12,7 @@ pub mod fetch;
 pub mod gather;
 mod guardrail;
 pub mod health;
+pub mod human;
 mod look;
 pub mod say;
 pub mod slots;

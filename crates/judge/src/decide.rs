@@ -10,6 +10,8 @@ mod facts;
 mod findings;
 mod reasons;
 mod table;
+#[cfg(test)]
+mod tests;
 mod three_valued;
 
 use std::collections::BTreeMap;

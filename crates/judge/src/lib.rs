@@ -13,6 +13,8 @@
 pub mod analyse;
 pub mod contract;
 pub mod decide;
+#[cfg(test)]
+mod fixture;
 pub mod guardrails;
 pub mod ids;
 pub mod lifecycle;

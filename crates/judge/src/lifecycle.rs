@@ -7,6 +7,8 @@
 mod human;
 mod overdue;
 pub mod schedule;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
