@@ -15,8 +15,11 @@ mod exchange;
 mod numbers;
 pub mod payload;
 pub mod retry;
+mod sample;
 mod sign;
 mod slack;
+#[cfg(test)]
+mod tests;
 mod webhook;
 mod words;
 mod worker;
@@ -31,6 +34,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use action::{ActionConfig, ActionMethod, VerifyConfig, WebhookActionConfig};
+pub use sample::{Sample, sample_notices};
 pub use slack::SlackConfig;
 pub use webhook::WebhookConfig;
 pub use worker::{DeliveryMetrics, NoMetrics, Worker};

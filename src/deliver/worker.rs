@@ -167,7 +167,9 @@ impl Worker {
     }
 
     /// Sends until told to stop, then finishes what is in flight.
-    pub async fn run(self: &Arc<Self>, stop: CancellationToken) {
+    ///
+    /// A store that cannot be read is reported and asked again; this ends only when told to.
+    pub async fn run(self: &Arc<Self>, stop: CancellationToken) -> Result<(), StoreError> {
         let mut tasks = JoinSet::new();
         while !stop.is_cancelled() {
             let now = self.clock.wall_now();
@@ -192,6 +194,7 @@ impl Worker {
         while let Some(ended) = tasks.join_next().await {
             report_panic(ended);
         }
+        Ok(())
     }
 
     /// Runs every attempt that is due at `now` to its end, the running task's included.
