@@ -26,7 +26,7 @@ pub fn settle(
 }
 
 /// A status that nobody has looked at yet.
-pub(crate) fn blank(guardrail: &Guardrail) -> GuardrailStatus {
+pub fn unseen(guardrail: &Guardrail) -> GuardrailStatus {
     GuardrailStatus {
         name: guardrail.name.clone(),
         kind: guardrail.kind.keyword().to_owned(),
@@ -96,7 +96,7 @@ fn freeze(
 ) -> (GuardrailStatus, bool) {
     let gap = gap_ms(stored, at);
     let first_ever = stored.is_none_or(|stored| stored.evaluated_at.is_none());
-    let mut status = stored.cloned().unwrap_or_else(|| blank(guardrail));
+    let mut status = stored.cloned().unwrap_or_else(|| unseen(guardrail));
     let before = (status.state, status.frozen);
     status.on_trip = guardrail.on_trip;
     status.evaluated_at = Some(at);
@@ -141,7 +141,7 @@ fn live(
     every: Span,
 ) -> GuardrailStatus {
     let unseen_ms = gap_ms(stored, at) - every.ms;
-    let mut status = with_numbers(stored.cloned().unwrap_or_else(|| blank(guardrail)), &seen);
+    let mut status = with_numbers(stored.cloned().unwrap_or_else(|| unseen(guardrail)), &seen);
     let before = stored
         .filter(|stored| stored.evaluated_at.is_some())
         .map(|stored| stored.state);

@@ -26,7 +26,7 @@ fn configured(input: &GuardrailInput<'_>, limit: &Limit) -> Seen {
         Ok(points) => points,
         Err(missing) => return missing,
     };
-    let last_look = input.stored.and_then(|stored| stored.evaluated_at);
+    let last_look = input.stored.as_ref().and_then(|stored| stored.evaluated_at);
     let newest_end = points.last().map(|point| point.end);
     let new = points.iter().filter(|point| {
         last_look.is_none_or(|last| point.end > last) || Some(point.end) == newest_end

@@ -24,7 +24,7 @@ use crate::record::{Carry, Cycle};
 use crate::spec::{Experiment, Guardrail, GuardrailKind};
 use crate::time::{Span, Timestamp};
 
-pub use hysteresis::settle;
+pub use hysteresis::{settle, unseen};
 pub use seen::Seen;
 
 /// What one guardrail look is a function of.
@@ -46,12 +46,12 @@ pub struct GuardrailInput<'a> {
     pub lateness: Span,
     /// Lifetime points of the series, any order.
     pub points: &'a [Point],
-    /// The same of the control cohort, when known (`slo` only).
-    pub control: Option<&'a [Point]>,
+    /// The same of the control cohort (`slo` only); empty when it is not known.
+    pub control: &'a [Point],
     /// The source's failure, if the last fetch failed.
     pub failure: Option<SourceFailure>,
     /// The stored state; `None` before the first look.
-    pub stored: Option<&'a GuardrailStatus>,
+    pub stored: Option<GuardrailStatus>,
     /// Sequential state of earlier looks.
     pub carry: &'a Carry,
 }
@@ -92,9 +92,14 @@ pub fn judge(input: &GuardrailInput<'_>) -> GuardrailOutcome {
             GuardrailKind::NoWorseThan(_) => Seen::no_data(None, "judged with its signal"),
         },
     };
-    let before = input.stored.map(|stored| stored.state);
-    let (status, missing_alert) =
-        settle(input.guardrail, input.stored, seen, input.at, input.every);
+    let before = input.stored.as_ref().map(|stored| stored.state);
+    let (status, missing_alert) = settle(
+        input.guardrail,
+        input.stored.as_ref(),
+        seen,
+        input.at,
+        input.every,
+    );
     let changed = before != Some(status.state);
     let transition = changed.then_some(Transition {
         from: before,

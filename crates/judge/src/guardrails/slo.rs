@@ -38,11 +38,9 @@ pub(super) fn look(input: &GuardrailInput<'_>, slo: &Slo, carry: &mut Carry) -> 
     } else {
         GuardrailState::Ok
     };
-    let control = input.control.map(|points| pairs(&closed(input, points)));
-    let control_also = state == GuardrailState::Tripped
-        && control
-            .and_then(|control| ShareTest::of(&control, budget))
-            .is_some_and(|control| control.excludes());
+    let control = ShareTest::of(&pairs(&closed(input, input.control)), budget);
+    let control_also =
+        state == GuardrailState::Tripped && control.is_some_and(|control| control.excludes());
     Seen {
         interval: Some(test.interval(ALPHA)),
         bad: Some(test.bad),
