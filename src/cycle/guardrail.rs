@@ -177,9 +177,9 @@ impl GuardrailLook<'_> {
             grain: self.grain,
             lateness: self.lateness,
             points: &self.seen.points,
-            control: None,
+            control: &[],
             failure,
-            stored: before,
+            stored: before.cloned(),
             carry: &context.carry,
         })
     }
@@ -218,7 +218,7 @@ impl GuardrailLook<'_> {
             carry: context.carry.clone(),
             unacknowledged: Vec::new(),
         };
-        Ok(decide::evaluate_guardrail(input, &self.guardrail.name))
+        Ok(decide::evaluate_trip(input, &self.guardrail.name))
     }
 
     fn commit_of(

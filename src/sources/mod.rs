@@ -85,6 +85,17 @@ pub enum SourceConfig {
     Postgres(PostgresConfig),
 }
 
+impl SourceConfig {
+    /// The kind's keyword.
+    pub fn keyword(&self) -> &'static str {
+        match self {
+            Self::Prometheus(_) => "prometheus",
+            Self::Csv(_) => "csv",
+            Self::Postgres(_) => "postgres",
+        }
+    }
+}
+
 /// Why a source of the configuration cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("source {name}: {message}")]

@@ -438,3 +438,16 @@ fn run_jobs(sql: &dyn Sql, group: &mut [Box<dyn WriteJob>]) -> Result<(), StoreE
     }
     Ok(())
 }
+
+/// `VACUUM INTO` reads one snapshot, whoever writes meanwhile.
+pub(super) fn copy_to(path: &Path, target: &Path) -> Result<(), StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let open_error = |error: rusqlite::Error| StoreError::Open {
+        path: path.to_owned(),
+        cause: error.to_string(),
+    };
+    let connection = rusqlite::Connection::open_with_flags(path, flags).map_err(open_error)?;
+    let target = target.to_string_lossy().into_owned();
+    connection.execute("VACUUM INTO ?1", [target]).map_err(open_error)?;
+    Ok(())
+}

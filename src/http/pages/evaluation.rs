@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use super::{chip, layout, minute};
 use crate::cycle::say::word;
-use crate::deliver::words;
+use crate::deliver;
 use crate::store::{EvaluationRow, ExperimentRow, LogRow};
 
 /// The experiment with its newest evaluation.
@@ -145,7 +145,7 @@ fn guardrail(status: &GuardrailStatus, record: &EvaluationRecord) -> Markup {
     let state = word(&status.state);
     html! {
         span class=(format!("chip {state}")) { (state.replace('_', " ")) } " "
-        (words::guardrail_line(&record.input.experiment, status))
+        (deliver::guardrail_line(&record.input.experiment, status))
     }
 }
 

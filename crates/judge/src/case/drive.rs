@@ -216,9 +216,9 @@ impl<'a> Player<'a> {
             grain,
             lateness: Span::ZERO,
             points: &answer.points,
-            control: None,
+            control: &[],
             failure: answer.failure,
-            stored: before.as_ref(),
+            stored: before.clone(),
             carry: &self.carry,
         });
         self.carry.clone_from(&outcome.carry);
