@@ -16,6 +16,7 @@ mod numbers;
 pub mod payload;
 pub mod retry;
 mod sample;
+mod sample_send;
 mod sign;
 mod slack;
 #[cfg(test)]
@@ -36,6 +37,7 @@ use serde::{Deserialize, Serialize};
 pub use action::{ActionConfig, ActionMethod, VerifyConfig, WebhookActionConfig};
 pub use sample::{Sample, sample_notices};
 pub use numbers::guardrail_line;
+pub use sample_send::{SampleAnswer, send_samples};
 pub use slack::SlackConfig;
 pub use webhook::WebhookConfig;
 pub use worker::{DeliveryMetrics, NoMetrics, Worker};

@@ -168,7 +168,7 @@ mod tests {
             Some(Duration::from_secs(60))
         );
         assert_eq!(read("Wed, 21 Oct 2015 07:00:00 GMT"), Some(Duration::ZERO));
-        assert_eq!(read("Fri, 31 Dec 9999 23:59:59 GMT"), Some(RETRY_AFTER_CAP));
+        assert_eq!(read("Tue, 31 Dec 2999 23:59:59 GMT"), Some(RETRY_AFTER_CAP));
         assert_eq!(read("1e300"), Some(RETRY_AFTER_CAP));
         for bad in [
             "",
