@@ -291,6 +291,9 @@ pub fn needed_exposure(prior: poisson::Prior, rate: f64, rate0: f64, alpha: f64)
 /// `Some(0.0)` when already there, `None` without a positive rate.
 #[must_use]
 pub fn days_left(n_now: f64, n_needed: f64, last_days: &[f64]) -> Option<f64> {
+    if !(n_now.is_finite() && n_needed.is_finite()) {
+        return None;
+    }
     if n_needed <= n_now {
         return Some(0.0);
     }
@@ -307,7 +310,7 @@ pub fn days_left(n_now: f64, n_needed: f64, last_days: &[f64]) -> Option<f64> {
     } else {
         0.5 * (days[middle - 1] + upper)
     };
-    positive(rate).map(|per_day| libm::ceil((n_needed - n_now) / per_day))
+    positive(rate).and_then(|per_day| positive(libm::ceil((n_needed - n_now) / per_day)))
 }
 
 /// Power of the fixed two-sample t test with `n_c` and `n_c * ratio` units, equal sd: the

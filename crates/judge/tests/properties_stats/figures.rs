@@ -166,12 +166,18 @@ fn edges_of_exact_intervals_are_the_edges_of_the_range() {
     let open = rare::interval(&none, 0.05);
     assert!(open.lo == 0.0 && open.hi == UNBOUNDED && open.hi_unbounded());
     let harmed = rare::Events {
-        treatment: 9.0,
-        control: 0.0,
+        treatment: 11.0,
         ..none
     };
-    let found = rare::interval(&harmed, 0.05);
+    let k = rare::concentration(&harmed, 2.0);
+    assert!((k - 8.0).abs() < 1e-9, "{k}");
+    let found = rare::interval_with(&harmed, 0.05, k);
     assert!(found.lo > 1.0 && found.hi_unbounded(), "{found:?}");
+    let slow = rare::interval(&harmed, 0.05);
+    assert!(
+        slow.contains(1.0),
+        "k = 100 waits for more events: {slow:?}"
+    );
 }
 
 /// A limit of 0.1 % on errors: breached, safe and unproven.

@@ -13,6 +13,8 @@ fn sane() -> impl Strategy<Value = (f64, f64, f64)> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn the_engine_mirrors((d, se, tau) in sane(), alpha in 1e-4..0.5_f64) {
         let log_e = info_time::log_e_two_sided(d, se, tau);

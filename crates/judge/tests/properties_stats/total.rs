@@ -26,6 +26,14 @@ fn wild() -> impl Strategy<Value = f64> {
     ]
 }
 
+/// No seed files: a failure prints its smallest input, which then becomes a case of its own.
+fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(cases)
+    }
+}
+
 fn ends(x: Interval) -> [f64; 2] {
     [x.lo, x.hi]
 }
@@ -48,7 +56,7 @@ fn some(numbers: &[Option<f64>]) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(config(500))]
 
     #[test]
     fn the_engine_is_total(d in wild(), se in wild(), tau in wild(), alpha in wild(), n in wild()) {
@@ -191,10 +199,10 @@ proptest! {
             finite(&[c.estimate, c.se, found.block_sd, found.inflation, found.df, found.lag1])?;
             finite(&parts(found.relative(0.1)))?;
         }
-        if let Some(fit) = its::fit(before, after, its::Model::Full) {
-            if let Some(test) = fit.hac_test(its::default_lags(values.len())) {
-                finite(&[test.se, test.t, test.p, test.df])?;
-            }
+        let step = its::fit(before, after, its::Model::Full)
+            .and_then(|fit| fit.hac_test(its::default_lags(values.len())));
+        if let Some(test) = step {
+            finite(&[test.se, test.t, test.p, test.df])?;
         }
         if let Some(test) = mann_whitney::mann_whitney(after, before) {
             some(&[test.asymptotic_p(Alternative::TwoSided, true)])?;
@@ -213,7 +221,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(config(25))]
 
     #[test]
     fn group_sequential_bounds_are_total(times in prop::collection::vec(wild(), 0..6), alpha in wild()) {

@@ -8,7 +8,7 @@ use judge::stats::{
 };
 use serde_json::Value;
 
-use super::harness::{Got, Tolerance, list, map, num, nums, tol};
+use super::harness::{Got, list, map, num, nums, tol};
 
 pub(crate) fn info_time_cs(input: &Value, key: &str, _: &Value) -> Got {
     let (d, se) = (num(input, "effect"), num(input, "se"));
