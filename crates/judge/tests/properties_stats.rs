@@ -3,7 +3,11 @@
 //! Place in the line: beside `vectors.rs` (numbers of other libraries) these are the laws no
 //! sample of numbers can show: totality, symmetry, invariance, calibration.
 
-#![allow(clippy::unwrap_used, reason = "a missing answer must end the test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a missing answer must end the test; simulations print their rates"
+)]
 
 #[path = "properties_stats/calibration.rs"]
 mod calibration;

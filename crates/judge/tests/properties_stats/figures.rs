@@ -1,5 +1,6 @@
 //! Published and documented figures.
 
+use judge::stats::display::{self, Fieller};
 use judge::stats::fixed::Alternative::{Greater, TwoSided};
 use judge::stats::fixed::{two_proportion, z_p};
 use judge::stats::two_arm::{Count, Moments, Proportion, RatioSums};
@@ -353,4 +354,46 @@ fn exact_tails_agree_with_their_sums() {
         .map(|k| judge::stats::special::binom_pmf(f64::from(k), 20.0, 0.2))
         .sum();
     assert!((p - sum).abs() < 1e-14);
+}
+
+#[test]
+fn the_sequential_lift_agrees_with_the_contrast_of_its_ends() {
+    let (t, c) = ((0.33, 3.7e-5), (0.27, 3.3e-5));
+    let (tau, alpha) = (0.027, 0.05);
+    let Fieller::Bounded(set) = display::sequential_lift(t, c, tau, alpha) else {
+        panic!("a clear control mean has a bounded set");
+    };
+    for end in [set.lo, set.hi] {
+        let contrast = two_arm::linear(t, c, 1.0 + end);
+        let half = info_time::half_width_two_sided(contrast.se, tau, alpha);
+        assert!((contrast.estimate.abs() - half).abs() < 1e-9, "{end}");
+    }
+    assert!(set.contains(0.33 / 0.27 - 1.0) && !set.contains(0.0));
+    let weak = display::sequential_lift(t, (0.001, 3.3e-5), tau, alpha);
+    assert_eq!(weak, Fieller::Unbounded);
+}
+
+/// The counts of the worked examples carry the evidence that their verdicts need.
+#[test]
+fn the_worked_examples_have_their_evidence() {
+    let interval = |t: Proportion, c: Proportion, tau: f64| {
+        let d = two_arm::difference(&t, &c);
+        info_time::interval_two_sided(d.estimate, d.se, tau, 0.05)
+    };
+    let of = |x: f64, n: f64| Proportion { x, n };
+    // Activation, aim 27 % to 35 %, threshold 3 points: flat in cycle 1, met in cycle 2.
+    let flat = interval(of(1620.0, 6000.0), of(1620.0, 6000.0), 0.08);
+    assert!(flat.lo < 0.0 && flat.hi < 0.03, "{flat:?}");
+    let met = interval(of(1980.0, 6000.0), of(1620.0, 6000.0), 0.08);
+    assert!(met.lo > 0.0, "{met:?}");
+    let proxy = interval(of(2880.0, 6000.0), of(2400.0, 6000.0), 0.04);
+    assert!(proxy.lo > 0.0, "{proxy:?}");
+    // Support against a measured baseline, aim 10 points: flat.
+    let flat = interval(of(552.0, 1000.0), of(660.0, 1200.0), 0.10);
+    assert!(flat.lo < 0.0 && flat.hi < 0.10, "{flat:?}");
+    // Recruiting against stated baselines: replies 20 % and +25 %, screens 6 % to 12 %.
+    let replies = one_proportion::interval(one_proportion::prior(0.20, 0.25), 120.0, 400.0, 0.05);
+    assert!(replies.lo > 0.20, "{replies:?}");
+    let screens = one_proportion::interval(one_proportion::prior(0.06, 0.12), 48.0, 400.0, 0.05);
+    assert!(screens.lo > 0.06, "{screens:?}");
 }

@@ -3,7 +3,8 @@
 //! Formulas: tail through the incomplete beta function; quantile by Newton steps inside a
 //! bracket, from 1e4 degrees of freedom by the Cornish-Fisher expansion (Abramowitz & Stegun
 //! 26.7.5), where the error is below 1e-16.
-//! Invariants: symmetric; tails keep relative accuracy; NaN only for `df <= 0` or `p` outside (0,1).
+//! Invariants: symmetric; tails keep relative accuracy; NaN only for `df <= 0` or `p` outside
+//! (0, 1).
 
 use super::HALF_LN_TWO_PI;
 use super::beta::betainc;
