@@ -107,7 +107,7 @@ impl<'a> Joined<'a> {
     pub(super) fn into_batch(
         self,
         columns: &[&str],
-        complete_up_to: Timestamp,
+        complete_up_to: Option<Timestamp>,
         warnings: Vec<String>,
     ) -> Batch {
         let mut names = vec!["time".to_owned()];
@@ -133,7 +133,7 @@ impl<'a> Joined<'a> {
         Batch {
             columns: names,
             rows,
-            complete_up_to: Some(complete_up_to),
+            complete_up_to,
             warnings,
         }
     }

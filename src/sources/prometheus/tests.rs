@@ -196,6 +196,27 @@ async fn a_single_period_is_an_instant_query_and_may_be_a_scalar() {
 }
 
 #[tokio::test]
+async fn a_number_of_now_is_asked_between_periods_and_kept_as_the_newest_one() {
+    let fake = Fake::start(|asked| matrix(asked, &[("", "0.1")])).await;
+    let mut request = value();
+    request.need.grain = Span::seconds(30);
+    request.need.query.columns = columns(&[("value", "max_over_time(flag[{{grain}}])")]);
+    request.at = ts("2026-08-01T10:00:15Z");
+    request.need.window = Window {
+        start: ts("2026-08-01T09:59:45Z"),
+        end: request.at,
+    };
+    let batch = fake.source().fetch(&request).await.unwrap();
+    let points = contract::points(&request, &batch).unwrap();
+    assert_eq!(points.len(), 1);
+    assert_eq!(points[0].start, ts("2026-08-01T09:59:30Z"));
+    let asked = fake.asked();
+    let at = ts("2026-08-01T09:59:45Z").as_second();
+    assert_eq!(asked[0].form["time"], at.to_string());
+    assert_eq!(asked[0].form["query"], "max_over_time(flag[30s])");
+}
+
+#[tokio::test]
 async fn arms_come_from_a_label_and_a_missing_column_is_no_row() {
     let fake = Fake::start(|asked| {
         let both = [("\"cohort\":\"a\"", "2"), ("\"cohort\":\"b\"", "3")];

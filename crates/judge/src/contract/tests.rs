@@ -465,6 +465,28 @@ fn periods_follow_the_calendar_across_a_clock_change() {
 }
 
 #[test]
+fn a_value_asked_for_between_periods_is_that_of_the_newest_one() {
+    let window = Window {
+        start: ts("2026-08-06T10:00:00Z"),
+        end: ts("2026-08-07T10:00:00Z"),
+    };
+    let mut value = request(VALUE, &[]);
+    value.need.window = window;
+    assert_eq!(
+        Grid::of(&value.need).unwrap().window().start,
+        ts("2026-08-06T00:00:00Z")
+    );
+    let lines = ["time,value", "2026-08-06,7", "2026-08-07,9"];
+    let seen = points(&value, &batch(&lines)).unwrap();
+    assert_eq!(seen.len(), 1);
+    assert_eq!(seen[0].sums, Sums::Value { value: 7.0 });
+    let mut counts = request(PROPORTION, &[]);
+    counts.need.window = window;
+    let refusal = points(&counts, &batch(&["time,num,den", "2026-08-06,1,2"])).unwrap_err();
+    assert!(refusal.to_string().contains("outside"), "{refusal}");
+}
+
+#[test]
 fn a_zone_that_does_not_exist_is_refused_not_guessed() {
     let mut request = request(VALUE, &[]);
     request.need.timezone = "Mars/Base".into();
