@@ -130,6 +130,13 @@ impl<'a> Joined<'a> {
                 place: self.place(*start, arm),
             });
         }
+        if rows.is_empty() && !self.cells.is_empty() {
+            let columns = columns.join(", ");
+            tracing::debug!(
+                columns,
+                "no period has all columns; an absent series is not zero"
+            );
+        }
         Batch {
             columns: names,
             rows,
