@@ -192,15 +192,14 @@ impl Portfolio {
 /// Parses one text; `Err` holds the rendered diagnostics.
 pub fn parse_file(file: &str, text: String, context: Context) -> Result<Loaded, String> {
     let parsed = spec::parse(file, &text, &context);
-    let has_errors = parsed.diagnostics.iter().any(Diagnostic::is_error);
     match parsed.experiment {
-        Some(experiment) if !has_errors => Ok(Loaded {
+        Some(experiment) => Ok(Loaded {
             file: file.to_owned(),
             text,
             experiment,
             diagnostics: parsed.diagnostics,
         }),
-        _ => Err(spec::render(file, &text, &parsed.diagnostics)),
+        None => Err(spec::render(file, &text, &parsed.diagnostics)),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use judge::spec::{self, Context, Diagnostic};
+use judge::spec::{self, Context, Diagnostic, Severity};
 use serde_json::json;
 
 use super::SettingsArgs;
@@ -79,13 +79,8 @@ fn check_file(path: &Path, settings: Option<&Settings>) -> Result<Checked, Strin
     let text = portfolio::read_bounded(path).map_err(|error| format!("{name}: {error}"))?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let queries = portfolio::query_files(folder.unwrap_or(Path::new("."))).unwrap_or_default();
-    let parsed = spec::parse(&name, &text, &context(settings, queries));
-    let mut diagnostics = parsed.diagnostics;
-    if let Some(experiment) = &parsed.experiment {
-        diagnostics.extend(spec::lint(experiment, None));
-    }
-    diagnostics.sort_by_key(|diagnostic| (diagnostic.pos.line, diagnostic.pos.column));
-    Ok(Checked { file: name, text, diagnostics })
+    let parsed = spec::check(&name, &text, &context(settings, queries), None);
+    Ok(Checked { file: name, text, diagnostics: parsed.diagnostics })
 }
 
 fn context(settings: Option<&Settings>, files: BTreeMap<String, String>) -> Context {
@@ -97,7 +92,7 @@ fn context(settings: Option<&Settings>, files: BTreeMap<String, String>) -> Cont
                 settings
                     .sources
                     .iter()
-                    .map(|(name, source)| (name.clone(), source.kind().to_owned()))
+                    .map(|(name, source)| (name.clone(), source.keyword().to_owned()))
                     .collect(),
             ),
             receivers: Some(settings.receivers.keys().cloned().collect()),
@@ -117,10 +112,14 @@ fn print_text(checked: &[Checked], unreadable: &[String]) {
     for message in unreadable {
         super::output::complain(&format!("verdictd: {message}"));
     }
-    let errors = count(checked, Diagnostic::is_error);
-    let warnings = count(checked, |diagnostic| !diagnostic.is_error());
+    let errors = count(checked, is_error);
+    let warnings = count(checked, |diagnostic| !is_error(diagnostic));
     let files = checked.len();
     say(&format!("{files} files checked: {errors} errors, {warnings} warnings\n"));
+}
+
+fn is_error(diagnostic: &Diagnostic) -> bool {
+    diagnostic.severity == Severity::Error
 }
 
 fn count(checked: &[Checked], wanted: impl Fn(&Diagnostic) -> bool) -> usize {
@@ -136,7 +135,7 @@ fn print_json(checked: &[Checked], unreadable: &[String]) {
         "schema": "verdictd/check/1",
         "files": files,
         "unreadable": unreadable,
-        "errors": count(checked, Diagnostic::is_error),
-        "warnings": count(checked, |diagnostic| !diagnostic.is_error()),
+        "errors": count(checked, is_error),
+        "warnings": count(checked, |diagnostic| !is_error(diagnostic)),
     }));
 }

@@ -79,12 +79,15 @@ pub fn text(record: &EvaluationRecord, style: Style) -> String {
         out.push_str("\nguardrails\n");
         for status in &record.guardrails {
             let word = crate::cycle::say::word(&status.state);
-            let line = prose::guardrail_line(status);
+            let line = crate::deliver::guardrail_line(&input.experiment, status);
             out.push_str(&format!("  {}  {line}\n", style.verdict(&word)));
         }
     }
     for alarm in &record.alarms {
-        out.push_str(&format!("\nalarm  {}\n", prose::alarm_sentence(alarm)));
+        let kind = crate::cycle::say::word(&alarm.kind);
+        let severity = crate::cycle::say::word(&alarm.severity);
+        let clears = &alarm.clears;
+        out.push_str(&format!("\nalarm  {kind} ({severity}), clears when {clears}\n"));
     }
     out.push_str("\nalpha ledger\n");
     for line in &record.ledger {

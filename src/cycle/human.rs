@@ -98,7 +98,7 @@ fn commit_of(
     commit.drop_tracks = say::ended_tracks(experiment, after);
     commit.more_cursors = started_tracks(experiment, after, decree.at);
     if decree.decision.action == HumanAction::Rearm {
-        commit.guardrails = experiment.guardrails.iter().map(judge::guardrails::unseen).collect();
+        commit.guardrails = experiment.guardrails.iter().map(super::unseen).collect();
     }
     Ok(commit)
 }

@@ -19,11 +19,11 @@ use crate::portfolio::Broken;
 use crate::store::{OutboxRow, SourceHealth};
 
 /// What was last said about an experiment; nothing before its first commit.
-pub fn last_said(json: &str) -> anyhow::Result<LastSaid> {
+pub fn last_said(json: &str) -> anyhow::Result<Option<LastSaid>> {
     if json.is_empty() || json == "{}" {
-        return Ok(LastSaid::default());
+        return Ok(None);
     }
-    Ok(serde_json::from_str(json)?)
+    Ok(Some(serde_json::from_str(json)?))
 }
 
 /// The wire name of an enum value (`no_data`, `graduate`).

@@ -74,7 +74,7 @@ pub(super) fn guardrail_number(experiment: &Experiment, name: &str, x: f64) -> S
 }
 
 /// One guardrail in one line: `0.21 % against 0.1 % (1,240 of 600,000)`.
-pub(super) fn guardrail_line(experiment: &Experiment, status: &GuardrailStatus) -> String {
+pub fn guardrail_line(experiment: &Experiment, status: &GuardrailStatus) -> String {
     let number = |x: f64| guardrail_number(experiment, &status.name, x);
     let mut text = match (status.value, status.limit) {
         (Some(value), Some(limit)) => format!("{} against {}", number(value), number(limit)),

@@ -204,7 +204,7 @@ mod tests {
     }
 
     fn limits() -> Limits {
-        Limits::new(2, Duration::from_secs(60))
+        Limits::new(2, Duration::from_mins(1))
     }
 
     #[tokio::test(start_paused = true)]
@@ -264,7 +264,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_deadline_ends_questions_and_probes() {
         let source = Arc::new(Scripted {
-            delay: Duration::from_secs(600),
+            delay: Duration::from_mins(10),
             ..Scripted::default()
         });
         let limited = Limited::new(source, limits());

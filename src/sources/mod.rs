@@ -4,8 +4,10 @@
 //! what the cells mean. Every source bounds body, rows, time and concurrency, never follows a
 //! redirect to another origin, and never shows a secret in an error.
 
+pub mod csv;
 mod limited;
 mod placeholder;
+pub mod postgres;
 pub mod prometheus;
 #[cfg(test)]
 pub(crate) mod test_support;
@@ -19,7 +21,9 @@ use judge::time::Span;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::csv::{CsvConfig, CsvSource};
 pub use self::limited::{Limited, Limits};
+pub use self::postgres::{PostgresConfig, PostgresSource};
 pub use self::prometheus::{PrometheusConfig, PrometheusSource};
 
 /// A boxed future: keeps the trait object-safe without a macro.
@@ -75,6 +79,21 @@ impl FetchError {
 pub enum SourceConfig {
     /// Anything that speaks the Prometheus HTTP API.
     Prometheus(PrometheusConfig),
+    /// CSV files in a folder.
+    Csv(CsvConfig),
+    /// PostgreSQL, or what speaks its wire protocol.
+    Postgres(PostgresConfig),
+}
+
+impl SourceConfig {
+    /// The kind's keyword.
+    pub fn keyword(&self) -> &'static str {
+        match self {
+            Self::Prometheus(_) => "prometheus",
+            Self::Csv(_) => "csv",
+            Self::Postgres(_) => "postgres",
+        }
+    }
 }
 
 /// Why a source of the configuration cannot be used.
@@ -96,6 +115,14 @@ pub fn build(name: &str, config: &SourceConfig) -> Result<Arc<dyn Source>, Build
     let (source, limits): (Arc<dyn Source>, Limits) = match config {
         SourceConfig::Prometheus(config) => {
             let source = PrometheusSource::new(config).map_err(wrong)?;
+            (Arc::new(source), config.limits())
+        }
+        SourceConfig::Csv(config) => {
+            let source = CsvSource::new(config).map_err(wrong)?;
+            (Arc::new(source), CsvConfig::limits())
+        }
+        SourceConfig::Postgres(config) => {
+            let source = PostgresSource::new(config).map_err(wrong)?;
             (Arc::new(source), config.limits())
         }
     };
@@ -154,5 +181,69 @@ impl FetchClass {
 impl std::fmt::Display for FetchClass {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<SourceConfig, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+
+    #[test]
+    fn every_kind_is_read_and_built() {
+        let kinds = [
+            (
+                r#"{"prometheus": {"url": "http://127.0.0.1:9090", "auth": "none"}}"#,
+                "prometheus",
+            ),
+            (
+                r#"{"csv": {"folder": "exports", "delimiter": ";", "decimal": ","}}"#,
+                "csv",
+            ),
+            (
+                r#"{"postgres": {"host": "db.example", "user": "r", "dbname": "m",
+                    "password": {"env": "PW"}, "sslmode": "verify_full"}}"#,
+                "postgres",
+            ),
+        ];
+        for (text, kind) in kinds {
+            assert_eq!(build("s", &read(text).unwrap()).unwrap().kind(), kind);
+        }
+        let bearer = r#"{"prometheus": {"url": "https://p.example",
+            "auth": {"bearer": {"token": {"file": "token"}}}}}"#;
+        build("s", &read(bearer).unwrap()).unwrap();
+    }
+
+    #[test]
+    fn unknown_keys_and_literal_secrets_are_errors() {
+        for text in [
+            r#"{"csv": {"folder": "x", "delimeter": ";"}}"#,
+            r#"{"influx": {"url": "x"}}"#,
+            r#"{"postgres": {"host": "h", "user": "u", "dbname": "d", "password": "s3cret"}}"#,
+            r#"{"prometheus": {"url": "x", "auth": {"bearer": {"token": "s3cret"}}}}"#,
+            r#"{"prometheus": {"url": "x", "auth": {"bearer": {"toke": {"env": "X"}}}}}"#,
+        ] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_source_that_cannot_work_is_named() {
+        let config = SourceConfig::Prometheus(PrometheusConfig::new("nonsense"));
+        let error = build("prom", &config).unwrap_err().to_string();
+        assert!(error.starts_with("source prom: url"), "{error}");
+    }
+
+    #[test]
+    fn this_machine_is_known_by_name_and_address() {
+        for host in ["localhost", "127.0.0.1", "127.9.9.9", "::1", "[::1]"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in ["localhost.example", "10.0.0.1", "example"] {
+            assert!(!is_loopback(host), "{host}");
+        }
     }
 }

@@ -90,3 +90,8 @@ impl Store {
         self.pool.read(work).await
     }
 }
+
+/// Writes a consistent copy of a store into a new file, also while a daemon works on it.
+pub fn copy_to(path: &Path, target: &Path) -> Result<(), StoreError> {
+    sqlite::copy_to(path, target)
+}

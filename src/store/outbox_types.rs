@@ -240,7 +240,7 @@ pub struct Delivery {
 }
 
 /// Which deliveries; newest first.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryFilter {
     /// Only this row.
     pub id: Option<String>,
@@ -254,6 +254,20 @@ pub struct DeliveryFilter {
     pub since: Option<Timestamp>,
     /// At most so many.
     pub limit: usize,
+}
+
+impl Default for DeliveryFilter {
+    /// The newest page.
+    fn default() -> Self {
+        Self {
+            id: None,
+            endpoint: None,
+            partition: None,
+            state: None,
+            since: None,
+            limit: 100,
+        }
+    }
 }
 
 /// How one endpoint does.

@@ -3,6 +3,8 @@
 //! Nothing is dropped silently: what is pushed out stays, dead or superseded, with its reason.
 //! Urgent rows and actions are never pushed out.
 
+use std::collections::BTreeMap;
+
 use judge::time::Timestamp;
 
 use super::sql::{Row, Sql, args, bad, next_count};
@@ -27,11 +29,15 @@ pub(super) fn enqueue(
     rows: &[OutboxRow],
     options: &StoreOptions,
 ) -> Result<(), StoreError> {
+    let mut grown = BTreeMap::new();
     for row in rows {
         if insert(sql, row)? {
             supersede(sql, row)?;
-            bound(sql, &row.endpoint, row.created_at, options)?;
+            grown.insert(row.endpoint.as_str(), row.created_at);
         }
+    }
+    for (endpoint, now) in grown {
+        bound(sql, endpoint, now, options)?;
     }
     Ok(())
 }

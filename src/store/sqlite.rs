@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::types::{ToSql, ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, params_from_iter};
@@ -21,6 +21,8 @@ use super::{StoreError, migrations};
 
 /// How long a writer waits for another process.
 const BUSY: Duration = Duration::from_secs(5);
+/// How far apart opening is tried while another process opens or closes.
+const OPEN_PAUSE: Duration = Duration::from_millis(50);
 /// How many pieces of work share one commit.
 const GROUP: usize = 64;
 /// Files up to this size are checked page by page when they are opened.
@@ -63,10 +65,7 @@ impl Sql for Sqlite {
             .connection
             .prepare_cached(sql)
             .map_err(|e| self.explain(e))?;
-        let columns: Rc<[String]> = statement
-            .column_names()
-            .map(str::to_owned)
-            .collect();
+        let columns: Rc<[String]> = statement.column_names().map(str::to_owned).collect();
         let mut found = statement
             .query(params_from_iter(args))
             .map_err(|e| self.explain(e))?;
@@ -281,6 +280,20 @@ fn guarded<T>(
     catch_unwind(AssertUnwindSafe(|| work(sql))).unwrap_or(Err(StoreError::Panicked))
 }
 
+/// Switching a new file to its write-ahead log, and removing that log on the last close, answer
+/// "busy" at once to everybody else, whatever the busy time-out says: try again.
+fn patiently<T>(open: impl Fn() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    let give_up = Instant::now() + BUSY;
+    loop {
+        match open() {
+            Err(StoreError::Busy(_)) if Instant::now() < give_up => {
+                std::thread::sleep(OPEN_PAUSE);
+            }
+            other => return other,
+        }
+    }
+}
+
 /// The threads of one open file.
 #[derive(Debug)]
 pub(super) struct Pool {
@@ -292,7 +305,7 @@ pub(super) struct Pool {
 impl Pool {
     /// Opens for writing, with that many readers.
     pub(super) fn open(path: &Path, readers: usize) -> Result<Self, StoreError> {
-        let sqlite = Sqlite::open_writer(path)?;
+        let sqlite = patiently(|| Sqlite::open_writer(path))?;
         let mut pool = Self::open_readers(path, readers)?;
         let (sender, jobs) = channel();
         pool.writer = Some(sender);
@@ -302,7 +315,7 @@ impl Pool {
 
     /// Opens for reading only; the file must have our schema.
     pub(super) fn open_read_only(path: &Path) -> Result<Self, StoreError> {
-        migrations::require_current(&Sqlite::open_reader(path)?)?;
+        patiently(|| migrations::require_current(&Sqlite::open_reader(path)?))?;
         Self::open_readers(path, 1)
     }
 
@@ -423,5 +436,18 @@ fn run_jobs(sql: &dyn Sql, group: &mut [Box<dyn WriteJob>]) -> Result<(), StoreE
             "ROLLBACK TO work; RELEASE work"
         })?;
     }
+    Ok(())
+}
+
+/// `VACUUM INTO` reads one snapshot, whoever writes meanwhile.
+pub(super) fn copy_to(path: &Path, target: &Path) -> Result<(), StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let open_error = |error: rusqlite::Error| StoreError::Open {
+        path: path.to_owned(),
+        cause: error.to_string(),
+    };
+    let connection = rusqlite::Connection::open_with_flags(path, flags).map_err(open_error)?;
+    let target = target.to_string_lossy().into_owned();
+    connection.execute("VACUUM INTO ?1", [target]).map_err(open_error)?;
     Ok(())
 }

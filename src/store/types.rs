@@ -31,7 +31,10 @@ pub enum StoreError {
         cause: String,
     },
     /// The file is damaged or is no database.
-    #[error("{} is damaged or not a verdictd database ({cause}); restore it from a backup", path.display())]
+    #[error(
+        "{} is damaged or not a verdictd database ({cause}); restore it from a backup",
+        path.display()
+    )]
     Corrupt {
         /// The file.
         path: PathBuf,
@@ -360,7 +363,7 @@ pub struct LogRow {
 }
 
 /// Which log entries; newest first.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogFilter {
     /// Only of this experiment.
     pub experiment: Option<String>,
@@ -370,6 +373,18 @@ pub struct LogFilter {
     pub before: Option<i64>,
     /// At most so many.
     pub limit: usize,
+}
+
+impl Default for LogFilter {
+    /// The newest page.
+    fn default() -> Self {
+        Self {
+            experiment: None,
+            since: None,
+            before: None,
+            limit: 100,
+        }
+    }
 }
 
 /// One evaluation with all it changes: committed whole or not at all.

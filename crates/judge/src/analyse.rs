@@ -410,4 +410,6 @@ fn share_of_plan(input: &LookInput, signal: &Signal, observed: &Observed) -> f64
 }
 
 #[cfg(test)]
+pub(crate) mod fixtures;
+#[cfg(test)]
 mod tests;

@@ -5,10 +5,13 @@
 
 mod guardrail;
 mod said;
+#[cfg(test)]
+mod tests;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::guardrail::guardrail_notices;
+pub(crate) use self::said::verdict_text;
 pub use self::said::{AlarmSaid, HoldSaid, LastSaid, VerdictSaid, notices, said_after};
 
 use crate::time::Timestamp;

@@ -8,7 +8,7 @@ mod atoms;
 mod numbers;
 mod reasons;
 
-pub use self::atoms::{atom_line, what_would_flip};
+pub use self::atoms::{atom_line, atom_numbers, what_would_flip};
 pub use self::numbers::{count, format_change, format_level};
 pub use self::reasons::reason_sentence;
 

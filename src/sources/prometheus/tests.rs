@@ -68,15 +68,14 @@ impl Fake {
 /// A success with one sample per asked instant; `series` are (labels, value) pairs.
 fn matrix(asked: &Asked, series: &[(&str, &str)]) -> Reply {
     let number = |name: &str| asked.form[name].parse::<f64>().unwrap();
-    let times: Vec<f64> = match asked.form.get("time") {
-        Some(_) => vec![number("time")],
-        None => {
-            let (start, end, step) = (number("start"), number("end"), number("step"));
-            let count = ((end - start) / step).round() as usize + 1;
-            (0..count)
-                .map(|index| start + step * index as f64)
-                .collect()
-        }
+    let times: Vec<f64> = if asked.form.contains_key("time") {
+        vec![number("time")]
+    } else {
+        let (start, end, step) = (number("start"), number("end"), number("step"));
+        let count = ((end - start) / step).round() as usize + 1;
+        (0..count)
+            .map(|index| start + step * index as f64)
+            .collect()
     };
     let series: Vec<String> = series
         .iter()
@@ -382,13 +381,15 @@ async fn retry_after_is_read() {
 
 #[tokio::test]
 async fn too_many_samples_split_the_run_until_it_passes() {
-    let fake = Fake::start(|asked| match asked.form.contains_key("time") {
-        true => matrix(asked, &[("", "1")]),
-        false => error(
+    let fake = Fake::start(|asked| {
+        if asked.form.contains_key("time") {
+            return matrix(asked, &[("", "1")]);
+        }
+        error(
             422,
             "execution",
             "query processing would load too many samples",
-        ),
+        )
     })
     .await;
     let batch = fake.source().fetch(&value()).await.unwrap();

@@ -188,6 +188,10 @@ CREATE TABLE outbox (
 CREATE INDEX outbox_open ON outbox (endpoint, partition_key, lane, sequence, position)
     WHERE closed_at IS NULL;
 CREATE INDEX outbox_due ON outbox (next_at) WHERE closed_at IS NULL;
+-- Covers the count of open rows and bytes of an endpoint, which every enqueue asks for, and
+-- gives the oldest of them first. (closed_at is in it for engines that would look it up.)
+CREATE INDEX outbox_load ON outbox (endpoint, lane, position, bytes, closed_at)
+    WHERE closed_at IS NULL;
 CREATE INDEX outbox_by_position ON outbox (position);
 CREATE INDEX outbox_by_partition ON outbox (partition_key, position);
 

@@ -40,8 +40,7 @@ impl Shares {
         };
         let of_atom = |(index, atom): (usize, &&Atom)| match atom.kind {
             AtomKind::Tolerance => SIGNAL,
-            AtomKind::Movement => shared(index),
-            AtomKind::Level => SIGNAL,
+            AtomKind::Movement | AtomKind::Level => shared(index),
         };
         let atoms: Vec<f64> = found.iter().enumerate().map(of_atom).collect();
         Self {
@@ -103,8 +102,8 @@ pub fn ledger(experiment: &Experiment) -> Vec<AlphaLine> {
     for (atom, alpha) in rule.atoms().into_iter().zip(&shares.atoms) {
         let (sides, words) = match atom.kind {
             AtomKind::Tolerance => (1, "tolerance: 0.05 one-sided, tau = margin"),
+            _ if *alpha < SIGNAL => (2, "joined by OR: 0.05 / branches"),
             AtomKind::Level => (2, "level: 0.05 two-sided"),
-            AtomKind::Movement if *alpha < SIGNAL => (2, "joined by OR: 0.05 / branches"),
             AtomKind::Movement => (2, "joined by AND: 0.05 two-sided each"),
         };
         lines.push(line(format!("atom {}", atom.text), *alpha, sides, words));

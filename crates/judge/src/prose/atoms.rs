@@ -83,6 +83,11 @@ pub(super) fn short_atom(atom: &AtomView, record: &EvaluationRecord) -> String {
     format!("{} {seen}, needed {wanted}", atom.signal)
 }
 
+/// [`short_atom`] with whether it is met: the line of timelines.
+pub fn atom_numbers(atom: &AtomView, record: &EvaluationRecord) -> String {
+    format!("{}: {}", short_atom(atom, record), met_words(atom.met))
+}
+
 fn side_of(atom: &AtomView, record: &EvaluationRecord) -> Option<Side> {
     let checkpoint = &record.input.experiment.checkpoint;
     let stop = checkpoint.stop_when.iter().flat_map(|rule| rule.atoms());
