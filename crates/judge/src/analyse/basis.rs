@@ -205,6 +205,10 @@ impl Basis {
                 mirrored,
                 normal,
             } => {
+                if matches!(null, Null::Relative(relative) if relative < -1.0) {
+                    // No share falls by more than all of it.
+                    return if side == Side::AtLeast { -UNBOUNDED } else { 0.0 };
+                }
                 let Some(psi) = ratio_of(null, *mirrored) else {
                     return normal.ln_p(null, side, tau, sides);
                 };
