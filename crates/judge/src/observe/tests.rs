@@ -324,6 +324,19 @@ fn paired_arms_become_blocks_on_common_steps() {
 }
 
 #[test]
+fn the_grain_is_read_off_the_points_where_the_file_names_none() {
+    let mut experiment = paired();
+    let points = [
+        hourly("control", 0..480, 450.0, 1),
+        hourly("treatment", 0..480, 260.0, 2),
+    ]
+    .concat();
+    let named = look(&experiment, &points, day(20));
+    experiment.signals[0].grain = None;
+    assert_eq!(named, look(&experiment, &points, day(20)));
+}
+
+#[test]
 fn a_fifth_of_the_steps_missing_is_no_data() {
     let experiment = paired();
     let keep = |every: i64| -> Vec<Point> {
