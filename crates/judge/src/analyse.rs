@@ -11,6 +11,7 @@ pub(crate) mod carry;
 mod look;
 mod margins;
 mod measure;
+mod methods;
 mod outlook;
 mod rule;
 mod split;
