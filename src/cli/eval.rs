@@ -56,8 +56,10 @@ pub(super) async fn run(args: EvalArgs) -> Result<u8, Failure> {
         complain("verdictd: nothing to evaluate; `verdictd status` lists the experiments");
     }
     if args.json {
-        let documents: Vec<Value> =
-            records.iter().filter_map(|record| serde_json::from_str(&record.to_json()).ok()).collect();
+        let documents: Vec<Value> = records
+            .iter()
+            .filter_map(|record| serde_json::from_str(&record.to_json()).ok())
+            .collect();
         say_json(&json!({"schema": "verdictd/eval/1", "evaluations": documents}));
     } else {
         let style = Style::of_stdout();
@@ -107,8 +109,13 @@ async fn real(settings: Settings, only: Option<&str>) -> Result<Vec<EvaluationRe
 }
 
 fn chosen(app: &App, only: Option<&str>) -> Result<Vec<String>, Failure> {
-    let all: Vec<String> =
-        app.inner().portfolio.all().iter().map(|loaded| loaded.experiment.id.clone()).collect();
+    let all: Vec<String> = app
+        .inner()
+        .portfolio
+        .all()
+        .iter()
+        .map(|loaded| loaded.experiment.id.clone())
+        .collect();
     match only {
         None => Ok(all),
         Some(id) if all.iter().any(|known| known == id) => Ok(vec![id.to_owned()]),
