@@ -219,7 +219,8 @@ async fn build(
         },
     };
     let worker = deliver::Worker::build(&settings, store.clone(), clock.clone(), &holder)
-        .context("receivers and actions")?;
+        .context("receivers and actions")?
+        .with_metrics(metrics.clone());
     let known = store.sources().await?;
     Ok(Inner {
         health: Health::new(known, settings.scheduler.source_down_after_secs),
