@@ -216,9 +216,9 @@ impl<'a> Player<'a> {
             grain,
             lateness: Span::ZERO,
             points: &answer.points,
-            control: None,
+            control: &[],
             failure: answer.failure,
-            stored: before.as_ref(),
+            stored: before.clone(),
             carry: &self.carry,
         });
         self.carry.clone_from(&outcome.carry);
@@ -235,6 +235,7 @@ impl<'a> Player<'a> {
         if guardrail.on_trip == OnTrip::Stop {
             let record = evaluate_trip(self.look_input(now), &guardrail.name);
             if record.decision.verdict == Verdict::Stop {
+                self.timeline.verdict(&record);
                 self.commit(&record);
             }
         }
