@@ -3,6 +3,12 @@
 //! `UPDATE_GOLDEN=1` rewrites `expected.txt`; read the difference before you commit it. A folder
 //! without a case, or a file that no case reads, fails: nothing here may go stale unseen.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "the test reads and writes its own folders; the purity guard is for the crate"
+)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

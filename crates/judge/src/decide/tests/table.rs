@@ -264,11 +264,11 @@ fn missing_data_hold_when_they_could_make_it_futile() {
 
 #[test]
 fn nothing_moves_is_futile() {
+    use SignalState::{Below, Flat, Harm, Inconclusive, Met, Moving, Short};
     let look = |outcome, proxy| {
         let look = Look::passing().state("o", outcome).state("p", proxy);
         look.atom(0, Truth::False).atom(1, Truth::False)
     };
-    use SignalState::{Below, Flat, Harm, Inconclusive, Met, Moving, Short};
     for proxy in [Flat, Harm, Below] {
         assert_eq!(row(&look(Flat, proxy)), FUTILE, "{proxy:?}");
     }
