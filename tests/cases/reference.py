@@ -109,8 +109,8 @@ def main():
     show("extend: 1,080 -> 1,280 of 4,000", Arms(1080, 4000, 1280, 4000, aim), 0.03)
     flat = first_day(lambda d: arms_on(d, 1620, 1620, 6000, aim).state(0.03) == "flat")
     print(f"finished is flat for 3 pts from matured day {flat} on")
-    both = first_day(lambda d: arms_on(d, 1620, 1620, 6000, aim).state(0.03) == "flat"
-                     and arms_on(min(d + 13, 28), 2400, 2400, 6000, proxy).state(0.1, True) == "flat")
+    idle = lambda d: arms_on(min(d + 13, 28), 2400, 2400, 6000, proxy).state(0.1, True) == "flat"
+    both = first_day(lambda d: idle(d) and arms_on(d, 1620, 1620, 6000, aim).state(0.03) == "flat")
     print(f"both are flat from matured day {both} of the outcome on")
     harm = first_day(lambda d: arms_on(d, 1620, 1380, 6000, aim).worse(0.025))
     print(f"harm (one-sided 0.025) on matured day {harm}")
@@ -131,7 +131,8 @@ def main():
     print(f"finished 1,620 -> 1,380 excludes +3 pts from matured day {gone} on")
     show("finished 1,080 -> 1,200 of 4,000", Arms(1080, 4000, 1200, 4000, aim), 0.03)
     show("or: 1,080 -> 1,216 of 4,000, alpha 0.05", Arms(1080, 4000, 1216, 4000, aim), 0.03)
-    show("or: 1,080 -> 1,216 of 4,000, alpha 0.025", Arms(1080, 4000, 1216, 4000, aim), 0.03, alpha=0.025)
+    two_chances = Arms(1080, 4000, 1216, 4000, aim)
+    show("or: 1,080 -> 1,216 of 4,000, alpha 0.025", two_chances, 0.03, alpha=0.025)
     show("weekly: 6 days of 1,620 -> 2,160", arms_on(6, 1620, 2160, 6000, aim), 0.08)
     show("weekly: 28 days of 1,620 -> 2,160", arms_on(28, 1620, 2160, 6000, aim), 0.08)
     # Support: 660 of 1,200 measured before, 552 of 1,000 after; aim and tau 10 pts.
