@@ -386,11 +386,9 @@ pub fn analyse(input: &LookInput, at_checkpoint: bool) -> Analysis {
 fn progress(input: &LookInput) -> Option<f64> {
     let experiment = &input.experiment;
     let share = |signal: &Signal| {
-        let observed = match input.observations.get(&signal.name) {
-            Some(Observation::Ok(observed) | Observation::Insufficient { observed, .. }) => observed,
-            _ => return 0.0,
-        };
-        share_of_plan(input, signal, observed).clamp(0.0, 1.0)
+        let observed = input.observations.get(&signal.name).and_then(Observation::counted);
+        let share = observed.map_or(0.0, |observed| share_of_plan(input, signal, observed));
+        share.clamp(0.0, 1.0)
     };
     experiment.outcomes().map(share).reduce(f64::min)
 }
@@ -409,5 +407,7 @@ fn share_of_plan(input: &LookInput, signal: &Signal, observed: &Observed) -> f64
     }
 }
 
+#[cfg(test)]
+pub(crate) mod fixtures;
 #[cfg(test)]
 mod tests;

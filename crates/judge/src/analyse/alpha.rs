@@ -40,8 +40,7 @@ impl Shares {
         };
         let of_atom = |(index, atom): (usize, &&Atom)| match atom.kind {
             AtomKind::Tolerance => SIGNAL,
-            AtomKind::Movement => shared(index),
-            AtomKind::Level => SIGNAL,
+            AtomKind::Movement | AtomKind::Level => shared(index),
         };
         let atoms: Vec<f64> = found.iter().enumerate().map(of_atom).collect();
         Self {
@@ -65,10 +64,15 @@ fn spread(rule: &Rule, share: f64, atoms: &mut Vec<f64>) {
     match rule {
         Rule::Atom(_) => atoms.push(SIGNAL * share),
         Rule::Not(inner) => spread(inner, share, atoms),
-        Rule::And(rules) => rules.iter().for_each(|rule| spread(rule, share, atoms)),
-        Rule::Or(rules) => {
-            let each = share / rules.len().max(1) as f64;
-            rules.iter().for_each(|rule| spread(rule, each, atoms));
+        Rule::And(rules) | Rule::Or(rules) => {
+            let branches = if matches!(rule, Rule::Or(_)) {
+                rules.len().max(1)
+            } else {
+                1
+            };
+            for inner in rules {
+                spread(inner, share / branches as f64, atoms);
+            }
         }
     }
 }
@@ -103,8 +107,8 @@ pub fn ledger(experiment: &Experiment) -> Vec<AlphaLine> {
     for (atom, alpha) in rule.atoms().into_iter().zip(&shares.atoms) {
         let (sides, words) = match atom.kind {
             AtomKind::Tolerance => (1, "tolerance: 0.05 one-sided, tau = margin"),
+            _ if *alpha < SIGNAL => (2, "joined by OR: 0.05 / branches"),
             AtomKind::Level => (2, "level: 0.05 two-sided"),
-            AtomKind::Movement if *alpha < SIGNAL => (2, "joined by OR: 0.05 / branches"),
             AtomKind::Movement => (2, "joined by AND: 0.05 two-sided each"),
         };
         lines.push(line(format!("atom {}", atom.text), *alpha, sides, words));

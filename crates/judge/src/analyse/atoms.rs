@@ -98,7 +98,9 @@ fn judge(look: &mut Look<'_>, atom: &Atom, place: Place) -> AtomView {
     match judged {
         Err(gap) => {
             view.why = Some(gap.why);
-            view.needs_more = missing_units(look, atom);
+            let outlook = Outlook::of_insufficient(look, atom);
+            view.needs_more = outlook.needs_more;
+            view.decidable = outlook.decidable;
         }
         Ok(found) => {
             if found.drifted {
@@ -116,14 +118,6 @@ fn judge(look: &mut Look<'_>, atom: &Atom, place: Place) -> AtomView {
         }
     }
     view
-}
-
-/// How many units an `insufficient` observation asks for.
-fn missing_units(look: &Look<'_>, atom: &Atom) -> Option<f64> {
-    match look.input.observations.get(&atom.signal)? {
-        crate::observe::Observation::Insufficient { more, .. } => Some(*more),
-        _ => None,
-    }
 }
 
 fn inconclusive(met: Truth) -> Option<UnknownWhy> {

@@ -205,6 +205,19 @@ impl Basis {
                 mirrored,
                 normal,
             } => {
+                let all_of_it = if events.treatment > 0.0 {
+                    -1.0
+                } else {
+                    -1.0 - f64::EPSILON
+                };
+                if matches!(null, Null::Relative(relative) if relative <= all_of_it) {
+                    // No share falls by more than all of it, nor by all while it has events.
+                    return if side == Side::AtLeast {
+                        -UNBOUNDED
+                    } else {
+                        0.0
+                    };
+                }
                 let Some(psi) = ratio_of(null, *mirrored) else {
                     return normal.ln_p(null, side, tau, sides);
                 };

@@ -333,7 +333,7 @@ impl Arms<'_> {
                 (basis, MethodName::PairedBlocks, None)
             }
             (Sums::Proportion { num, den }, Sums::Proportion { num: x, den: n }) => {
-                let normal = self.normal(control, treatment, (1.0, 1.0))?;
+                let normal = concurrent(control, treatment, (1.0, 1.0))?;
                 let (treated, held) = (Proportion { x: num, n: den }, Proportion { x, n });
                 if treated.has_ten_of_each() && held.has_ten_of_each() {
                     (Basis::Normal(normal), MethodName::InformationTime, None)
@@ -343,7 +343,7 @@ impl Arms<'_> {
             }
             (Sums::Rate { .. }, _) => {
                 let phis = (control.phi.unwrap_or(1.0), treatment.phi.unwrap_or(1.0));
-                let normal = self.normal(control, treatment, phis)?;
+                let normal = concurrent(control, treatment, phis)?;
                 let phi = phis.0.max(phis.1).max(1.0);
                 (
                     Basis::Normal(normal),
@@ -352,7 +352,7 @@ impl Arms<'_> {
                 )
             }
             _ => {
-                let normal = self.normal(control, treatment, (1.0, 1.0))?;
+                let normal = concurrent(control, treatment, (1.0, 1.0))?;
                 (Basis::Normal(normal), MethodName::InformationTime, None)
             }
         };
@@ -378,15 +378,15 @@ impl Arms<'_> {
             is_level: false,
         })
     }
+}
 
-    fn normal(self, control: &Sample, treatment: &Sample, phis: (f64, f64)) -> Result<Normal, Gap> {
-        Ok(Normal {
-            treatment: of_sample(treatment, phis.1)?,
-            comparison: of_sample(control, phis.0)?,
-            covariance: 0.0,
-            both_grow: true,
-        })
-    }
+fn concurrent(control: &Sample, treatment: &Sample, phis: (f64, f64)) -> Result<Normal, Gap> {
+    Ok(Normal {
+        treatment: of_sample(treatment, phis.1)?,
+        comparison: of_sample(control, phis.0)?,
+        covariance: 0.0,
+        both_grow: true,
+    })
 }
 
 /// Below ten events (or ten non-events) in an arm: the rarer kind is what is counted.

@@ -6,9 +6,10 @@
 use super::look::Look;
 use super::measure::Measure;
 use super::{Truth, tau};
-use crate::spec::Signal;
+use crate::observe::Observation;
+use crate::spec::{Atom, Signal};
 use crate::stats::power::{N_LIMIT, smallest_n};
-use crate::time::ms_between;
+use crate::time::{Timestamp, ms_between};
 
 /// What more data would do to one atom.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -17,6 +18,34 @@ pub(super) struct Outlook {
     pub(super) needs_more: Option<f64>,
     /// One more interval at the present rate would settle it as true.
     pub(super) decidable: bool,
+}
+
+impl Outlook {
+    /// An `insufficient` observation says itself how many units it lacks; they count as decidable
+    /// when one more interval at the present rate brings them.
+    pub(super) fn of_insufficient(look: &Look<'_>, atom: &Atom) -> Self {
+        let Some(Observation::Insufficient { more, observed }) =
+            look.input.observations.get(&atom.signal)
+        else {
+            return Self::default();
+        };
+        let units = observed.arms.values().map(|arm| match &arm.blocks {
+            Some(blocks) => f64::from(blocks.count),
+            None => arm.sums.units(),
+        });
+        let slowest = units.fold(f64::INFINITY, f64::min);
+        let grown = slowest * intervals_per_accrual(look, observed.data_as_of);
+        Self {
+            needs_more: Some(*more),
+            decidable: grown >= *more,
+        }
+    }
+}
+
+/// One more interval, as a multiple of the time accrued so far.
+fn intervals_per_accrual(look: &Look<'_>, counted_to: Timestamp) -> f64 {
+    let accrued_ms = ms_between(look.input.cycle.started_at, counted_to).max(1) as f64;
+    tau::interval_ms(look.experiment()) / accrued_ms
 }
 
 /// Units now and after one more interval.
@@ -30,9 +59,8 @@ impl Growth {
     pub(super) fn of(look: &Look<'_>, signal: &Signal, measure: &Measure) -> Self {
         let now = measure.units;
         let counted_to = look.observed(signal).map(|observed| observed.data_as_of);
-        let started_at = look.input.cycle.started_at;
-        let accrued_ms = counted_to.map_or(0, |to| ms_between(started_at, to)).max(1) as f64;
-        let next = now * (1.0 + tau::interval_ms(look.experiment()) / accrued_ms);
+        let more = counted_to.map_or(0.0, |to| intervals_per_accrual(look, to));
+        let next = now * (1.0 + more);
         Self { now, next }
     }
 

@@ -99,7 +99,9 @@ fn view(look: &mut Look<'_>, signal: &Signal, atoms: &[AtomView]) -> SignalView 
     let moves = atoms_on(experiment, signal, AtomKind::Movement)
         .next()
         .is_some();
-    if let (Some(index), false) = (by_level, moves) {
+    // An outcome that can be compared keeps its change: `flat` and `harm` are about users.
+    let compared = signal.role == Role::Outcome && look.measure(signal).is_ok();
+    if let (Some(index), false) = (by_level, moves || compared) {
         by_level_atom(experiment, signal, &atoms[index], index, &mut view);
         return view;
     }

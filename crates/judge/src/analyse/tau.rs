@@ -64,6 +64,8 @@ pub(super) fn in_contrast_units(threshold: Null, from: Option<f64>) -> Option<f6
         Null::Change(change) => change.abs(),
         Null::Relative(relative) => (relative * from?).abs(),
     };
+    // Twelve digits: 10 % of 0.4 is the four points that were written.
+    let size = crate::record::round12(size);
     (size > 0.0 && size.is_finite()).then_some(size)
 }
 
