@@ -34,6 +34,19 @@ pub struct Gathered {
     pub seconds: f64,
 }
 
+impl Gathered {
+    /// Nothing asked yet.
+    pub fn empty() -> Self {
+        Self {
+            observations: BTreeMap::new(),
+            points: Vec::new(),
+            series: BTreeMap::new(),
+            fetched_at: None,
+            seconds: 0.0,
+        }
+    }
+}
+
 /// Asks everything one look needs and reduces it.
 pub async fn gather(
     app: &Inner,
@@ -46,13 +59,7 @@ pub async fn gather(
     let asked = experiment.signals.iter().map(|signal| {
         signal_series(app, experiment, cycle, signal, at, at_checkpoint)
     });
-    let mut gathered = Gathered {
-        observations: BTreeMap::new(),
-        points: Vec::new(),
-        series: BTreeMap::new(),
-        fetched_at: None,
-        seconds: 0.0,
-    };
+    let mut gathered = Gathered::empty();
     for (signal, series) in experiment.signals.iter().zip(join_all(asked).await) {
         let series = series?;
         let input = SeriesInput {

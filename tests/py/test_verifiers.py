@@ -78,7 +78,7 @@ BUTTON = {
     "type": "button",
     "action_id": "open",
     "text": {"type": "plain_text", "text": "Open"},
-    "url": "http://127.0.0.1:8080/",
+    "url": "http://127.0.0.1:8087/",
 }
 
 

@@ -3,8 +3,6 @@
 //! Everything `check` prints and `/check` shows comes from here. Positions are 1-based and count
 //! characters, so that carets fit under any text. Rendering is plain text without colour.
 
-use std::fmt::Write as _;
-
 use serde::Serialize;
 
 /// Longest piece of a source line that is shown under a diagnostic, in characters.
@@ -268,16 +266,16 @@ fn count_line(found: &[Diagnostic]) -> String {
         .filter(|one| one.severity == Severity::Error)
         .count();
     let warnings = found.len() - errors;
-    let mut line = String::new();
-    let plural = |n: usize| if n == 1 { "" } else { "s" };
-    if errors > 0 {
-        let _ = write!(line, "{errors} error{}", plural(errors));
-    }
-    if warnings > 0 {
-        let comma = if errors > 0 { ", " } else { "" };
-        let _ = write!(line, "{comma}{warnings} warning{}", plural(warnings));
-    }
-    line
+    let count = |n: usize, word: &str| match n {
+        0 => None,
+        1 => Some(format!("1 {word}")),
+        _ => Some(format!("{n} {word}s")),
+    };
+    let parts: Vec<String> = [count(errors, "error"), count(warnings, "warning")]
+        .into_iter()
+        .flatten()
+        .collect();
+    parts.join(", ")
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::diagnostic::{Diagnostic, Severity, severity_of};
 use super::model::{
     Baseline, Compare, Experiment, Form, GuardrailKind, OnTrip, Role, Signal, When,
 };
-use super::parse::{Context, Parsed, parse};
+use super::parse::{Context, Parsed, read_file};
 use super::rule::AtomKind;
 use crate::time::{DAY_MS, Timestamp, ms_between};
 
@@ -56,6 +56,11 @@ impl Finding {
         self
     }
 
+    /// The top-level key it is about.
+    fn section(&self) -> &str {
+        self.place.split('.').next().unwrap_or_default()
+    }
+
     /// The same as a diagnostic with a position.
     pub fn located(self, parsed: &Parsed) -> Diagnostic {
         Diagnostic {
@@ -83,23 +88,30 @@ pub fn lint(experiment: &Experiment, first_seen: Option<Timestamp>) -> Vec<Findi
     found
 }
 
-/// [`parse`] and [`lint`] in one: every diagnostic of a file, by position.
+/// Reads and lints a file in one: every diagnostic, by position.
 ///
 /// The experiment is there whenever the file can be read; it is runnable only when no
-/// diagnostic is an error ([`Parsed::has_errors`]).
+/// diagnostic is an error ([`Parsed::has_errors`]). Of a broken file the sections that are
+/// missing altogether are told too, so that nobody has to fix and ask again.
 pub fn check(name: &str, text: &str, ctx: &Context, first_seen: Option<Timestamp>) -> Parsed {
-    let mut parsed = parse(name, text, ctx);
-    if let Some(experiment) = &parsed.experiment {
-        let findings = lint(experiment, first_seen);
-        let located: Vec<Diagnostic> = findings
-            .into_iter()
-            .map(|finding| finding.located(&parsed))
-            .collect();
-        parsed.diagnostics.extend(located);
-        parsed
-            .diagnostics
-            .sort_by_key(|one| (one.pos.line, one.pos.column, one.code));
-    }
+    let (mut parsed, sketch) = read_file(name, text, ctx);
+    let findings = match (&parsed.experiment, &sketch) {
+        (Some(experiment), _) => lint(experiment, first_seen),
+        (None, Some(sketch)) => {
+            let mut missing = done::definition_of_done(sketch, None);
+            missing.retain(|finding| !parsed.places.contains_key(finding.section()));
+            missing
+        }
+        (None, None) => Vec::new(),
+    };
+    let located: Vec<Diagnostic> = findings
+        .into_iter()
+        .map(|finding| finding.located(&parsed))
+        .collect();
+    parsed.diagnostics.extend(located);
+    parsed
+        .diagnostics
+        .sort_by_key(|one| (one.pos.line, one.pos.column, one.code));
     parsed
 }
 

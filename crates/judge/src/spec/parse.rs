@@ -21,7 +21,7 @@ use jiff::tz::TimeZone;
 
 use self::walk::{Fields, Walk};
 use super::diagnostic::{Diagnostic, Severity, SourcePos};
-use super::model::{EvidenceMode, Experiment};
+use super::model::{Compare, EvidenceMode, Experiment};
 use super::nearest::list;
 use super::tree;
 use crate::ids::hash128;
@@ -82,18 +82,22 @@ impl Parsed {
 /// `name` is the file's name without its folder; it appears in no value, only in hints. Never
 /// fails and never panics: whatever the text, the result says what is wrong with it.
 pub fn parse(name: &str, text: &str, ctx: &Context) -> Parsed {
+    read_file(name, text, ctx).0
+}
+
+/// The file and, even when it is broken, a sketch of what it says, for the lint alone.
+pub(super) fn read_file(name: &str, text: &str, ctx: &Context) -> (Parsed, Option<Experiment>) {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let (root, faults) = tree::read(text);
     let mut walk = Walk::new(text, ctx);
     walk.found = faults;
-    let mut experiment = root.and_then(|root| {
+    let sketch = root.and_then(|root| {
         let fields = walk.fields(&root, "", keys::TOP)?;
-        walk_experiment(&mut walk, &fields, name)
+        Some(walk_experiment(&mut walk, &fields, name))
     });
     report_unchecked(&mut walk);
-    if let Some(experiment) = &mut experiment {
-        experiment.revision = revision(text, &walk.files_read);
-    }
+    let revision = revision(text, &walk.files_read);
+    let sketch = sketch.map(|sketch| Experiment { revision, ..sketch });
     let Walk {
         found: mut diagnostics,
         places,
@@ -102,18 +106,21 @@ pub fn parse(name: &str, text: &str, ctx: &Context) -> Parsed {
     diagnostics.sort_by_key(|one| (one.pos.line, one.pos.column, one.code));
     diagnostics.dedup();
     let mut parsed = Parsed {
-        experiment,
+        experiment: None,
         diagnostics,
         places,
     };
-    if parsed.has_errors() {
-        parsed.experiment = None;
+    if !parsed.has_errors() {
+        parsed.experiment.clone_from(&sketch);
     }
-    parsed
+    (parsed, sketch)
 }
 
-/// Walks all sections, whatever fails in one of them, and builds the experiment at the end.
-fn walk_experiment(walk: &mut Walk<'_>, top: &Fields<'_>, name: &str) -> Option<Experiment> {
+/// Walks all sections, whatever fails in one of them.
+///
+/// Whatever could not be read was reported as an error and is filled with a neutral value here,
+/// so the result is an experiment only when nothing was reported.
+fn walk_experiment(walk: &mut Walk<'_>, top: &Fields<'_>, name: &str) -> Experiment {
     let timezone = timezone(walk, top);
     let id = about::id(walk, top, name);
     let title = walk
@@ -130,7 +137,7 @@ fn walk_experiment(walk: &mut Walk<'_>, top: &Fields<'_>, name: &str) -> Option<
     let start = start.and_then(|node| walk.day_start(node, "start"));
     let checkpoint = checkpoint::checkpoint(walk, top, &scales);
     let units_per_week = units_per_week(walk, top);
-    let evidence = evidence(walk, top);
+    let evidence = walk.word_or(top, "evidence", keys::EVIDENCE, EvidenceMode::Significant);
     let guardrails = guardrails::guardrails(walk, top, &scales);
     let (rollback, review) = about::safety(walk, top);
     let reversible = about::reversible(walk, top);
@@ -138,9 +145,9 @@ fn walk_experiment(walk: &mut Walk<'_>, top: &Fields<'_>, name: &str) -> Option<
         let by = aims.iter().filter_map(|aim| aim.by).max();
         checkpoint::check_dates(walk, top, checkpoint, start, by);
     }
-    Some(Experiment {
-        id: id?,
-        title: title?,
+    Experiment {
+        id: id.unwrap_or_default(),
+        title: title.unwrap_or_default(),
         labels: people.labels,
         owner: people.owner,
         can_stop: people.can_stop,
@@ -149,21 +156,21 @@ fn walk_experiment(walk: &mut Walk<'_>, top: &Fields<'_>, name: &str) -> Option<
         spike_of: walk.opt_text(top, "spike_of"),
         why_now: walk.opt_text(top, "why_now"),
         if_it_works: walk.opt_text(top, "if_it_works"),
-        reversible: reversible?,
+        reversible: reversible.unwrap_or(true),
         aims,
         mechanism,
         timezone,
-        compare: compare?,
-        start: start?,
+        compare: compare.unwrap_or(Compare::Baseline),
+        start: start.unwrap_or_default(),
         units_per_week,
         signals,
-        checkpoint: checkpoint?,
-        evidence: evidence?,
+        checkpoint: checkpoint.unwrap_or_else(checkpoint::unreadable),
+        evidence: evidence.unwrap_or(EvidenceMode::Significant),
         guardrails,
         rollback,
         review,
         revision: String::new(),
-    })
+    }
 }
 
 fn timezone(walk: &mut Walk<'_>, top: &Fields<'_>) -> String {
@@ -189,10 +196,6 @@ fn units_per_week(walk: &mut Walk<'_>, top: &Fields<'_>) -> Option<f64> {
     let plan = walk.fields(top.get("plan")?, "plan", keys::PLAN)?;
     let node = plan.get("units_per_week")?;
     walk.number(node, "plan.units_per_week", (1.0, values::MAX_NUMBER))
-}
-
-fn evidence(walk: &mut Walk<'_>, top: &Fields<'_>) -> Option<EvidenceMode> {
-    walk.word_or(top, "evidence", keys::EVIDENCE, EvidenceMode::Significant)
 }
 
 /// One warning for all names that only a configuration could check.

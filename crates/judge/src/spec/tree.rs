@@ -321,6 +321,8 @@ impl Builder<'_> {
             "indent with spaces; YAML does not allow tabs there"
         } else if line.contains("{{") {
             "quote a text that begins with `{` or stands inside `{...}`"
+        } else if info.contains("illegal placement") || info.contains("expected ','") {
+            "look for a bracket or quote that is never closed, here or on the line above"
         } else if line.matches(": ").count() > 1 {
             "quote a text that holds `: `"
         } else {
@@ -375,6 +377,12 @@ fn scalar(text: String, style: ScalarStyle, start: Place) -> Kind {
 }
 
 impl Scalar {
+    /// Whether it was written without quotes, so that YAML may read a number or a boolean.
+    #[cfg(test)]
+    pub(super) fn is_plain(&self) -> bool {
+        self.style == Style::Plain
+    }
+
     /// The place in the file of `len` characters of the decoded text from character `offset`.
     ///
     /// Quotes, escapes, line folds and block indentation are walked, so the caret stands under

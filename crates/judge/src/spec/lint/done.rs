@@ -42,7 +42,7 @@ fn draft(
 fn aims(experiment: &Experiment, found: &mut Vec<Finding>) {
     if experiment.aims.is_empty() {
         let hint = "add `aim: {signal: ..., behaviour: ..., from: 27%, to: 35%, by: ...}`";
-        draft(found, "D0101", "", "there is no aim", hint);
+        draft(found, "D0101", "aim", "there is no aim", hint);
     }
     for (index, aim) in experiment.aims.iter().enumerate() {
         one_aim(aim, index, found);

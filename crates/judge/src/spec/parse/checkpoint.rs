@@ -23,12 +23,11 @@ pub(super) fn checkpoint(
     };
     let fields = walk.fields(node, "checkpoint", keys::CHECKPOINT)?;
     let when = when(walk, &fields);
-    let continue_when = match fields.get("continue_when") {
-        Some(node) => rule(walk, node, "checkpoint.continue_when", scales),
-        None => {
-            let hint = "add `continue_when: proxy >= +10% and outcome >= +3pts`";
-            walk.fail("D0109", fields.pos, "the checkpoint has no rule", hint)
-        }
+    let continue_when = if let Some(node) = fields.get("continue_when") {
+        rule(walk, node, "checkpoint.continue_when", scales)
+    } else {
+        let hint = "add `continue_when: proxy >= +10% and outcome >= +3pts`";
+        walk.fail("D0109", fields.pos, "the checkpoint has no rule", hint)
     };
     let stop_when = match fields.get("stop_when") {
         Some(node) => rule(walk, node, "checkpoint.stop_when", scales).map(Some),
@@ -54,6 +53,21 @@ pub(super) fn checkpoint(
         min_duration: min_duration?,
         hold_notify_after: notify?,
     })
+}
+
+/// Stands in for a checkpoint that was reported as unreadable.
+pub(super) fn unreadable() -> Checkpoint {
+    Checkpoint {
+        when: When::Every(Span::days(7)),
+        cycles: 1,
+        continue_when: Rule::And(Vec::new()),
+        stop_when: None,
+        look_every: Span::days(1),
+        look: LookPlan::Always,
+        early_stop_futility: false,
+        min_duration: Span::days(7),
+        hold_notify_after: Span::hours(24),
+    }
 }
 
 fn when(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<When> {

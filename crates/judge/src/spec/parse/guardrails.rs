@@ -5,6 +5,7 @@ use super::about::signal_name;
 use super::keys;
 use super::query::{self, Wanted};
 use super::signals::Scales;
+use super::values::hundredth;
 use super::walk::{Fields, Walk, join};
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::model::{
@@ -211,7 +212,7 @@ fn no_worse_than(
     let text = &walk.scalar(node, &path, "a margin (`2pts`)")?.text;
     let margin = if text.trim().ends_with('%') {
         let percent = walk.quantity(node, &path, "5%")?.value;
-        Margin::Relative(percent / 100.0)
+        Margin::Relative(hundredth(percent))
     } else {
         Margin::Absolute(walk.change(node, &path, scale)?)
     };

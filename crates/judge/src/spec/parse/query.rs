@@ -11,7 +11,7 @@ use super::walk::{Fields, Walk, join, readable};
 use crate::spec::diagnostic::{Diagnostic, SourcePos};
 use crate::spec::model::Query;
 use crate::spec::nearest::{list, suggestion};
-use crate::spec::tree::{Entry, Kind, Node};
+use crate::spec::tree::{Entry, Kind, Node, Scalar};
 
 /// What a query must deliver.
 #[derive(Debug, Clone, Copy)]
@@ -68,6 +68,7 @@ pub(super) fn source_and_query(
         .entries
         .iter()
         .filter(|entry| keys::COLUMNS.contains(&entry.key.as_str()))
+        .filter(|entry| !walk.is_unknown_key(entry))
         .collect();
     let query = match (fields.get("query"), direct.first()) {
         (Some(_), Some(column)) => {
@@ -85,7 +86,7 @@ pub(super) fn source_and_query(
             for entry in direct {
                 add_column(walk, &mut query, entry, &fields.path, wanted);
             }
-            finish(walk, query, &fields.path, fields.pos, wanted, &source, None)
+            finish(walk, query, fields, wanted, &source)
         }
         (None, None) => {
             let column = wanted.columns.first().copied().unwrap_or("value");
@@ -150,7 +151,7 @@ fn query_node(
     if let Some(only) = fields.get("only") {
         query.only = only_rows(walk, only, &join(path, "only")).unwrap_or_default();
     }
-    finish(walk, query, path, fields.pos, wanted, source, Some(&fields))
+    finish(walk, query, &fields, wanted, source)
 }
 
 fn only_rows(walk: &mut Walk<'_>, node: &Node, path: &str) -> Option<BTreeMap<String, String>> {
@@ -186,20 +187,18 @@ fn add_column(walk: &mut Walk<'_>, query: &mut Query, entry: &Entry, path: &str,
 fn finish(
     walk: &mut Walk<'_>,
     mut query: Query,
-    path: &str,
-    pos: SourcePos,
+    fields: &Fields<'_>,
     wanted: Wanted,
     source: &Source,
-    fields: Option<&Fields<'_>>,
 ) -> Option<Query> {
     let kind = source.as_ref().and_then(|(_, kind)| kind.as_deref());
     let known = kind.and_then(Language::of_kind);
     let language = known.unwrap_or_else(|| Language::guess(&query));
     let before = walk.found.len();
     match language {
-        Language::PromQl => check_promql(walk, &query, path, fields, wanted),
-        Language::Csv => check_csv(walk, &query, path, pos, fields, wanted),
-        Language::Sql => check_sql(walk, &mut query, path, pos, fields),
+        Language::PromQl => check_promql(walk, &query, fields, wanted),
+        Language::Csv => check_csv(walk, &query, fields, wanted),
+        Language::Sql => check_sql(walk, &mut query, fields),
     }
     (walk.found[before..]
         .iter()
@@ -208,58 +207,54 @@ fn finish(
 }
 
 /// Reports contract columns that nothing delivers.
-fn require_columns(
-    walk: &mut Walk<'_>,
-    query: &Query,
-    pos: SourcePos,
-    path: &str,
-    wanted: &[&str],
-) {
-    let missing: Vec<&str> = wanted
-        .iter()
-        .copied()
-        .filter(|name| !query.columns.contains_key(*name))
-        .collect();
-    if missing.is_empty() {
+fn require_columns(walk: &mut Walk<'_>, query: &Query, fields: &Fields<'_>, wanted: &[&str]) {
+    let is_missing = |name: &&str| !query.columns.contains_key(*name);
+    let missing: Vec<&str> = wanted.iter().copied().filter(is_missing).collect();
+    let Some(first) = missing.first() else {
         return;
-    }
+    };
     let message = format!(
-        "`{}` does not say where {} comes from",
-        readable(path),
+        "`{}` has no column for {}",
+        readable(&fields.path),
         list(&missing)
     );
-    let hint = format!("add `{}: ...`", missing[0]);
-    walk.report(Diagnostic::new("E0501", pos, message).hint(hint));
+    let hint = format!("add `{first}: ...`");
+    walk.report(Diagnostic::new("E0501", fields.pos, message).hint(hint));
 }
 
-fn check_promql(
-    walk: &mut Walk<'_>,
-    query: &Query,
-    path: &str,
-    fields: Option<&Fields<'_>>,
-    wanted: Wanted,
-) {
-    let keys = fields.map(|fields| fields.entries).unwrap_or_default();
+fn check_promql(walk: &mut Walk<'_>, query: &Query, fields: &Fields<'_>, wanted: Wanted) {
     let foreign = ["file", "sql", "only", "time", "arm"];
-    for entry in keys
-        .iter()
-        .filter(|entry| foreign.contains(&entry.key.as_str()))
-    {
+    let is_foreign = |entry: &&Entry| foreign.contains(&entry.key.as_str());
+    for entry in fields.entries.iter().filter(is_foreign) {
         let message = format!("`{}` does not fit a Prometheus source", entry.key);
-        let hint = format!(
-            "write one PromQL expression for each of {}",
-            list(wanted.columns)
-        );
+        let columns = list(wanted.columns);
+        let hint = format!("write one PromQL expression for each of {columns}");
         walk.report(Diagnostic::new("E0507", entry.key_pos, message).hint(hint));
     }
-    let pos = walk.places.get(path).copied().unwrap_or(SourcePos::FIRST);
-    require_columns(walk, query, pos, path, wanted.columns);
+    require_columns(walk, query, fields, wanted.columns);
     for (name, text) in &query.columns {
-        for fault in template::placeholders(text) {
-            let at = walk.places.get(&join(path, name)).copied().unwrap_or(pos);
-            report_fault(walk, at, name, &fault);
+        for fault in template::check_promql(text) {
+            let pos = match fields.get(name).map(|node| &node.kind) {
+                Some(Kind::Scalar(scalar)) => locate(walk, scalar, &fault),
+                _ => walk
+                    .places
+                    .get(&fields.at("columns"))
+                    .copied()
+                    .unwrap_or(fields.pos),
+            };
+            report_fault(walk, pos, name, &fault);
         }
     }
+}
+
+/// The place of a fault in a text that was trimmed when it was read.
+fn locate(walk: &Walk<'_>, scalar: &Scalar, fault: &Fault) -> SourcePos {
+    let lead = scalar
+        .text
+        .chars()
+        .take_while(|c| c.is_whitespace())
+        .count();
+    scalar.locate(walk.file, lead + fault.offset, fault.len)
 }
 
 fn report_fault(walk: &mut Walk<'_>, pos: SourcePos, whose: &str, fault: &Fault) {
@@ -267,33 +262,25 @@ fn report_fault(walk: &mut Walk<'_>, pos: SourcePos, whose: &str, fault: &Fault)
     walk.report(Diagnostic::new(fault.code, pos, message).hint(fault.hint.clone()));
 }
 
-fn check_csv(
-    walk: &mut Walk<'_>,
-    query: &Query,
-    path: &str,
-    pos: SourcePos,
-    fields: Option<&Fields<'_>>,
-    wanted: Wanted,
-) {
-    let key_pos = |key: &str| fields.map_or(pos, |fields| fields.key_pos(key));
+fn check_csv(walk: &mut Walk<'_>, query: &Query, fields: &Fields<'_>, wanted: Wanted) {
     if query.sql.is_some() {
         let hint = "name the CSV file or pattern with `file:`";
         let message = "`sql` does not fit a CSV source";
-        walk.report(Diagnostic::new("E0507", key_pos("sql"), message).hint(hint));
+        walk.report(Diagnostic::new("E0507", fields.key_pos("sql"), message).hint(hint));
     }
     match &query.file {
         None => {
-            let message = format!("`{}` names no CSV file", readable(path));
+            let message = format!("`{}` names no CSV file", readable(&fields.path));
             let hint = "add `file: export_*.csv`";
-            walk.report(Diagnostic::new("E0501", pos, message).hint(hint));
+            walk.report(Diagnostic::new("E0501", fields.pos, message).hint(hint));
         }
         Some(file) => {
             if is_sql(file) {
                 let hint = "name a CSV file, or ask a warehouse";
                 let message = format!("`{file}` does not fit a CSV source");
-                walk.report(Diagnostic::new("E0507", key_pos("file"), message).hint(hint));
+                walk.report(Diagnostic::new("E0507", fields.key_pos("file"), message).hint(hint));
             }
-            check_relative(walk, file, key_pos("file"));
+            check_relative(walk, file, fields.key_pos("file"));
         }
     }
     let mut columns = vec!["time"];
@@ -301,12 +288,12 @@ fn check_csv(
         columns.push("arm");
     }
     columns.extend(wanted.columns);
-    require_columns(walk, query, pos, path, &columns);
+    require_columns(walk, query, fields, &columns);
     for (name, text) in &query.columns {
         if text.contains("{{") {
             let hint = "a CSV column is named as its header says";
             let message = format!("`{name}`: a column name takes no placeholder");
-            walk.report(Diagnostic::new("E0505", key_pos(name), message).hint(hint));
+            walk.report(Diagnostic::new("E0505", fields.key_pos(name), message).hint(hint));
         }
     }
 }
@@ -321,43 +308,31 @@ fn check_relative(walk: &mut Walk<'_>, file: &str, pos: SourcePos) {
     }
 }
 
-fn check_sql(
-    walk: &mut Walk<'_>,
-    query: &mut Query,
-    path: &str,
-    pos: SourcePos,
-    fields: Option<&Fields<'_>>,
-) {
-    let node = |key: &str| fields.and_then(|fields| fields.get(key));
+fn check_sql(walk: &mut Walk<'_>, query: &mut Query, fields: &Fields<'_>) {
     if !query.only.is_empty() {
-        let pos = fields.map_or(pos, |fields| fields.key_pos("only"));
         let hint = "write the condition into the SQL";
         let message = "`only` does not fit a warehouse";
-        walk.report(Diagnostic::new("E0507", pos, message).hint(hint));
+        walk.report(Diagnostic::new("E0507", fields.key_pos("only"), message).hint(hint));
     }
     if let Some(file) = query.file.clone() {
-        let pos = node("file").map_or(pos, |node| node.pos);
+        let pos = fields.get("file").map_or(fields.pos, |node| node.pos);
         query.sql = sql_of_file(walk, &file, pos);
         return;
     }
-    match (&query.sql, node("sql").map(|node| (&node.kind, node.pos))) {
-        (Some(sql), Some((Kind::Scalar(scalar), at))) => {
-            // The text is trimmed; offsets count from the first character that is left.
-            let lead = scalar
-                .text
-                .chars()
-                .take_while(|c| c.is_whitespace())
-                .count();
-            for fault in template::check_sql(sql) {
-                let pos = scalar.locate(walk.file, lead + fault.offset, fault.len);
-                report_fault(walk, pos, "sql", &fault);
-            }
-            warn_unbounded(walk, sql, at);
-        }
-        _ => {
-            let message = format!("`{}` holds no SQL", readable(path));
-            let hint = "add `file: name.sql` or `sql: select ...`";
-            walk.report(Diagnostic::new("E0501", pos, message).hint(hint));
+    let (Some(sql), Some(node)) = (&query.sql, fields.get("sql")) else {
+        let message = format!("`{}` holds no SQL", readable(&fields.path));
+        let hint = "add `file: name.sql` or `sql: select ...`";
+        walk.report(Diagnostic::new("E0501", fields.pos, message).hint(hint));
+        return;
+    };
+    let faults = template::check_sql(sql);
+    if faults.is_empty() {
+        warn_unbounded(walk, sql, node.pos);
+    }
+    if let Kind::Scalar(scalar) = &node.kind {
+        for fault in faults {
+            let pos = locate(walk, scalar, &fault);
+            report_fault(walk, pos, "sql", &fault);
         }
     }
 }
@@ -375,14 +350,17 @@ fn sql_of_file(walk: &mut Walk<'_>, file: &str, pos: SourcePos) -> Option<String
         return walk.fail("E0503", pos, message, hint);
     };
     walk.files_read.insert(file.to_owned(), text.clone());
-    for fault in template::check_sql(text) {
+    let faults = template::check_sql(text);
+    if faults.is_empty() {
+        warn_unbounded(walk, text, pos);
+    }
+    for fault in faults {
         let (line, column) = template::line_and_column(text, fault.offset);
         let diagnostic = Diagnostic::new(fault.code, pos, format!("`{file}`: {}", fault.message))
             .cause(format!("{file}:{line}:{column}"))
             .hint(fault.hint);
         walk.report(diagnostic);
     }
-    warn_unbounded(walk, text, pos);
     Some(text.clone())
 }
 

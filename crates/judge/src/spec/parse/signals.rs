@@ -87,10 +87,9 @@ fn signal(
     let want = walk.required(&fields, "want", "up");
     let want = want.and_then(|node| walk.word(node, &word("want"), keys::WANTS));
     let unit = unit(walk, &fields, form);
-    let own = match fields.get("compare") {
-        Some(node) => Some(compare::compare(walk, Some(node), &word("compare"))),
-        None => None,
-    };
+    let own = fields
+        .get("compare")
+        .map(|node| compare::compare(walk, Some(node), &word("compare")));
     let grain = match fields.get("grain") {
         Some(node) => Some(walk.span(node, &word("grain"), Span::seconds(1))?),
         None => None,

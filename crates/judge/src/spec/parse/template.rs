@@ -40,21 +40,83 @@ fn fault(
     }
 }
 
-/// Unknown placeholders of any query text.
-pub(super) fn placeholders(text: &str) -> Vec<Fault> {
+/// Everything that is wrong with the placeholders of a PromQL expression.
+pub(super) fn check_promql(text: &str) -> Vec<Fault> {
     let chars: Vec<char> = text.chars().collect();
     let mut faults = Vec::new();
     let mut at = 0;
-    while at + 1 < chars.len() {
+    while at < chars.len() {
+        let (len, within) = match chars[at] {
+            '#' => (comment_len(&chars[at..]), "a comment"),
+            '"' | '\'' | '`' => (string_len(&chars[at..]), "quotes"),
+            '{' if chars.get(at + 1) == Some(&'{') => {
+                let len = placeholder_len(&chars, at);
+                faults.extend(promql_fault(&chars, at, len));
+                at += len;
+                continue;
+            }
+            _ => (1, ""),
+        };
+        forbid(&chars, at, at + len, within, &mut faults);
+        at += len;
+    }
+    faults
+}
+
+fn promql_fault(chars: &[char], at: usize, len: usize) -> Option<Fault> {
+    if let Some(unknown) = unknown_placeholder(chars, at, len) {
+        return Some(unknown);
+    }
+    let name: String = chars[at + 2..at + len - 2].iter().collect();
+    if name.ends_with("_date") {
+        let hint = "PromQL has no dates; write `{{start}}`, `{{end}}` or `{{grain}}`";
+        let message = format!("PromQL cannot take `{{{{{name}}}}}`");
+        return Some(fault("E0504", (at, len), message, hint));
+    }
+    let joins = |c: Option<&char>| c.is_some_and(|c| c.is_alphanumeric() || *c == '_');
+    let before = at.checked_sub(1).and_then(|at| chars.get(at));
+    (joins(before) || joins(chars.get(at + len)))
+        .then(|| misplaced(chars, at, len, "an identifier"))
+}
+
+fn comment_len(chars: &[char]) -> usize {
+    chars.iter().take_while(|c| **c != '\n').count()
+}
+
+/// Length of a PromQL string from its quote; backslashes escape except between backticks.
+fn string_len(chars: &[char]) -> usize {
+    let quote = chars[0];
+    let mut at = 1;
+    while at < chars.len() && chars[at] != quote {
+        at += if chars[at] == '\\' && quote != '`' {
+            2
+        } else {
+            1
+        };
+    }
+    (at + 1).min(chars.len())
+}
+
+/// A placeholder that stands where no value can be bound.
+fn misplaced(chars: &[char], at: usize, len: usize, within: &str) -> Fault {
+    let shown: String = chars[at..(at + len).min(chars.len())].iter().collect();
+    let message = format!("placeholder `{shown}` inside {within}");
+    let hint = "placeholders are bound as values: let it stand alone, without quotes";
+    fault("E0505", (at, len), message, hint)
+}
+
+/// Reports every placeholder between two offsets.
+fn forbid(chars: &[char], start: usize, end: usize, within: &str, faults: &mut Vec<Fault>) {
+    let mut at = start;
+    while at + 1 < end {
         if chars[at] == '{' && chars[at + 1] == '{' {
-            let len = placeholder_len(&chars, at);
-            faults.extend(unknown_placeholder(&chars, at, len));
+            let len = placeholder_len(&chars[..end], at);
+            faults.push(misplaced(chars, at, len, within));
             at += len;
         } else {
             at += 1;
         }
     }
-    faults
 }
 
 /// Length of `{{...}}` from its first brace; to the end of the text when it never closes.
@@ -199,32 +261,14 @@ impl SqlScan {
         if let Some(unknown) = unknown {
             self.faults.push(unknown);
         } else if glued(before) || glued(after) || qualified {
-            self.misplaced(self.at, len, "an identifier");
+            let fault = misplaced(&self.chars, self.at, len, "an identifier");
+            self.faults.push(fault);
         }
         self.at += len;
     }
 
-    fn misplaced(&mut self, at: usize, len: usize, within: &str) {
-        let shown: String = self.chars[at..(at + len).min(self.chars.len())]
-            .iter()
-            .collect();
-        let message = format!("placeholder `{shown}` inside {within}");
-        let hint = "placeholders are bound as values: let it stand alone, without quotes";
-        self.faults.push(fault("E0505", (at, len), message, hint));
-    }
-
-    /// Reports every placeholder between two offsets.
     fn forbid(&mut self, start: usize, end: usize, within: &str) {
-        let mut at = start;
-        while at + 1 < end {
-            if self.chars[at] == '{' && self.chars[at + 1] == '{' {
-                let len = placeholder_len(&self.chars[..end], at);
-                self.misplaced(at, len, within);
-                at += len;
-            } else {
-                at += 1;
-            }
-        }
+        forbid(&self.chars, start, end, within, &mut self.faults);
     }
 
     fn skip_comment(&mut self) {
@@ -316,12 +360,11 @@ impl SqlScan {
         let tag: Vec<char> = self.chars[start..start + len].to_vec();
         let body = &self.chars[start + len..];
         let close = body.windows(len).position(|window| window == tag);
-        match close {
-            Some(close) => self.at = start + len + close + len,
-            None => {
-                self.at = self.chars.len();
-                self.unclosed(start, len, "quote");
-            }
+        if let Some(close) = close {
+            self.at = start + len + close + len;
+        } else {
+            self.at = self.chars.len();
+            self.unclosed(start, len, "quote");
         }
         self.forbid(start, self.at, "quotes");
     }
@@ -362,6 +405,28 @@ mod tests {
         assert_eq!(found("select {{ends}}"), [("E0504", 7)]);
         assert_eq!(found("select {{ start }}"), [("E0504", 7)]);
         assert_eq!(found("select {{start"), [("E0504", 7)]);
+    }
+
+    #[test]
+    fn promql_takes_placeholders_in_code_only() {
+        let found = |text: &str| -> Vec<(&'static str, usize)> {
+            check_promql(text)
+                .into_iter()
+                .map(|fault| (fault.code, fault.offset))
+                .collect()
+        };
+        assert_eq!(
+            found(r#"rate(x{a="}}",b=`\`}[{{grain}}] @ {{end}}) # why"#),
+            []
+        );
+        assert_eq!(found(r#"x{a="{{grain}}"}"#), [("E0505", 5)]);
+        assert_eq!(found(r#"x{a="\"{{grain}}"}"#), [("E0505", 7)]);
+        assert_eq!(found("x # {{grain}}"), [("E0505", 4)]);
+        assert_eq!(found("x_{{grain}}"), [("E0505", 2)]);
+        assert_eq!(found("x[{{window}}]"), [("E0504", 2)]);
+        assert_eq!(found("x @ {{start_date}}"), [("E0504", 4)]);
+        assert_eq!(found("x[{{grain"), [("E0504", 2)]);
+        assert_eq!(found("\"never closed \\"), []);
     }
 
     #[test]

@@ -78,18 +78,42 @@ pub(super) struct Scale {
 
 impl Scale {
     /// What one percent (or point) is in the signal's own numbers, if it has percentages.
-    pub(super) fn percent(&self) -> Option<f64> {
+    pub(super) fn percent(&self) -> Option<PercentScale> {
         percent_of(self.form, self.unit.as_deref())
     }
 }
 
-/// Divisor from percent to the signal's own numbers: 100 for shares, 1 for signals in `%`.
-pub(in crate::spec) fn percent_of(form: Form, unit: Option<&str>) -> Option<f64> {
+/// How percent and points become a signal's own numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::spec) enum PercentScale {
+    /// The signal counts in fractions: 27 % is 0.27.
+    Fractions,
+    /// The signal itself counts in percent: 27 % is 27.
+    Percents,
+}
+
+impl PercentScale {
+    /// Percent or points in the signal's own numbers.
+    pub(in crate::spec) fn read(self, percent: f64) -> f64 {
+        match self {
+            Self::Fractions => hundredth(percent),
+            Self::Percents => percent,
+        }
+    }
+}
+
+/// Which percentages a signal has, if any.
+pub(in crate::spec) fn percent_of(form: Form, unit: Option<&str>) -> Option<PercentScale> {
     match (form, unit) {
-        (Form::Proportion, _) | (_, Some("ratio")) => Some(100.0),
-        (_, Some("%")) => Some(1.0),
+        (Form::Proportion, _) | (_, Some("ratio")) => Some(PercentScale::Fractions),
+        (_, Some("%")) => Some(PercentScale::Percents),
         _ => None,
     }
+}
+
+/// A hundredth, as the nearest number to the decimal: 1.8 % is 0.018, which 1.8 / 100 is not.
+pub(in crate::spec) fn hundredth(percent: f64) -> f64 {
+    format!("{percent}e-2").parse().unwrap_or(percent / 100.0)
 }
 
 impl Walk<'_> {
@@ -178,7 +202,7 @@ impl Walk<'_> {
             return self.fail("E0302", node.pos, message, hint);
         }
         self.bounded(value, node.pos, path, (0.0, 100.0))
-            .map(|percent| percent / 100.0)
+            .map(hundredth)
     }
 
     /// A level of a signal: percent for shares, else a number in the signal's unit.
@@ -190,7 +214,7 @@ impl Walk<'_> {
         let quantity = self.quantity(node, path, &format!("450{own}"))?;
         match (quantity.unit(), scale.percent()) {
             ("", _) => Some(quantity.value),
-            ("%", Some(percent)) => Some(quantity.value / percent),
+            ("%", Some(percent)) => Some(percent.read(quantity.value)),
             (unit, _) if unit == own => Some(quantity.value),
             (unit, _) => self.foreign_unit(node, path, unit, own, quantity.value),
         }
@@ -206,7 +230,7 @@ impl Walk<'_> {
         };
         let quantity = self.quantity(node, path, &example)?;
         let value = match (quantity.unit(), scale.percent()) {
-            ("pts", Some(percent)) => quantity.value / percent,
+            ("pts", Some(percent)) => percent.read(quantity.value),
             ("", _) if scale.form != Form::Proportion => quantity.value,
             (unit, _) if !own.is_empty() && unit == own => quantity.value,
             (unit, Some(_)) => {
@@ -249,7 +273,7 @@ impl Walk<'_> {
     ) -> Option<(f64, Option<String>)> {
         let quantity = self.quantity(node, path, example)?;
         let value = if quantity.unit() == "%" {
-            quantity.value / 100.0
+            hundredth(quantity.value)
         } else {
             quantity.value
         };
@@ -326,7 +350,8 @@ impl Walk<'_> {
 /// `` `27%` ``, and for numbers up to 1 the other reading too.
 fn percent_readings(value: f64) -> String {
     if value > 0.0 && value <= 1.0 {
-        format!("`{value}%` or `{}%`", value * 100.0)
+        // Rounded, because 0.07 * 100 is not 7.
+        format!("`{value}%` or `{}%`", (value * 1e10).round() / 1e8)
     } else {
         format!("`{value}%`")
     }
@@ -349,6 +374,14 @@ pub(super) fn shorten(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn percent_is_read_as_a_decimal() {
+        assert_eq!(hundredth(1.8), 0.018);
+        assert_eq!(hundredth(99.9), 0.999);
+        assert_eq!(hundredth(-0.5), -0.005);
+        assert_eq!(hundredth(0.0), 0.0);
+    }
 
     #[test]
     fn quantities_keep_number_and_unit_apart() {

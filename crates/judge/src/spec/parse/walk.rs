@@ -119,6 +119,13 @@ impl<'a> Walk<'a> {
         Some(fields)
     }
 
+    /// Whether a key was already reported as unknown.
+    pub(super) fn is_unknown_key(&self, entry: &Entry) -> bool {
+        self.found
+            .iter()
+            .any(|one| one.code == "E0201" && one.pos == entry.key_pos)
+    }
+
     /// The entries of a map with free keys.
     pub(super) fn entries<'t>(&mut self, node: &'t Node, path: &str) -> Option<Fields<'t>> {
         let Kind::Map(entries) = &node.kind else {

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::spec::rule::{Amount, AtomKind};
 
 fn signals() -> Vec<SignalInfo> {
     let info = |name: &str, form, unit: Option<&str>| SignalInfo {
@@ -251,7 +252,9 @@ proptest! {
     }
 
     #[test]
-    fn no_text_panics_and_every_fault_lies_inside(text in "[a-z0-9 ()<>=+%.\u{2212}\u{2265}pts]{0,60}") {
+    fn no_text_panics_and_every_fault_lies_inside(
+        text in "[a-z0-9 ()<>=+%.\u{2212}\u{2265}pts]{0,60}",
+    ) {
         if let Err(errors) = parse_rule(&text, &signals()) {
             prop_assert!(!errors.is_empty());
             let len = text.chars().count();

@@ -1,0 +1,308 @@
+//! One guardrail look: independent of checkpoints, every few seconds, a record only on change.
+//!
+//! Looks without a transition update cursor, points and state only (engine.md 4). A trip of a
+//! stop guardrail writes its evaluation, ends the run and puts the rollback action into the
+//! outbox, all in one commit; the action is sent before any message.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use judge::analyse::{GuardrailState, GuardrailStatus};
+use judge::decide;
+use judge::guardrails::{self, GuardrailInput, GuardrailOutcome};
+use judge::lifecycle::{self, LifeState};
+use judge::notice;
+use judge::observe::Observation;
+use judge::plan::{self, Need, Shape};
+use judge::points::Point;
+use judge::prose;
+use judge::record::{EvaluationRecord, LookInput};
+use judge::spec::{Experiment, Form, Guardrail};
+use judge::time::{Span, Timestamp, Window};
+
+use super::fetch::{self, Fetched};
+use super::look::new_evaluation;
+use super::windows::{self, Known};
+use super::{MAX_STALE, guardrails_in_order, life_at, missed_reason, say, slots};
+use crate::app::Inner;
+use crate::portfolio::Loaded;
+use crate::store::{Claim, Commit, Committed, Context, LogEntry, NewPoints};
+
+/// Runs the newest due look of one guardrail.
+pub async fn run(
+    app: &Arc<Inner>,
+    claim: &Claim,
+    loaded: &Loaded,
+    context: Context,
+    name: &str,
+) -> anyhow::Result<()> {
+    let now = app.clock.domain_now();
+    let life = life_at(&context, claim.next_at)?;
+    let guardrail = loaded.experiment.guardrail(name);
+    let Some(guardrail) = guardrail.filter(|_| lifecycle::guardrails_run(life.life)) else {
+        let mut commit = Commit::new(&claim.experiment, context.state_version, life.cycle.number);
+        commit.claim = Some(claim.clone());
+        app.store.commit(commit).await?;
+        return Ok(());
+    };
+    let every = rhythm(app, guardrail);
+    let offset = offset_ms(app, &claim.experiment, &claim.track, every);
+    let reason = missed_reason(app, claim.next_at);
+    let due = slots::guardrail(&claim.track, claim.next_at, now, every, offset, reason);
+    let seen = ask(app, &loaded.experiment, &life, guardrail, due.slot, every).await?;
+    let source = guardrail.kind.source().and_then(|(source, _)| app.sources.get(source));
+    let lateness = source.map_or(Span::ZERO, |source| source.lateness());
+    let grain = grain_of(app, guardrail, every);
+    let look = GuardrailLook { app, claim, loaded, guardrail, due, seen, every, grain, lateness };
+    look.judge_and_commit(context).await
+}
+
+/// How often a guardrail is looked at.
+pub fn rhythm(app: &Inner, guardrail: &Guardrail) -> Span {
+    let configured = app.settings.scheduler.guardrail_every_secs;
+    let source = guardrail.kind.source().and_then(|(source, _)| app.sources.get(source));
+    guardrail.every.unwrap_or_else(|| match (configured, source) {
+        (0, Some(source)) => source.rhythm(),
+        (0, None) => Span::seconds(30),
+        (seconds, _) => Span::seconds(i64::try_from(seconds).unwrap_or(30)),
+    })
+}
+
+/// The stable offset of a guardrail's slots.
+pub fn offset_ms(app: &Inner, experiment: &str, track: &str, every: Span) -> i64 {
+    if app.settings.scheduler.jitter { slots::jitter_ms(experiment, track, every) } else { 0 }
+}
+
+/// What a guardrail look saw.
+#[derive(Debug, Default)]
+struct Seen {
+    points: Vec<Point>,
+    fetched: Option<Fetched>,
+}
+
+async fn ask(
+    app: &Inner,
+    experiment: &Experiment,
+    life: &LifeState,
+    guardrail: &Guardrail,
+    at: Timestamp,
+    every: Span,
+) -> anyhow::Result<Seen> {
+    let started_at = life.cycle.started_at;
+    let whole = Window { start: started_at, end: at };
+    let grain = grain_of(app, guardrail, every);
+    let Some(need) = plan::need_of_guardrail(experiment, guardrail, grain, whole) else {
+        return Ok(Seen::default());
+    };
+    let is_count = need.shape != Shape::Form(Form::Value);
+    let newest_end = app.store.newest_point_end(&need.series_id).await?;
+    let known = Known {
+        newest_end: newest_end.filter(|end| *end > started_at),
+        grain,
+        lookback: app.settings.scheduler.lookback_periods,
+    };
+    let Some(window) = windows::of_guardrail(started_at, at, is_count, known) else {
+        return Ok(Seen::default());
+    };
+    let fetched = fetch::fetch(app, Need { window, ..need.clone() }, at).await;
+    let stored = if is_count {
+        app.store.points(&need.series_id, whole).await?
+    } else {
+        Vec::new()
+    };
+    let points = fetch::overlay(stored, &fetched.points);
+    Ok(Seen { points, fetched: Some(fetched) })
+}
+
+/// Counts are stored in periods of the look's rhythm; sources with a coarser grain keep theirs.
+fn grain_of(app: &Inner, guardrail: &Guardrail, every: Span) -> Span {
+    let source = guardrail.kind.source().and_then(|(source, _)| app.sources.get(source));
+    match source {
+        Some(source) if source.kind() != "prometheus" => source.grain(),
+        _ => every,
+    }
+}
+
+struct GuardrailLook<'a> {
+    app: &'a Arc<Inner>,
+    claim: &'a Claim,
+    loaded: &'a Loaded,
+    guardrail: &'a Guardrail,
+    due: slots::Due,
+    seen: Seen,
+    every: Span,
+    grain: Span,
+    lateness: Span,
+}
+
+impl GuardrailLook<'_> {
+    async fn judge_and_commit(self, mut context: Context) -> anyhow::Result<()> {
+        for _ in 0..MAX_STALE {
+            let life = life_at(&context, self.due.slot)?;
+            let before = stored_status(&context, &self.guardrail.name);
+            let outcome = self.judge(&context, &life, before.as_ref());
+            let record = match outcome.transition {
+                Some(_) => Some(self.record(&context, &life, &outcome)?),
+                None => None,
+            };
+            let commit = self.commit_of(&context, &life, &outcome, before, record.as_ref())?;
+            match self.app.store.commit(commit).await? {
+                Committed::Fresh { .. } => {
+                    self.note(&outcome, record.as_ref());
+                    return Ok(());
+                }
+                Committed::Already | Committed::Fenced => return Ok(()),
+                Committed::StaleVersion => {
+                    let fresh = self.app.store.context(&self.claim.experiment).await?;
+                    context = fresh.context("the experiment is gone")?;
+                }
+            }
+        }
+        bail!("the state of `{}` keeps moving", self.claim.experiment)
+    }
+
+    fn judge(
+        &self,
+        context: &Context,
+        life: &LifeState,
+        before: Option<&GuardrailStatus>,
+    ) -> GuardrailOutcome {
+        let failure = self.seen.fetched.as_ref().and_then(|fetched| fetched.failure.clone());
+        guardrails::judge(&GuardrailInput {
+            experiment: &self.loaded.experiment,
+            guardrail: self.guardrail,
+            cycle: &life.cycle,
+            at: self.due.slot,
+            every: self.every,
+            grain: self.grain,
+            lateness: self.lateness,
+            points: &self.seen.points,
+            control: &[],
+            failure,
+            stored: before.cloned(),
+            carry: &context.carry,
+        })
+    }
+
+    /// The evaluation of a transition stands on the newest look's frozen observations: a
+    /// guardrail look is no look at the signals.
+    fn record(
+        &self,
+        context: &Context,
+        life: &LifeState,
+        outcome: &GuardrailOutcome,
+    ) -> anyhow::Result<EvaluationRecord> {
+        let newest = context.newest_record.as_deref().map(EvaluationRecord::from_json).transpose();
+        let newest = newest.context("the newest stored evaluation")?;
+        let observed = newest.map(|record| record.input.observations).unwrap_or_default();
+        let unseen = |name: &str| Observation::NoData {
+            since: None,
+            why: format!("no look has read `{name}` yet"),
+        };
+        let observations = self.loaded.experiment.signals.iter().map(|signal| {
+            let seen = observed.get(&signal.name).cloned();
+            (signal.name.clone(), seen.unwrap_or_else(|| unseen(&signal.name)))
+        });
+        let mut statuses = guardrails_in_order(self.loaded, context);
+        for status in &mut statuses {
+            if status.name == outcome.status.name {
+                *status = outcome.status.clone();
+            }
+        }
+        let input = LookInput {
+            experiment: self.loaded.experiment.clone(),
+            at: self.due.slot,
+            cycle: life.cycle.clone(),
+            observations: observations.collect(),
+            guardrails: statuses,
+            carry: context.carry.clone(),
+            unacknowledged: Vec::new(),
+        };
+        Ok(decide::evaluate_trip(input, &self.guardrail.name))
+    }
+
+    fn commit_of(
+        &self,
+        context: &Context,
+        life: &LifeState,
+        outcome: &GuardrailOutcome,
+        before: Option<GuardrailStatus>,
+        record: Option<&EvaluationRecord>,
+    ) -> anyhow::Result<Commit> {
+        let (app, slot) = (self.app, self.due.slot);
+        let experiment = &self.loaded.experiment;
+        let mut commit = Commit::new(&experiment.id, context.state_version, life.cycle.number);
+        commit.claim = Some(self.claim.clone());
+        commit.slot = Some(slot);
+        commit.next_at = Some(self.due.next_at);
+        commit.missed = self.due.missed.iter().cloned().collect();
+        commit.carry = Some(outcome.carry.clone());
+        commit.guardrails = vec![outcome.status.clone()];
+        if let Some(fetched) = self.seen.fetched.as_ref().filter(|f| !f.points.is_empty()) {
+            commit.points = vec![NewPoints {
+                series_id: fetched.need.series_id.clone(),
+                points: fetched.points.clone(),
+                fetched_at: slot,
+            }];
+        }
+        let Some(record) = record else {
+            return Ok(commit);
+        };
+        let next_life = lifecycle::apply_decision(life, &record.decision, slot);
+        if !lifecycle::guardrails_run(next_life.life) {
+            commit.next_at = None;
+        }
+        let id = &record.id;
+        let notices =
+            notice::guardrail_notices(experiment, before.as_ref(), &outcome.status, slot, id);
+        commit.evaluation = Some(new_evaluation(app, record, None));
+        commit.life_json = Some(serde_json::to_string(&next_life)?);
+        commit.drop_tracks = say::ended_tracks(experiment, &next_life);
+        commit.log = vec![log_of(record, &outcome.status)];
+        let version = context.state_version;
+        commit.outbox = say::outbox(app, experiment, &notices, Some(record), version);
+        commit.outbox.extend(say::action(app, record, slot, version));
+        Ok(commit)
+    }
+
+    fn note(&self, outcome: &GuardrailOutcome, record: Option<&EvaluationRecord>) {
+        let metrics = &self.app.metrics;
+        let result = match outcome.status.state {
+            GuardrailState::NoData => "no_data",
+            GuardrailState::SourceError => "error",
+            _ => "ok",
+        };
+        metrics.evaluation(result);
+        metrics.observe_guardrail(&self.loaded.experiment.id, &outcome.status);
+        if let Some(missed) = &self.due.missed {
+            metrics.slots_missed(&missed.reason, missed.count);
+        }
+        if record.is_some() {
+            tracing::info!(
+                experiment.id = self.claim.experiment,
+                guardrail = outcome.status.name,
+                state = say::word(&outcome.status.state),
+                "guardrail changed its state"
+            );
+        }
+        if record.is_some() && outcome.status.state == GuardrailState::Tripped {
+            metrics.tripwire(&outcome.status.kind);
+        }
+    }
+}
+
+fn stored_status(context: &Context, name: &str) -> Option<GuardrailStatus> {
+    context.guardrails.iter().find(|status| status.name == name).cloned()
+}
+
+fn log_of(record: &EvaluationRecord, status: &GuardrailStatus) -> LogEntry {
+    LogEntry {
+        at: record.input.at,
+        kind: "guardrail".to_owned(),
+        who: None,
+        verdict: Some(say::word(&status.state)),
+        because: Some(prose::because(record)),
+        text: prose::log_entry(record).join("\n"),
+        evaluation_id: Some(record.id.clone()),
+    }
+}

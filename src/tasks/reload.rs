@@ -1,0 +1,244 @@
+//! Keeps the experiments in force equal to the folder: polled by content, and at once on SIGHUP.
+//!
+//! Reload is per experiment. A broken file keeps its experiment's last good revision and is told
+//! once per content; what a good revision means for a running experiment is `judge::lifecycle`'s
+//! decision, committed like everything else.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use judge::lifecycle::{self, Life, LifeState, RevisionEffect};
+use judge::spec;
+use judge::time::{Span, Timestamp, Window, add_ms, aligned_slot};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::Inner;
+use crate::cycle::{gather, guardrail, say};
+use crate::portfolio::{Broken, Loaded, Scan};
+use crate::store::{
+    BrokenFile, Commit, Committed, Context, CursorSpec, LogEntry, NewExperiment, Revision,
+};
+
+/// Runs until the daemon stops.
+pub async fn run(app: Arc<Inner>, token: CancellationToken) -> anyhow::Result<()> {
+    let every = Duration::from_secs(app.settings.daemon.reload_every_secs.max(1));
+    let mut hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            () = token.cancelled() => return Ok(()),
+            _ = hangup.recv() => tracing::info!("reload asked for by SIGHUP"),
+            () = tokio::time::sleep(every) => {}
+        }
+        if let Err(error) = reload(&app).await {
+            tracing::error!(error = format!("{error:#}"), "reload failed; the last good files stay");
+            app.metrics.reloaded(false, app.clock.wall_now());
+        }
+    }
+}
+
+/// Reads the folder once and registers what is new.
+pub async fn reload(app: &Arc<Inner>) -> anyhow::Result<()> {
+    let scan = {
+        let app = app.clone();
+        let read = move || app.portfolio.scan(&app.settings.daemon.experiments, &app.names);
+        tokio::task::spawn_blocking(read).await?
+    };
+    let folder = &app.settings.daemon.experiments;
+    let Scan { loaded, broken, mended } =
+        scan.with_context(|| format!("read the folder {}", folder.display()))?;
+    let has_news = !loaded.is_empty();
+    let is_good = broken.is_empty();
+    for file in mended {
+        app.store.clear_broken(&file).await?;
+    }
+    for file in broken {
+        report_broken(app, file).await?;
+    }
+    for loaded in loaded {
+        let id = loaded.experiment.id.clone();
+        register(app, &loaded).await.with_context(|| format!("register `{id}`"))?;
+    }
+    let is_good = is_good && app.store.broken_files().await?.is_empty();
+    app.metrics.reloaded(is_good, app.clock.wall_now());
+    if has_news {
+        app.wake.notify_waiters();
+    }
+    Ok(())
+}
+
+async fn report_broken(app: &Arc<Inner>, broken: Broken) -> anyhow::Result<()> {
+    tracing::warn!(file = broken.file, "experiment file refused; its last good revision stays");
+    let known = app.store.broken_files().await?;
+    let is_told = known.iter().any(|k| k.file == broken.file && k.revision_hash == broken.hash);
+    app.store
+        .put_broken(BrokenFile {
+            file: broken.file.clone(),
+            revision_hash: broken.hash.clone(),
+            diagnostics_text: broken.message.clone(),
+            seen_at: app.clock.wall_now(),
+        })
+        .await?;
+    if !is_told {
+        say::tell_broken(app, &broken).await?;
+    }
+    Ok(())
+}
+
+/// Stores a good revision and what it changes: life, cursors, title, labels.
+async fn register(app: &Arc<Inner>, loaded: &Loaded) -> anyhow::Result<()> {
+    let experiment = &loaded.experiment;
+    app.store
+        .save_revision(Revision {
+            experiment: experiment.id.clone(),
+            revision: experiment.revision.clone(),
+            file: loaded.file.clone(),
+            text: loaded.text.clone(),
+            model_json: serde_json::to_string(experiment)?,
+            seen_at: app.clock.wall_now(),
+        })
+        .await?;
+    let now = app.clock.domain_now();
+    let life = match app.store.context(&experiment.id).await? {
+        None => lifecycle::first_seen(experiment, is_runnable(loaded, now), now),
+        Some(context) => revise(app, loaded, context, now).await?,
+    };
+    if life.life == Life::Draft {
+        tracing::warn!(experiment.id = experiment.id, "kept as a draft; `verdictd check` says why");
+    }
+    app.store
+        .ensure_experiment(NewExperiment {
+            id: experiment.id.clone(),
+            first_seen_at: now,
+            life_json: serde_json::to_string(&life)?,
+            revision: experiment.revision.clone(),
+            title: experiment.title.clone(),
+            labels_json: serde_json::to_string(&experiment.labels)?,
+            cursors: cursors(app, loaded, &life, now),
+        })
+        .await?;
+    Ok(())
+}
+
+/// The Definition of Done holds.
+fn is_runnable(loaded: &Loaded, first_seen: Timestamp) -> bool {
+    let findings = spec::lint(&loaded.experiment, Some(first_seen));
+    !findings.iter().any(|finding| finding.severity == spec::Severity::Error)
+}
+
+/// Lets a new revision act on the stored life; the same revision changes nothing.
+async fn revise(
+    app: &Arc<Inner>,
+    loaded: &Loaded,
+    mut context: Context,
+    now: Timestamp,
+) -> anyhow::Result<LifeState> {
+    loop {
+        let before: LifeState = serde_json::from_str(&context.life_json)?;
+        if context.revision == loaded.experiment.revision && before.life != Life::Draft {
+            return Ok(before);
+        }
+        let runnable = is_runnable(loaded, context.first_seen_at);
+        let (life, effect) = lifecycle::revised(&before, &loaded.experiment, runnable, now);
+        let commit = revision_commit(app, loaded, &context, &life, effect, now)?;
+        match app.store.commit(commit).await? {
+            Committed::StaleVersion => {
+                let fresh = app.store.context(&loaded.experiment.id).await?;
+                context = fresh.context("the experiment is gone")?;
+            }
+            _ => return Ok(life),
+        }
+    }
+}
+
+fn revision_commit(
+    app: &Inner,
+    loaded: &Loaded,
+    context: &Context,
+    life: &LifeState,
+    effect: RevisionEffect,
+    now: Timestamp,
+) -> anyhow::Result<Commit> {
+    let experiment = &loaded.experiment;
+    let mut commit = Commit::new(&experiment.id, context.state_version, life.cycle.number);
+    commit.life_json = Some(serde_json::to_string(life)?);
+    if effect == RevisionEffect::NewCycle {
+        // A new cycle is a new test: its definitions are in force without an acknowledgement.
+        let whole = Window { start: experiment.start, end: experiment.start };
+        commit.series = experiment
+            .signals
+            .iter()
+            .map(|signal| {
+                let need = gather::signal_need(app, experiment, signal, whole);
+                (signal.name.clone(), need.series_id)
+            })
+            .collect();
+    }
+    commit.log = vec![LogEntry {
+        at: now,
+        kind: "revision".to_owned(),
+        who: None,
+        verdict: None,
+        because: Some(experiment.mechanism.because.clone()),
+        text: format!("revision {} of {}: {}", experiment.revision, loaded.file, effect_text(effect)),
+        evaluation_id: None,
+    }];
+    Ok(commit)
+}
+
+fn effect_text(effect: RevisionEffect) -> &'static str {
+    match effect {
+        RevisionEffect::SameCycle => "stays in the cycle",
+        RevisionEffect::NewCycle => "opens a new cycle",
+        RevisionEffect::SameMechanism => {
+            "no new cycle: it needs another mechanism than the one that was tried"
+        }
+        RevisionEffect::StartsTooEarly => "no new cycle: `start` must be after the last verdict",
+        RevisionEffect::Over => "the run is over; a new idea is a new file",
+    }
+}
+
+/// Every track that is looked at in this life, with its first slot.
+fn cursors(app: &Inner, loaded: &Loaded, life: &LifeState, now: Timestamp) -> Vec<CursorSpec> {
+    let is_coming = life.life == Life::Scheduled;
+    let mut cursors = Vec::new();
+    if is_coming || lifecycle::needs_looks(life.life) {
+        cursors.push(CursorSpec { track: "look".to_owned(), next_at: first_look(loaded, life, now) });
+    }
+    if !is_coming && !lifecycle::guardrails_run(life.life) {
+        return cursors;
+    }
+    let from = now.max(life.cycle.started_at);
+    for rail in &loaded.experiment.guardrails {
+        if rail.kind.source().is_none() {
+            continue;
+        }
+        let track = format!("guardrail:{}", rail.name);
+        let every = guardrail::rhythm(app, rail);
+        let offset = guardrail::offset_ms(app, &loaded.experiment.id, &track, every);
+        let slot = aligned_slot(from, every, offset);
+        let next_at = if slot < life.cycle.started_at { add_ms(slot, every.ms) } else { slot };
+        cursors.push(CursorSpec { track, next_at });
+    }
+    cursors
+}
+
+/// The newest look that is due already, else the first one to come.
+fn first_look(loaded: &Loaded, life: &LifeState, now: Timestamp) -> Timestamp {
+    let experiment = &loaded.experiment;
+    let next = |after| lifecycle::schedule::look_after(experiment, &life.cycle, after);
+    let mut slot = next(life.cycle.started_at);
+    let day = Span::days(1).ms;
+    if slot < now && now.as_millisecond() - slot.as_millisecond() > 2 * day {
+        // No need to walk through a long past day by day.
+        slot = next(add_ms(now, -2 * day)).max(slot);
+    }
+    while slot < now {
+        let following = next(slot);
+        if following > now {
+            break;
+        }
+        slot = following;
+    }
+    slot
+}
