@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use judge::time::Timestamp;
@@ -19,6 +20,8 @@ use tokio_util::task::TaskTracker;
 use crate::clock::SharedClock;
 use crate::cycle::health::Health;
 use crate::deliver;
+use crate::deliver::enqueue::Routes;
+use crate::deliver::payload::Links;
 use crate::http::{self, HttpState};
 use crate::portfolio::{Names, Portfolio};
 use crate::settings::Settings;
@@ -46,6 +49,8 @@ pub struct Inner {
     pub health: Health,
     /// Self-metrics.
     pub metrics: Arc<Metrics>,
+    /// Who hears what.
+    pub routes: Routes,
     /// Sends what the outbox holds.
     pub worker: Arc<deliver::Worker>,
     /// This process as a lease holder.
@@ -146,6 +151,11 @@ impl App {
         self.address
     }
 
+    /// Ends when a task failed and the daemon should not go on.
+    pub async fn failed(&self) {
+        self.token.cancelled().await;
+    }
+
     /// Stops taking work, finishes what is in flight, closes the store.
     pub async fn shutdown(self) -> anyhow::Result<()> {
         self.token.cancel();
@@ -175,6 +185,12 @@ async fn build(
         Some(address) if settings.daemon.external_url.is_empty() => format!("http://{address}"),
         _ => settings.external_url(),
     };
+    let routes = Routes {
+        receivers: settings.receivers.clone(),
+        operators: settings.daemon.operators.clone(),
+        expire_after: Duration::from_secs(settings.delivery.expire_after_hours * 3_600),
+        links: Links { external_url: external_url.clone() },
+    };
     let worker = deliver::Worker::build(&settings, store.clone(), clock.clone(), &holder)
         .context("receivers and actions")?;
     let known = store.sources().await?;
@@ -184,6 +200,7 @@ async fn build(
         portfolio: Portfolio::default(),
         started_at: clock.domain_now(),
         wake: Arc::new(Notify::new()),
+        routes,
         worker: Arc::new(worker),
         settings,
         store,

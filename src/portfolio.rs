@@ -192,15 +192,14 @@ impl Portfolio {
 /// Parses one text; `Err` holds the rendered diagnostics.
 pub fn parse_file(file: &str, text: String, context: Context) -> Result<Loaded, String> {
     let parsed = spec::parse(file, &text, &context);
-    let has_errors = parsed.diagnostics.iter().any(Diagnostic::is_error);
     match parsed.experiment {
-        Some(experiment) if !has_errors => Ok(Loaded {
+        Some(experiment) => Ok(Loaded {
             file: file.to_owned(),
             text,
             experiment,
             diagnostics: parsed.diagnostics,
         }),
-        _ => Err(spec::render(file, &text, &parsed.diagnostics)),
+        None => Err(spec::render(file, &text, &parsed.diagnostics)),
     }
 }
 
@@ -235,7 +234,8 @@ pub fn query_files(folder: &Path) -> std::io::Result<BTreeMap<String, String>> {
     Ok(files)
 }
 
-fn read_bounded(path: &Path) -> Result<String, String> {
+/// Reads a text file of bounded size.
+pub fn read_bounded(path: &Path) -> Result<String, String> {
     let length = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
     if length > MAX_FILE_BYTES {
         return Err(format!("{length} bytes; a file may have at most {MAX_FILE_BYTES}"));

@@ -45,7 +45,8 @@ pub async fn fetch(app: &Inner, need: Need, at: Timestamp) -> Fetched {
     };
     let fetched_at = app.clock.wall_now();
     let source = request.need.source.clone();
-    app.metrics.source_request(&source, outcome.as_ref().err().map(|error| error.class));
+    let class = outcome.as_ref().err().map(|error| error.class.as_str());
+    app.metrics.source_request(&source, class);
     let failure = app.health.note(&source, &request.need.series_id, at, outcome.as_ref().err());
     Fetched { need: request.need, points: outcome.unwrap_or_default(), failure, fetched_at }
 }

@@ -50,7 +50,10 @@ pub async fn run(
     let reason = missed_reason(app, claim.next_at);
     let due = slots::guardrail(&claim.track, claim.next_at, now, every, offset, reason);
     let seen = ask(app, &loaded.experiment, &life, guardrail, due.slot, every).await?;
-    let look = GuardrailLook { app, claim, loaded, guardrail, due, seen };
+    let source = guardrail.kind.source().and_then(|(source, _)| app.sources.get(source));
+    let lateness = source.map_or(Span::ZERO, |source| source.lateness());
+    let grain = grain_of(app, guardrail, every);
+    let look = GuardrailLook { app, claim, loaded, guardrail, due, seen, every, grain, lateness };
     look.judge_and_commit(context).await
 }
 
@@ -127,6 +130,9 @@ struct GuardrailLook<'a> {
     guardrail: &'a Guardrail,
     due: slots::Due,
     seen: Seen,
+    every: Span,
+    grain: Span,
+    lateness: Span,
 }
 
 impl GuardrailLook<'_> {
@@ -167,6 +173,9 @@ impl GuardrailLook<'_> {
             guardrail: self.guardrail,
             cycle: &life.cycle,
             at: self.due.slot,
+            every: self.every,
+            grain: self.grain,
+            lateness: self.lateness,
             points: &self.seen.points,
             control: &[],
             failure,
@@ -209,7 +218,7 @@ impl GuardrailLook<'_> {
             carry: context.carry.clone(),
             unacknowledged: Vec::new(),
         };
-        Ok(decide::evaluate_guardrail(input, &self.guardrail.name))
+        Ok(decide::evaluate_trip(input, &self.guardrail.name))
     }
 
     fn commit_of(
@@ -293,7 +302,7 @@ fn log_of(record: &EvaluationRecord, status: &GuardrailStatus) -> LogEntry {
         who: None,
         verdict: Some(say::word(&status.state)),
         because: Some(prose::because(record)),
-        text: prose::log_entry(record),
+        text: prose::log_entry(record).join("\n"),
         evaluation_id: Some(record.id.clone()),
     }
 }

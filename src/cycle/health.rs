@@ -132,7 +132,12 @@ fn note_failure(
 fn entry<'a>(state: &'a mut State, source: &str) -> &'a mut SourceHealth {
     state.sources.entry(source.to_owned()).or_insert_with(|| SourceHealth {
         name: source.to_owned(),
-        ..SourceHealth::default()
+        kind: String::new(),
+        last_ok_at: None,
+        failing_since: None,
+        class: None,
+        cause: None,
+        told: false,
     })
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use judge::decide::{self, Verdict};
 use judge::lifecycle::{self, LifeState};
-use judge::notice::{self, LastSaid};
+use judge::notice;
 use judge::prose;
 use judge::record::{EvaluationRecord, LookInput};
 use judge::time::Timestamp;
@@ -96,9 +96,10 @@ impl Look<'_> {
         let app = self.app;
         let slot = self.due.slot;
         let experiment = &self.loaded.experiment;
-        let last_said: LastSaid = say::last_said(&context.last_said_json)?;
+        let last_said = say::last_said(&context.last_said_json)?;
         let next_life = lifecycle::apply_decision(life, &record.decision, slot);
-        let (notices, said) = notice::notices(record, &last_said, &next_life);
+        let notices = notice::notices(record, last_said.as_ref(), next_life.life);
+        let said = notice::said_after(record, last_said.as_ref(), next_life.life);
         let mut commit = Commit::new(&experiment.id, context.state_version, life.cycle.number);
         commit.claim = Some(self.claim.clone());
         commit.slot = Some(slot);
@@ -241,7 +242,7 @@ fn log_of(record: &EvaluationRecord) -> Vec<LogEntry> {
         who: None,
         verdict: Some(format!("{}: {}", say::word(&decision.verdict), say::word(&decision.cause))),
         because: Some(prose::because(record)),
-        text: prose::log_entry(record),
+        text: prose::log_entry(record).join("\n"),
         evaluation_id: Some(record.id.clone()),
     }]
 }

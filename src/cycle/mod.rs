@@ -10,8 +10,9 @@
 
 pub mod fetch;
 pub mod gather;
-mod guardrail;
+pub mod guardrail;
 pub mod health;
+pub mod human;
 mod look;
 pub mod say;
 pub mod slots;
@@ -20,7 +21,9 @@ pub mod windows;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use judge::analyse::{GuardrailState, GuardrailStatus};
 use judge::lifecycle::{self, LifeState};
+use judge::spec::Guardrail;
 use judge::time::Timestamp;
 
 use crate::app::Inner;
@@ -64,18 +67,42 @@ fn missed_reason(app: &Inner, next_at: Timestamp) -> &'static str {
     }
 }
 
+/// A guardrail that was never looked at: neither safe nor broken.
+pub fn unseen(guardrail: &Guardrail) -> GuardrailStatus {
+    GuardrailStatus {
+        name: guardrail.name.clone(),
+        kind: guardrail.kind.keyword().to_owned(),
+        on_trip: guardrail.on_trip,
+        state: GuardrailState::Insufficient,
+        frozen: None,
+        since: None,
+        evaluated_at: None,
+        value: None,
+        limit: None,
+        interval: None,
+        bad: None,
+        total: None,
+        budget_left: None,
+        why: Some("not looked at yet".to_owned()),
+        pending_since: None,
+        clearing_since: None,
+        control_also: false,
+        latched: false,
+    }
+}
+
 /// Stored guardrail states in file order.
 fn guardrails_in_order(
     loaded: &Loaded,
     context: &Context,
-) -> Vec<judge::analyse::GuardrailStatus> {
+) -> Vec<GuardrailStatus> {
     let stored = |name: &str| context.guardrails.iter().find(|status| status.name == name).cloned();
     loaded
         .experiment
         .guardrails
         .iter()
         .map(|guardrail| {
-            stored(&guardrail.name).unwrap_or_else(|| judge::guardrails::unseen(guardrail))
+            stored(&guardrail.name).unwrap_or_else(|| unseen(guardrail))
         })
         .collect()
 }

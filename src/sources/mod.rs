@@ -4,11 +4,27 @@
 //! what the cells mean. Every source bounds body, rows, time and concurrency, never follows a
 //! redirect to another origin, and never shows a secret in an error.
 
+pub mod csv;
+mod limited;
+mod placeholder;
+pub mod postgres;
+pub mod prometheus;
+#[cfg(test)]
+pub(crate) mod test_support;
+
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use judge::plan::{Batch, Request};
 use judge::time::Span;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use self::csv::{CsvConfig, CsvSource};
+pub use self::limited::{Limited, Limits};
+pub use self::postgres::{PostgresConfig, PostgresSource};
+pub use self::prometheus::{PrometheusConfig, PrometheusSource};
 
 /// A boxed future: keeps the trait object-safe without a macro.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -44,6 +60,80 @@ pub struct FetchError {
     pub message: String,
     /// When the source asked to be left alone until, in milliseconds from now.
     pub retry_after_ms: Option<u64>,
+}
+
+impl FetchError {
+    /// A failure of that class.
+    pub fn new(class: FetchClass, message: impl Into<String>) -> Self {
+        Self {
+            class,
+            message: message.into(),
+            retry_after_ms: None,
+        }
+    }
+}
+
+/// One source of the daemon's configuration: `[sources.<name>.<kind>]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum SourceConfig {
+    /// Anything that speaks the Prometheus HTTP API.
+    Prometheus(PrometheusConfig),
+    /// CSV files in a folder.
+    Csv(CsvConfig),
+    /// PostgreSQL, or what speaks its wire protocol.
+    Postgres(PostgresConfig),
+}
+
+impl SourceConfig {
+    /// The kind's keyword.
+    pub fn keyword(&self) -> &'static str {
+        match self {
+            Self::Prometheus(_) => "prometheus",
+            Self::Csv(_) => "csv",
+            Self::Postgres(_) => "postgres",
+        }
+    }
+}
+
+/// Why a source of the configuration cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("source {name}: {message}")]
+pub struct BuildError {
+    /// Name in the configuration.
+    pub name: String,
+    /// What is wrong and what to write.
+    pub message: String,
+}
+
+/// Makes the source that a configuration describes, within its limits. Nothing is asked yet.
+pub fn build(name: &str, config: &SourceConfig) -> Result<Arc<dyn Source>, BuildError> {
+    let wrong = |message: String| BuildError {
+        name: name.to_owned(),
+        message,
+    };
+    let (source, limits): (Arc<dyn Source>, Limits) = match config {
+        SourceConfig::Prometheus(config) => {
+            let source = PrometheusSource::new(config).map_err(wrong)?;
+            (Arc::new(source), config.limits())
+        }
+        SourceConfig::Csv(config) => {
+            let source = CsvSource::new(config).map_err(wrong)?;
+            (Arc::new(source), CsvConfig::limits())
+        }
+        SourceConfig::Postgres(config) => {
+            let source = PostgresSource::new(config).map_err(wrong)?;
+            (Arc::new(source), config.limits())
+        }
+    };
+    Ok(Arc::new(Limited::new(source, limits)))
+}
+
+/// Whether a host name or address is this machine.
+fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let address = bare.parse::<std::net::IpAddr>();
+    bare.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// Error classes of sources.md 3.4.
@@ -91,5 +181,69 @@ impl FetchClass {
 impl std::fmt::Display for FetchClass {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<SourceConfig, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+
+    #[test]
+    fn every_kind_is_read_and_built() {
+        let kinds = [
+            (
+                r#"{"prometheus": {"url": "http://127.0.0.1:9090", "auth": "none"}}"#,
+                "prometheus",
+            ),
+            (
+                r#"{"csv": {"folder": "exports", "delimiter": ";", "decimal": ","}}"#,
+                "csv",
+            ),
+            (
+                r#"{"postgres": {"host": "db.example", "user": "r", "dbname": "m",
+                    "password": {"env": "PW"}, "sslmode": "verify_full"}}"#,
+                "postgres",
+            ),
+        ];
+        for (text, kind) in kinds {
+            assert_eq!(build("s", &read(text).unwrap()).unwrap().kind(), kind);
+        }
+        let bearer = r#"{"prometheus": {"url": "https://p.example",
+            "auth": {"bearer": {"token": {"file": "token"}}}}}"#;
+        build("s", &read(bearer).unwrap()).unwrap();
+    }
+
+    #[test]
+    fn unknown_keys_and_literal_secrets_are_errors() {
+        for text in [
+            r#"{"csv": {"folder": "x", "delimeter": ";"}}"#,
+            r#"{"influx": {"url": "x"}}"#,
+            r#"{"postgres": {"host": "h", "user": "u", "dbname": "d", "password": "s3cret"}}"#,
+            r#"{"prometheus": {"url": "x", "auth": {"bearer": {"token": "s3cret"}}}}"#,
+            r#"{"prometheus": {"url": "x", "auth": {"bearer": {"toke": {"env": "X"}}}}}"#,
+        ] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_source_that_cannot_work_is_named() {
+        let config = SourceConfig::Prometheus(PrometheusConfig::new("nonsense"));
+        let error = build("prom", &config).unwrap_err().to_string();
+        assert!(error.starts_with("source prom: url"), "{error}");
+    }
+
+    #[test]
+    fn this_machine_is_known_by_name_and_address() {
+        for host in ["localhost", "127.0.0.1", "127.9.9.9", "::1", "[::1]"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in ["localhost.example", "10.0.0.1", "example"] {
+            assert!(!is_loopback(host), "{host}");
+        }
     }
 }

@@ -64,7 +64,7 @@ pub async fn run_due(app: &Arc<Inner>) -> anyhow::Result<usize> {
     }
     if count > 0 {
         cycle::tell_sources(app).await?;
-        app.worker.wake();
+        app.worker.notify();
     }
     Ok(count)
 }

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use judge::lifecycle::{self, Life, LifeState, RevisionEffect};
-use judge::plan;
 use judge::spec;
 use judge::time::{Span, Timestamp, Window, add_ms, aligned_slot};
 use tokio_util::sync::CancellationToken;
@@ -124,7 +123,7 @@ async fn register(app: &Arc<Inner>, loaded: &Loaded) -> anyhow::Result<()> {
 /// The Definition of Done holds.
 fn is_runnable(loaded: &Loaded, first_seen: Timestamp) -> bool {
     let findings = spec::lint(&loaded.experiment, Some(first_seen));
-    !findings.iter().any(spec::Diagnostic::is_error)
+    !findings.iter().any(|finding| finding.severity == spec::Severity::Error)
 }
 
 /// Lets a new revision act on the stored life; the same revision changes nothing.

@@ -4,13 +4,32 @@
 //! test with its own share of alpha, its own tau frozen in the carry, and its own interval.
 //! Nothing here knows about verdicts.
 
+mod alpha;
+mod atoms;
+mod basis;
+pub(crate) mod carry;
+mod look;
+mod margins;
+mod measure;
+mod outlook;
+mod rule;
+mod split;
+mod states;
+mod tau;
+
 use std::collections::BTreeMap;
+
+pub use alpha::ledger;
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{AtomKind, Form, OnTrip, Role, Want};
+use crate::spec::{AtomKind, Form, OnTrip, Role, Signal, Want};
+use crate::observe::{Observation, Observed};
+use crate::record::LookInput;
 use crate::stats::Interval;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, ms_between};
+
+use look::Look;
 
 /// Which method gave a piece of evidence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,8 +61,8 @@ pub struct Evidence {
     /// The contrast's estimate: treatment minus comparison (fraction for proportions), or
     /// `m_t - (1 + r) m_c` shown back as relative change where the threshold is relative.
     pub estimate: f64,
-    /// Always-valid interval in the same unit; a one-sided bound has the other end at infinity,
-    /// stored as the widest finite number of the unit.
+    /// Always-valid interval in the same unit; the open end of a one-sided bound is
+    /// [`crate::stats::UNBOUNDED`].
     pub interval: Interval,
     /// Error rate of this interval.
     pub alpha: f64,
@@ -116,11 +135,13 @@ pub struct SignalView {
     pub state: SignalState,
     /// Why there is no state, in words (`no_data`, `invalid`, ...).
     pub why: Option<String>,
-    /// Movement evidence at the signal's own alpha.
+    /// Movement evidence at the signal's own alpha. Without a comparison, or where the rule asks
+    /// for a level only, estimate and interval are the level's own and `comparison` is empty.
     pub evidence: Option<Evidence>,
     /// Target of the aim on this signal, if there is one.
     pub target: Option<f64>,
-    /// The threshold `m` that `met` was judged against, in contrast units.
+    /// The threshold `m` that `met` was judged against, in the unit of `evidence` (a relative
+    /// change where that is relative).
     pub threshold: Option<f64>,
     /// End of the newest counted period.
     pub data_as_of: Option<Timestamp>,
@@ -329,3 +350,66 @@ pub struct Analysis {
     /// Share of the planned information of the slowest outcome, 0..1.
     pub progress: Option<f64>,
 }
+
+/// Everything `decide` looks at, from one frozen input. Total: no data problem is an error.
+///
+/// `at_checkpoint` opens the evidence modes that are judged only there.
+pub fn analyse(input: &LookInput, at_checkpoint: bool) -> Analysis {
+    let mut look = Look::new(input, at_checkpoint);
+    let checkpoint = &input.experiment.checkpoint;
+    let atoms = atoms::of_continue(&mut look);
+    let stop_atoms = match &checkpoint.stop_when {
+        Some(rule) => atoms::of_stop(&mut look, rule),
+        None => Vec::new(),
+    };
+    let signals = states::of_signals(&mut look, &atoms);
+    let harm = states::harm(&mut look);
+    let guardrails = margins::guardrails(&mut look);
+    let split = split::check(input, &mut look.carry);
+    Analysis {
+        rule: rule::value(&checkpoint.continue_when, &atoms),
+        stop_rule: checkpoint.stop_when.as_ref().map(|rule| rule::value(rule, &stop_atoms)),
+        signals,
+        atoms,
+        stop_atoms,
+        guardrails,
+        harm,
+        split,
+        ledger: ledger(&input.experiment),
+        progress: progress(input),
+        findings: look.findings,
+        carry: look.carry,
+    }
+}
+
+/// Share of the planned units (else of the planned time) of the slowest outcome, 0 to 1.
+fn progress(input: &LookInput) -> Option<f64> {
+    let experiment = &input.experiment;
+    let share = |signal: &Signal| {
+        let observed = match input.observations.get(&signal.name) {
+            Some(Observation::Ok(observed) | Observation::Insufficient { observed, .. }) => observed,
+            _ => return 0.0,
+        };
+        share_of_plan(input, signal, observed).clamp(0.0, 1.0)
+    };
+    experiment.outcomes().map(share).reduce(f64::min)
+}
+
+fn share_of_plan(input: &LookInput, signal: &Signal, observed: &Observed) -> f64 {
+    let by_units = !matches!(signal.form, Form::Value | Form::Rate);
+    match tau::planned_units(&input.experiment, signal) {
+        Some(planned) if by_units => {
+            observed.arms.values().map(|arm| arm.sums.units()).sum::<f64>() / planned
+        }
+        _ => {
+            let whole = ms_between(input.cycle.started_at, input.cycle.checkpoint_at);
+            let gone = ms_between(input.cycle.started_at, observed.data_as_of);
+            gone as f64 / (whole - signal.matures_after.ms).max(1) as f64
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod fixtures;
+#[cfg(test)]
+mod tests;

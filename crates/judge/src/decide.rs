@@ -3,11 +3,55 @@
 //! First match wins, and every verdict carries its reasons as an enum with numbers; prose is
 //! made at the edge. `decide` sees evidence and states, never observations' bytes or text.
 
+mod alarms;
+mod collecting;
+mod evaluate;
+mod facts;
+mod findings;
+mod reasons;
+mod table;
+#[cfg(test)]
+mod tests;
+mod three_valued;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::alarms::toothless;
+pub use self::evaluate::{evaluate, evaluate_fault, evaluate_trip, evaluate_with};
+pub(crate) use self::facts::is_tripped;
+
+use crate::analyse::Analysis;
+use crate::record::LookInput;
 use crate::time::Timestamp;
+
+/// What one look comes to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// The verdict with its reasons.
+    pub decision: Decision,
+    /// What is worth knowing without being an alarm.
+    pub findings: Vec<Finding>,
+    /// Alarms on at this look, one per kind and subject.
+    pub alarms: Vec<Alarm>,
+}
+
+/// The verdict table over one look. Total: data problems are rows of the table, not errors.
+pub fn decide(input: &LookInput, analysis: &Analysis) -> Outcome {
+    let facts = facts::Facts::new(input, analysis);
+    Outcome {
+        decision: table::decision(&facts),
+        findings: findings::findings(&facts),
+        alarms: alarms::alarms(&facts),
+    }
+}
+
+/// Whether the look is at a checkpoint: its instant has come, or an earlier look at it was
+/// answered `hold` or `waiting_for_maturity` (product.md 4.1a).
+pub fn is_at_checkpoint(input: &LookInput) -> bool {
+    input.cycle.open || input.at >= input.cycle.checkpoint_at
+}
 
 /// What is said about an experiment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -279,6 +323,11 @@ pub enum Finding {
     SplitNotChecked,
     /// A signal that is real but too small.
     Short {
+        /// Signal name.
+        signal: String,
+    },
+    /// `evidence: not_refuted` or `point`: the estimate alone decides, printed as "no test".
+    NoTest {
         /// Signal name.
         signal: String,
     },

@@ -11,14 +11,19 @@
 //! through `libm`, numbers rounded to 12 significant digits at the record's edge).
 
 pub mod analyse;
+pub mod case;
 pub mod contract;
 pub mod decide;
+#[cfg(test)]
+mod fixture;
 pub mod guardrails;
 pub mod ids;
+pub mod lifecycle;
 pub mod notice;
 pub mod observe;
 pub mod plan;
 pub mod points;
+pub mod prose;
 pub mod record;
 pub mod spec;
 pub mod stats;

@@ -3,7 +3,16 @@
 //! A [`Notice`] is typed; the rooms that deliver it render JSON and prose from it. Notices are
 //! made from the record and from what was last said, so the same look never says a thing twice.
 
+mod guardrail;
+mod said;
+#[cfg(test)]
+mod tests;
+
 use serde::{Deserialize, Serialize};
+
+pub use self::guardrail::guardrail_notices;
+pub(crate) use self::said::verdict_text;
+pub use self::said::{AlarmSaid, HoldSaid, LastSaid, VerdictSaid, notices, said_after};
 
 use crate::time::Timestamp;
 
@@ -97,7 +106,10 @@ impl NoticeKind {
 
     /// Tripwires and action results jump the queue.
     pub fn is_urgent(self) -> bool {
-        matches!(self, Self::GuardrailTripped | Self::ActionConfirmed | Self::ActionFailed)
+        matches!(
+            self,
+            Self::GuardrailTripped | Self::ActionConfirmed | Self::ActionFailed
+        )
     }
 }
 

@@ -3,13 +3,110 @@
 //! Only matured periods are added up, per arm, into [`Sample`]s; everything that keeps a signal
 //! from being judged is a value of [`Observation`], never an error. The reduced samples are what
 //! an evaluation freezes: `explain` and `replay` start from them.
+//!
+//! Invariants: the order of the points does not matter; only periods that had closed and matured
+//! at the instant of the look count, in the cycle and in the baseline window alike.
+//!
+//! *Fresh enough*: the newest received period of every judged arm must reach the last period that
+//! this look could count, less an allowance of `max(3 grains, lateness + 2 grains)`. "Could count"
+//! ends at `at - matures_after` (a source may return closed units only) and, for counted forms, at
+//! the planned end of accrual, `checkpoint - longest outcome maturity`: a cohort that was recruited
+//! as planned and is only maturing is not stale.
+
+mod frame;
+mod require;
+mod series;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::points::Sums;
-use crate::time::{Timestamp, Window};
+use crate::points::{Point, Sums};
+use crate::record::Cycle;
+use crate::spec::{Experiment, Signal};
+use crate::time::{Span, Timestamp, Window};
+
+use frame::Frame;
+
+/// What is known about one series when a look observes it.
+#[derive(Debug, Clone)]
+pub struct SeriesInput<'a> {
+    /// All newest-version points of the series over the cycle and the baseline window, any order.
+    pub points: &'a [Point],
+    /// The source's failure, if the last fetch failed.
+    pub failure: Option<SourceFailure>,
+    /// When this signal was last observed well; told with `no_data`.
+    pub last_good: Option<Timestamp>,
+    /// How late the source may be by its own declaration.
+    pub lateness: Span,
+}
+
+/// Why nothing could be fetched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceFailure {
+    /// Error class (`auth`, `timeout`, `contract_error`, ...).
+    pub class: String,
+    /// What it said, without secrets.
+    pub cause: String,
+    /// Since when it fails.
+    pub since: Timestamp,
+}
+
+/// Observes one signal at one instant: the matured periods of `[cycle.started_at, at)`.
+///
+/// Total: whatever is wrong with the data is said in the answer.
+pub fn observe(
+    experiment: &Experiment,
+    signal: &Signal,
+    cycle: &Cycle,
+    at: Timestamp,
+    input: &SeriesInput<'_>,
+) -> Observation {
+    if let Some(failure) = &input.failure {
+        return Observation::SourceError {
+            class: failure.class.clone(),
+            cause: failure.cause.clone(),
+            since: failure.since,
+        };
+    }
+    let frame = Frame::new(experiment, signal, cycle, at, input);
+    if let Err(missing) = frame.check() {
+        return missing;
+    }
+    match frame.reduce() {
+        Ok((observed, missing)) => require::judge_fit(&frame, observed, missing),
+        Err(observation) => observation,
+    }
+}
+
+/// How old data may be: `max(3 grains, lateness + 2 grains)`.
+pub(crate) fn allowance_ms(grain: Span, lateness: Span) -> i64 {
+    (3 * grain.ms).max(lateness.ms + 2 * grain.ms)
+}
+
+/// Finite points in the order (arm, time). Of two rows for one period the larger sums stay, which
+/// depends on neither's place.
+pub(crate) fn canonical(points: &[Point]) -> Vec<&Point> {
+    let mut found: BTreeMap<(&str, Timestamp, Timestamp), &Point> = BTreeMap::new();
+    for point in points {
+        let sums = point.sums.to_array();
+        if !sums.iter().all(|sum| sum.is_finite()) || point.end <= point.start {
+            continue;
+        }
+        let kept = found
+            .entry((point.arm.as_str(), point.start, point.end))
+            .or_insert(point);
+        let pairs = sums.into_iter().zip(kept.sums.to_array());
+        let order = pairs.map(|(new, old)| new.total_cmp(&old));
+        if order
+            .fold(std::cmp::Ordering::Equal, std::cmp::Ordering::then)
+            .is_gt()
+        {
+            *kept = point;
+        }
+    }
+    found.into_values().collect()
+}
 
 /// An observation is one of five things (product.md 4.1).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -97,3 +194,6 @@ pub struct Blocks {
     /// Why it may not be judged, if so.
     pub refused: Option<String>,
 }
+
+#[cfg(test)]
+mod tests;

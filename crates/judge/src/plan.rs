@@ -57,6 +57,27 @@ impl Shape {
             Self::HitsOf => &["hits", "n"],
         }
     }
+
+    /// Whether the column holds whole events or units.
+    pub fn is_count(self, column: &str) -> bool {
+        match self {
+            Self::Form(Form::Proportion) | Self::BadTotal | Self::UnitsOver | Self::HitsOf => true,
+            Self::Form(Form::Mean | Form::Ratio) => column == "n",
+            Self::Form(Form::Rate) => column == "events",
+            Self::Form(Form::Value) => false,
+        }
+    }
+
+    /// The column that counts units, if there is one.
+    pub fn units_column(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Form(Form::Proportion) => "den",
+            Self::Form(Form::Mean | Form::Ratio) | Self::HitsOf => "n",
+            Self::BadTotal => "total",
+            Self::UnitsOver => "units",
+            Self::Form(Form::Rate | Form::Value) => return None,
+        })
+    }
 }
 
 /// One series of points that somebody needs.

@@ -6,16 +6,19 @@
 mod diagnostic;
 mod lint;
 mod model;
+mod nearest;
 mod parse;
+mod plain;
 mod rule;
 mod rule_parse;
 mod schema;
 mod tree;
 
-pub use diagnostic::{Diagnostic, Severity, SourcePos};
-pub use lint::lint;
+pub use diagnostic::{Diagnostic, Severity, SourcePos, codes, render};
+pub use lint::{Finding, check, lint};
 pub use model::*;
 pub use parse::{Context, Parsed, parse};
+pub(crate) use plain::plain_yaml;
 pub use rule::{Amount, Atom, AtomKind, Rule, Side};
-pub use rule_parse::parse_rule;
+pub use rule_parse::{RuleError, SignalInfo, parse_rule};
 pub use schema::json_schema;

@@ -15,9 +15,19 @@
 
 use serde::{Deserialize, Serialize};
 
-pub mod beta_mixture;
+pub mod asymptotic;
+pub mod autocorrelation;
+mod beta_mixture;
+pub mod binomial;
 pub mod blocks;
+pub mod cuped;
+pub mod display;
+pub mod fixed;
+pub mod group_sequential;
 pub mod info_time;
+pub mod its;
+pub mod multiple;
+pub mod noninferiority;
 pub mod one_proportion;
 pub mod overdispersion;
 pub mod poisson;
@@ -25,6 +35,7 @@ pub mod power;
 pub mod rare;
 pub mod special;
 pub mod srm;
+pub mod tripwire;
 pub mod two_arm;
 
 /// The finite stand-in for "no bound": an interval end at `±UNBOUNDED` excludes nothing.

@@ -16,7 +16,7 @@
 //! instead of a number whenever no finite size exists.
 
 use super::info_time::{half_width_one_sided_closed, half_width_two_sided};
-use super::special::{norm_cdf, norm_isf, t_isf};
+use super::special::{binom_sf, norm_cdf, norm_isf, t_isf};
 use super::{Sides, is_alpha, one_proportion, poisson, two_arm::Count};
 
 /// `z_a`: the critical value of a fixed test.
@@ -356,4 +356,37 @@ pub fn t_test_n_control(
         }
     }
     Some(hi)
+}
+
+/// Cohen's h, the difference of two shares on the arc-sine scale.
+#[must_use]
+pub fn cohen_h(p_c: f64, p_t: f64) -> f64 {
+    2.0 * (libm::asin(p_t.clamp(0.0, 1.0).sqrt()) - libm::asin(p_c.clamp(0.0, 1.0).sqrt()))
+}
+
+/// The exact one-sided binomial test of a stated share at a given size of sample.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ExactPower {
+    /// Fewest successes that reject.
+    pub critical: f64,
+    /// True error rate of the test, at most alpha.
+    pub size: f64,
+    /// Probability to reject at the alternative.
+    pub power: f64,
+}
+
+/// Power of the exact one-sided test of `p0` against `p1 > p0` with `n` units.
+#[must_use]
+pub fn exact_one_proportion_power(n: f64, p0: f64, p1: f64, alpha: f64) -> Option<ExactPower> {
+    let usable = n >= 1.0 && n <= N_LIMIT && p0 > 0.0 && p0 < p1 && p1 < 1.0 && is_alpha(alpha);
+    if !usable {
+        return None;
+    }
+    let n = libm::floor(n);
+    let critical = smallest_n(n + 1.0, |k| binom_sf(k, n, p0) <= alpha)?;
+    Some(ExactPower {
+        critical,
+        size: binom_sf(critical, n, p0),
+        power: binom_sf(critical, n, p1),
+    })
 }

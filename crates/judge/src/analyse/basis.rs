@@ -1,0 +1,418 @@
+//! The four bases of evidence and the questions every one of them answers.
+//!
+//! Part of `analyse`. A basis is a treatment against a comparison; a [`Null`] is a change to be
+//! excluded. Truth values come from [`Basis::ln_p`]; the shown interval is its inversion, so both
+//! always agree. Formulas: statistics.md 1.1-1.6; a relative null is the linear contrast
+//! `m_t - (1+r) m_c`, its interval the sequential Fieller set, by bisection from the estimate.
+
+use super::measure::Bound;
+use crate::record::round12;
+use crate::spec::Side;
+use crate::stats::rare::{self, Events};
+use crate::stats::two_arm::Count;
+use crate::stats::{Contrast, Degenerate, Interval, Sides, UNBOUNDED};
+use crate::stats::{info_time, one_proportion, poisson};
+
+/// A change that a test may exclude.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Null {
+    /// Treatment minus comparison.
+    Change(f64),
+    /// As a share of the comparison.
+    Relative(f64),
+}
+
+impl Null {
+    /// No change at all.
+    pub(crate) const NONE: Self = Self::Change(0.0);
+
+    /// The number in its own unit.
+    pub(crate) fn amount(self) -> f64 {
+        match self {
+            Self::Change(amount) | Self::Relative(amount) => amount,
+        }
+    }
+
+    pub(crate) fn is_relative(self) -> bool {
+        matches!(self, Self::Relative(_))
+    }
+}
+
+/// Two normal means: `(mean, variance of the mean)` of both sides.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Normal {
+    pub(super) treatment: (f64, f64),
+    pub(super) comparison: (f64, f64),
+    /// Covariance of the two means (paired series).
+    pub(super) covariance: f64,
+    /// Whether the comparison grows with time too (a concurrent arm).
+    pub(super) both_grow: bool,
+}
+
+impl Normal {
+    /// Against a constant.
+    pub(super) fn against(constant: f64, treatment: (f64, f64)) -> Self {
+        Self {
+            treatment,
+            comparison: (constant, 0.0),
+            covariance: 0.0,
+            both_grow: false,
+        }
+    }
+
+    /// `m_t - w m_c - shift` with its standard error.
+    fn contrast(&self, null: Null) -> Contrast {
+        let (w, shift) = match null {
+            Null::Change(change) => (1.0, change),
+            Null::Relative(relative) => (1.0 + relative, 0.0),
+        };
+        let estimate = self.treatment.0 - w * self.comparison.0 - shift;
+        let spread = self.treatment.1 + w * w * self.comparison.1 - 2.0 * w * self.covariance;
+        Contrast::from_variance(estimate, spread)
+    }
+
+    fn ln_p(&self, null: Null, side: Side, tau: f64, sides: Sides) -> f64 {
+        let contrast = self.contrast(null);
+        let toward = contrast.estimate * side.sign();
+        let log_e = match sides {
+            Sides::Two if toward <= 0.0 => 0.0,
+            Sides::Two => info_time::log_e_two_sided(toward, contrast.se, tau),
+            Sides::One => info_time::log_e_one_sided(toward, contrast.se, tau),
+        };
+        info_time::ln_p_from_log_e(log_e)
+    }
+
+    fn interval(&self, bound: Bound, tau: f64, alpha: f64) -> Interval {
+        let Contrast { estimate, se } = self.contrast(Null::NONE);
+        match bound {
+            Bound::Both => info_time::interval_two_sided(estimate, se, tau, alpha),
+            Bound::Lower => Interval {
+                lo: info_time::lower_one_sided(estimate, se, tau, alpha),
+                hi: UNBOUNDED,
+            },
+            Bound::Upper => Interval {
+                lo: -UNBOUNDED,
+                hi: info_time::upper_one_sided(estimate, se, tau, alpha),
+            },
+        }
+    }
+
+    fn placed(&self, change: f64, factor: f64) -> Self {
+        let held = if self.both_grow { factor } else { 1.0 };
+        Self {
+            treatment: (self.comparison.0 + change, self.treatment.1 / factor),
+            comparison: (self.comparison.0, self.comparison.1 / held),
+            covariance: self.covariance / factor,
+            both_grow: self.both_grow,
+        }
+    }
+}
+
+/// What the evidence rests on.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Basis {
+    /// The information-time engine on two means (1.1, 1.2, 1.5).
+    Normal(Normal),
+    /// One proportion against a constant, exact (1.4).
+    OneProportion { s: f64, n: f64, p0: f64 },
+    /// One rate against a constant, exact.
+    OneRate { count: Count, r0: f64 },
+    /// Rare events in two arms (1.3): exact for "no change" and for rate ratios. An absolute
+    /// threshold is no rate ratio; there the smoothed normal contrast answers.
+    Rare {
+        events: Events,
+        mirrored: bool,
+        normal: Normal,
+    },
+}
+
+impl Basis {
+    pub(super) fn level(&self) -> f64 {
+        match self {
+            Self::Normal(normal) | Self::Rare { normal, .. } => normal.treatment.0,
+            Self::OneProportion { s, n, .. } => s / n,
+            Self::OneRate { count, .. } => count.mean(),
+        }
+    }
+
+    pub(super) fn comparison(&self) -> f64 {
+        match self {
+            Self::Normal(normal) | Self::Rare { normal, .. } => normal.comparison.0,
+            Self::OneProportion { p0, .. } => *p0,
+            Self::OneRate { r0, .. } => *r0,
+        }
+    }
+
+    /// Treatment minus comparison.
+    pub(super) fn change(&self) -> f64 {
+        self.level() - self.comparison()
+    }
+
+    /// As a share of the comparison; `None` unless the comparison is positive.
+    pub(super) fn relative_change(&self) -> Option<f64> {
+        let comparison = self.comparison();
+        let change = self.level() / comparison - 1.0;
+        (comparison > 0.0 && change.is_finite()).then_some(change)
+    }
+
+    /// Whether there is variance to test with.
+    pub(super) fn degenerate(&self) -> Option<Degenerate> {
+        match self {
+            Self::Normal(normal) => normal.contrast(Null::NONE).degenerate(),
+            _ => None,
+        }
+    }
+
+    /// Whether the estimate reaches the threshold, both at 12 significant digits; equal counts.
+    pub(super) fn reaches(&self, null: Null, side: Side) -> bool {
+        let seen = match null {
+            Null::Change(_) => Some(self.change()),
+            Null::Relative(_) => self.relative_change(),
+        };
+        seen.is_some_and(|seen| reaches(seen, null.amount(), side))
+    }
+
+    /// Log of this look's always-valid p for "the truth lies on `side` of `null`"; 0 when the
+    /// estimate does not even lean there (two-sided and exact tests).
+    pub(super) fn ln_p(&self, null: Null, side: Side, tau: f64, sides: Sides) -> f64 {
+        if null.is_relative() && self.comparison() <= 0.0 {
+            return 0.0;
+        }
+        let log_e = match self {
+            Self::Normal(normal) => return normal.ln_p(null, side, tau, sides),
+            Self::OneProportion { s, n, p0 } => {
+                let q = constant(*p0, null);
+                if (s / n - q) * side.sign() <= 0.0 {
+                    return 0.0;
+                }
+                if !(0.0..=1.0).contains(&q) {
+                    return -UNBOUNDED;
+                }
+                one_proportion::log_e(one_proportion::prior_tau(*p0, tau), *s, *n, q)
+            }
+            Self::OneRate { count, r0 } => {
+                let rate = constant(*r0, null);
+                if (count.mean() - rate) * side.sign() <= 0.0 {
+                    return 0.0;
+                }
+                if rate < 0.0 {
+                    return -UNBOUNDED;
+                }
+                poisson::log_e(poisson::prior_tau(*r0, tau), count, rate)
+            }
+            Self::Rare {
+                events,
+                mirrored,
+                normal,
+            } => {
+                let Some(psi) = ratio_of(null, *mirrored) else {
+                    return normal.ln_p(null, side, tau, sides);
+                };
+                let lean = normal.contrast(null).estimate * side.sign();
+                if lean <= 0.0 {
+                    return 0.0;
+                }
+                rare::log_e(events, psi)
+            }
+        };
+        info_time::ln_p_from_log_e(log_e)
+    }
+
+    /// The changes not excluded, absolute or relative.
+    pub(super) fn interval(&self, relative: bool, bound: Bound, tau: f64, alpha: f64) -> Interval {
+        let whole = match (self, relative) {
+            (Self::Normal(normal), false) => return normal.interval(bound, tau, alpha),
+            (Self::OneProportion { s, n, p0 }, false) => {
+                let prior = one_proportion::prior_tau(*p0, tau);
+                one_proportion::interval(prior, *s, *n, alpha).shifted(-p0)
+            }
+            (Self::OneRate { count, r0 }, false) => {
+                let prior = poisson::prior_tau(*r0, tau);
+                poisson::interval(prior, count, alpha).shifted(-r0)
+            }
+            (
+                Self::Rare {
+                    events,
+                    mirrored,
+                    normal,
+                },
+                false,
+            ) => difference(events, *mirrored, normal.interval(bound, tau, alpha), alpha),
+            (_, true) => return self.relative_interval(bound, tau, alpha),
+        };
+        one_ended(whole, bound)
+    }
+
+    /// The relative changes not excluded, by bisection outwards from the estimate.
+    fn relative_interval(&self, bound: Bound, tau: f64, alpha: f64) -> Interval {
+        let Some(centre) = self.relative_change() else {
+            return Interval::ALL;
+        };
+        let limit = libm::log(alpha);
+        let sides = if bound == Bound::Both {
+            Sides::Two
+        } else {
+            Sides::One
+        };
+        let excluded = |relative: f64, side: Side| {
+            self.ln_p(Null::Relative(relative), side, tau, sides) <= limit
+        };
+        let lo = match bound {
+            Bound::Upper => -UNBOUNDED,
+            _ => edge(centre, -1.0, |relative| excluded(relative, Side::AtLeast)),
+        };
+        let hi = match bound {
+            Bound::Lower => UNBOUNDED,
+            _ => edge(centre, 1.0, |relative| excluded(relative, Side::AtMost)),
+        };
+        Interval { lo, hi }
+    }
+
+    /// The same design at another change and `factor` times the data.
+    pub(super) fn placed(&self, change: f64, factor: f64) -> Self {
+        match *self {
+            Self::Normal(ref normal) => Self::Normal(normal.placed(change, factor)),
+            Self::OneProportion { n, p0, .. } => {
+                let n = n * factor;
+                Self::OneProportion {
+                    s: (p0 + change).clamp(0.0, 1.0) * n,
+                    n,
+                    p0,
+                }
+            }
+            Self::OneRate { count, r0 } => {
+                let exposure = count.exposure * factor;
+                let events = (r0 + change).max(0.0) * exposure;
+                Self::OneRate {
+                    count: Count { events, exposure },
+                    r0,
+                }
+            }
+            Self::Rare {
+                events,
+                mirrored,
+                ref normal,
+            } => {
+                let toward = if mirrored { -change } else { change };
+                let share = events.control / events.control_size;
+                let treatment_size = events.treatment_size * factor;
+                let moved = Events {
+                    treatment: (share + toward).clamp(0.0, 1.0) * treatment_size,
+                    treatment_size,
+                    control: events.control * factor,
+                    control_size: events.control_size * factor,
+                };
+                Self::Rare {
+                    events: moved,
+                    mirrored,
+                    normal: normal.placed(change, factor),
+                }
+            }
+        }
+    }
+}
+
+/// `seen` on the wanted side of `wanted`, both at 12 significant digits; equal counts.
+pub(super) fn reaches(seen: f64, wanted: f64, side: Side) -> bool {
+    let (seen, wanted) = (round12(seen), round12(wanted));
+    match side {
+        Side::AtLeast => seen >= wanted,
+        Side::AtMost => seen <= wanted,
+    }
+}
+
+/// The other direction.
+pub(super) fn opposite(side: Side) -> Side {
+    match side {
+        Side::AtLeast => Side::AtMost,
+        Side::AtMost => Side::AtLeast,
+    }
+}
+
+/// The level that a null means for a constant comparison.
+fn constant(level: f64, null: Null) -> f64 {
+    match null {
+        Null::Change(change) => level + change,
+        Null::Relative(relative) => level * (1.0 + relative),
+    }
+}
+
+/// The rate ratio a null is, if it is one.
+fn ratio_of(null: Null, mirrored: bool) -> Option<f64> {
+    match null {
+        Null::Change(change) => (change == 0.0).then_some(1.0),
+        Null::Relative(relative) => {
+            (relative > -1.0 && (!mirrored || relative == 0.0)).then_some(1.0 + relative)
+        }
+    }
+}
+
+/// The interval of the difference of two rare shares: the rate ratio's ends, translated at the
+/// observed number of events, widened to the normal ends where "no change" is not excluded there.
+fn difference(events: &Events, mirrored: bool, normal: Interval, alpha: f64) -> Interval {
+    let ratio = rare::interval(events, alpha);
+    let total = events.treatment + events.control;
+    let at = |psi: f64| {
+        let weight = psi * (events.treatment_size / events.control_size);
+        let share = if weight >= UNBOUNDED {
+            1.0
+        } else {
+            weight / (1.0 + weight)
+        };
+        total * (share / events.treatment_size - (1.0 - share) / events.control_size)
+    };
+    let normal = if mirrored { normal.mirrored() } else { normal };
+    let lo = if ratio.lo > 1.0 {
+        at(ratio.lo)
+    } else {
+        at(ratio.lo).min(normal.lo)
+    };
+    let hi = if ratio.hi < 1.0 {
+        at(ratio.hi)
+    } else {
+        at(ratio.hi).max(normal.hi)
+    };
+    let found = Interval { lo, hi };
+    if mirrored { found.mirrored() } else { found }
+}
+
+fn one_ended(interval: Interval, bound: Bound) -> Interval {
+    match bound {
+        Bound::Both => interval,
+        Bound::Lower => Interval {
+            hi: UNBOUNDED,
+            ..interval
+        },
+        Bound::Upper => Interval {
+            lo: -UNBOUNDED,
+            ..interval
+        },
+    }
+}
+
+/// The first excluded point from `centre` in `direction`, or no bound within a millionfold.
+fn edge(centre: f64, direction: f64, excluded: impl Fn(f64) -> bool) -> f64 {
+    let mut step = 0.01;
+    let mut inside = centre;
+    let mut outside = centre + direction * step;
+    while !excluded(outside) {
+        if step > 1.0e6 {
+            return direction * UNBOUNDED;
+        }
+        inside = outside;
+        step *= 2.0;
+        outside = centre + direction * step;
+    }
+    for _ in 0..200 {
+        let middle = 0.5 * (inside + outside);
+        if middle == inside || middle == outside {
+            break;
+        }
+        if excluded(middle) {
+            outside = middle;
+        } else {
+            inside = middle;
+        }
+    }
+    outside
+}

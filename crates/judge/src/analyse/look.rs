@@ -1,0 +1,223 @@
+//! One look at one experiment: the tests it opens and what they leave behind.
+//!
+//! Part of `analyse`. [`Look`] owns the carry of this look; atoms, states, harm and margins ask it
+//! for tests. Invariants: every test has an id that names its hypothesis (signal, arms, null,
+//! side, purpose) and its own epoch; a test is opened at most once per look.
+
+use std::collections::BTreeSet;
+
+use super::alpha::Shares;
+use super::basis::Null;
+use super::carry::{Epoch, Opened, close, open};
+use super::measure::{Bound, Gap, Measure, Test, fit};
+use super::{Evidence, UnknownWhy};
+use crate::decide::Finding;
+use crate::observe::Observed;
+use crate::plan::need_of_signal;
+use crate::record::{Carry, LookInput};
+use crate::spec::{Compare, Experiment, Side, Signal};
+use crate::stats::Sides;
+use crate::time::Window;
+
+/// What a test is for; part of its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Atom,
+    Level,
+    Signal,
+    Harm,
+    Stop,
+    Safe,
+    Worse,
+}
+
+impl Purpose {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Atom => "atom",
+            Self::Level => "level",
+            Self::Signal => "signal",
+            Self::Harm => "harm",
+            Self::Stop => "stop",
+            Self::Safe => "guardrail_ok",
+            Self::Worse => "guardrail_trip",
+        }
+    }
+}
+
+/// The question a test asks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Question {
+    pub(super) purpose: Purpose,
+    pub(super) null: Null,
+    /// The side of the null that the evidence is for.
+    pub(super) side: Side,
+    pub(super) tau: f64,
+    pub(super) alpha: f64,
+    pub(super) sides: Sides,
+}
+
+/// A test after this look.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Answer {
+    pub(super) tau: f64,
+    pub(super) alpha: f64,
+    pub(super) ln_p: f64,
+    /// Excluded by this look's interval.
+    pub(super) now: bool,
+    /// Excluded by an earlier look of this epoch.
+    pub(super) earlier: bool,
+}
+
+impl Answer {
+    pub(super) fn ever(&self) -> bool {
+        self.now || self.earlier
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Look<'a> {
+    pub(super) input: &'a LookInput,
+    pub(super) at_checkpoint: bool,
+    pub(super) shares: Shares,
+    pub(super) carry: Carry,
+    pub(super) findings: Vec<Finding>,
+    told: BTreeSet<String>,
+}
+
+impl<'a> Look<'a> {
+    pub(super) fn new(input: &'a LookInput, at_checkpoint: bool) -> Self {
+        Self {
+            input,
+            at_checkpoint,
+            shares: Shares::of(&input.experiment),
+            carry: input.carry.clone(),
+            findings: Vec::new(),
+            told: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn experiment(&self) -> &'a Experiment {
+        &self.input.experiment
+    }
+
+    /// Judged-fit data of a signal.
+    pub(super) fn observed(&self, signal: &Signal) -> Result<&'a Observed, Gap> {
+        fit(self.input.observations.get(&signal.name))
+    }
+
+    /// The change of a signal; a [`Gap`] also when there is nothing to compare with.
+    pub(super) fn measure(&self, signal: &Signal) -> Result<Measure, Gap> {
+        let observed = self.observed(signal)?;
+        let measure = Measure::of(self.experiment(), signal, observed)?;
+        measure.ok_or_else(|| Gap {
+            why: UnknownWhy::Invalid,
+            state: super::SignalState::Shown,
+            words: Some("no comparison: neither arms nor `from`".to_owned()),
+        })
+    }
+
+    /// Asks one question, remembers its p and says what holds.
+    pub(super) fn ask(&mut self, signal: &Signal, measure: &Measure, asked: Question) -> Answer {
+        let opened = self.open(signal, &asked);
+        let ln_p_now = measure.ln_p(asked.null, asked.side, opened.tau, asked.sides);
+        let ln_p = close(&mut self.carry, &opened, ln_p_now);
+        let limit = libm::log(opened.alpha);
+        Answer {
+            tau: opened.tau,
+            alpha: opened.alpha,
+            ln_p,
+            now: ln_p_now <= limit,
+            earlier: opened.ln_p_before <= limit,
+        }
+    }
+
+    fn open(&mut self, signal: &Signal, asked: &Question) -> Opened {
+        let experiment = self.experiment();
+        let id = test_id(experiment, signal, asked);
+        let epoch = epoch(experiment, signal, asked);
+        let opened = open(
+            &mut self.carry,
+            id,
+            &epoch,
+            (asked.tau, asked.alpha),
+            self.input.at,
+        );
+        if let Some(earlier) = opened.retargeted
+            && self.told.insert(signal.name.clone())
+        {
+            let signal = signal.name.clone();
+            self.findings.push(Finding::Retargeted { signal, earlier });
+        }
+        opened
+    }
+
+    /// Evidence of an answered question.
+    pub(super) fn evidence(
+        measure: &Measure,
+        answer: &Answer,
+        bound: Bound,
+        relative: bool,
+    ) -> Evidence {
+        measure.evidence(Test {
+            bound,
+            relative,
+            tau: answer.tau,
+            alpha: answer.alpha,
+            ln_p: answer.ln_p,
+        })
+    }
+}
+
+fn arms_text(experiment: &Experiment, signal: &Signal) -> String {
+    match signal.compare.as_ref().unwrap_or(&experiment.compare) {
+        Compare::Arms {
+            control, treatment, ..
+        } => format!("{treatment}:{control}"),
+        Compare::Baseline => "baseline".to_owned(),
+        Compare::BeforeAfter { window } => format!("before {window}"),
+    }
+}
+
+fn null_text(null: Null) -> String {
+    match null {
+        Null::Change(change) => format!("{:.11e}", change + 0.0),
+        Null::Relative(relative) => format!("{:.11e} of comparison", relative + 0.0),
+    }
+}
+
+/// `purpose|signal|arms|null|side`.
+fn test_id(experiment: &Experiment, signal: &Signal, asked: &Question) -> String {
+    let side = match asked.side {
+        Side::AtLeast => "above",
+        Side::AtMost => "below",
+    };
+    let null = null_text(asked.null);
+    let arms = arms_text(experiment, signal);
+    format!(
+        "{}|{}|{arms}|{null}|{side}",
+        asked.purpose.word(),
+        signal.name
+    )
+}
+
+fn epoch(experiment: &Experiment, signal: &Signal, asked: &Question) -> Epoch {
+    let window = Window {
+        start: experiment.start,
+        end: experiment.start,
+    };
+    let series = need_of_signal(experiment, signal, window).series_id;
+    let compare = signal.compare.as_ref().unwrap_or(&experiment.compare);
+    let definition = format!(
+        "{series} {compare:?} {} {:?} {}",
+        experiment.start, signal.form, signal.matures_after
+    );
+    let aim = experiment
+        .aim_on(&signal.name)
+        .map(|aim| (aim.from, aim.to));
+    let target = format!(
+        "{aim:?} {:?} {:.11e} {:.11e} {:?} {:?}",
+        signal.from, asked.tau, asked.alpha, asked.sides, experiment.checkpoint.look
+    );
+    Epoch::new(&[&definition], &[&target])
+}

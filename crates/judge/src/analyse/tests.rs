@@ -1,0 +1,5 @@
+//! The numbers of the five stories and the laws of product.md 4.2.
+
+mod laws;
+mod modes;
+mod stories;

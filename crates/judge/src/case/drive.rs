@@ -1,0 +1,302 @@
+//! The loop over a case's time: what the daemon does, without a clock, a store or a wire.
+//!
+//! Events of one instant come in the order: revision, acknowledgement, human decision, guardrails,
+//! look. A guardrail's trip is therefore known to the look of the same instant.
+
+use std::collections::BTreeMap;
+
+use super::CASE_FILE;
+use super::file::{Case, Revision};
+use super::timeline::{Timeline, name_of};
+use crate::analyse::GuardrailStatus;
+use crate::decide::{Cause, Verdict, evaluate, evaluate_trip};
+use crate::guardrails::{GuardrailInput, judge};
+use crate::ids::evaluation_id;
+use crate::lifecycle::{self, LifeState, RevisionEffect};
+use crate::notice::{LastSaid, guardrail_notices, notices, said_after};
+use crate::observe::{Observation, SeriesInput, observe};
+use crate::plan::need_of_signal;
+use crate::record::{Carry, EvaluationRecord, LookInput};
+use crate::spec::{Experiment, Guardrail, GuardrailKind, OnTrip};
+use crate::time::{Span, Timestamp, Window, add_ms, ms_between};
+
+/// No case needs more instants.
+const MOST_STEPS: usize = 200_000;
+
+/// Plays a case to its end and returns its timeline.
+pub(super) fn play(case: &Case) -> Result<String, String> {
+    let Some((seen, first)) = case.revisions.first() else {
+        return Err(format!("{CASE_FILE}: there is no experiment"));
+    };
+    let mut player = Player::new(case, first, *seen);
+    let mut now = *seen;
+    for _ in 0..MOST_STEPS {
+        player.instant(now);
+        match player.next(now) {
+            Some(next) if next <= case.until => now = next,
+            _ => return Ok(player.timeline.text()),
+        }
+    }
+    Err(format!(
+        "{CASE_FILE}: more than {MOST_STEPS} instants until the end"
+    ))
+}
+
+struct Player<'a> {
+    case: &'a Case,
+    experiment: &'a Experiment,
+    state: LifeState,
+    carry: Carry,
+    statuses: BTreeMap<String, GuardrailStatus>,
+    said: LastSaid,
+    unacknowledged: Vec<String>,
+    last_good: BTreeMap<String, Timestamp>,
+    /// The newest look's row of the verdict table: the same again is not shown.
+    shown: Option<(Verdict, Cause)>,
+    timeline: Timeline,
+}
+
+impl<'a> Player<'a> {
+    fn new(case: &'a Case, first: &'a Revision, seen: Timestamp) -> Self {
+        let experiment = &first.experiment;
+        let state = lifecycle::first_seen(experiment, first.runnable, seen);
+        let mut timeline = Timeline::default();
+        timeline.head(seen, &format!("life: {}", name_of(&state.life)));
+        Self {
+            case,
+            experiment,
+            state,
+            carry: Carry::new(),
+            statuses: BTreeMap::new(),
+            said: LastSaid::default(),
+            unacknowledged: Vec::new(),
+            last_good: BTreeMap::new(),
+            shown: None,
+            timeline,
+        }
+    }
+
+    /// The next instant at which anything is due.
+    fn next(&self, now: Timestamp) -> Option<Timestamp> {
+        let case = self.case;
+        let files = case.revisions.iter().map(|(at, _)| *at);
+        let people = case.decisions.iter().map(|(at, _)| *at);
+        let people = people.chain(case.acknowledged.iter().map(|(at, _)| *at));
+        let planned = files.chain(people).chain([self.state.cycle.started_at]);
+        let look = lifecycle::next_look(self.experiment, &self.state, now);
+        let runs = lifecycle::guardrails_run(self.state.life);
+        let guardrails = self.experiment.guardrails.iter().filter(|_| runs);
+        let slots = guardrails.map(|guardrail| self.slot_after(guardrail, now));
+        planned
+            .filter(|at| *at > now)
+            .chain(look)
+            .chain(slots)
+            .min()
+    }
+
+    fn every(&self, guardrail: &Guardrail) -> Span {
+        guardrail.every.unwrap_or(self.case.guardrails_every)
+    }
+
+    fn slot_after(&self, guardrail: &Guardrail, now: Timestamp) -> Timestamp {
+        let start = self.state.cycle.first_started_at;
+        let every_ms = self.every(guardrail).ms.max(1);
+        let slots = ms_between(start, now).div_euclid(every_ms) + 1;
+        add_ms(start, slots.max(1) * every_ms)
+    }
+
+    fn instant(&mut self, now: Timestamp) {
+        let case = self.case;
+        for (_, revision) in case.revisions.iter().skip(1).filter(|(at, _)| *at == now) {
+            self.revise(revision, now);
+        }
+        for (_, signal) in case.acknowledged.iter().filter(|(at, _)| *at == now) {
+            self.unacknowledged.retain(|name| name != signal);
+            self.timeline.head(now, &format!("acknowledged: {signal}"));
+        }
+        for (_, decision) in case.decisions.iter().filter(|(at, _)| *at == now) {
+            let action = name_of(&decision.action);
+            self.timeline.head(
+                now,
+                &format!("{} says {action}: {}", decision.who, decision.because),
+            );
+            let next =
+                lifecycle::human_decision(&self.state, self.experiment, decision, false, now);
+            match next {
+                Ok(next) => {
+                    if next.guardrail_epoch != self.state.guardrail_epoch {
+                        self.statuses.clear();
+                    }
+                    self.become_state(next);
+                }
+                Err(refused) => self.timeline.line(&format!("refused: {refused}")),
+            }
+        }
+        let begun = lifecycle::at_time(&self.state, now);
+        if begun.life != self.state.life {
+            self.timeline
+                .head(now, &format!("life: {}", name_of(&begun.life)));
+            self.state = begun;
+        }
+        let look_due = self.is_look(now);
+        self.guardrails(now);
+        if look_due && lifecycle::needs_looks(self.state.life) {
+            self.look(now);
+        }
+    }
+
+    /// Whether `now` is a slot of the look's rhythm: the next after the instant before it.
+    fn is_look(&self, now: Timestamp) -> bool {
+        let before = add_ms(now, -1);
+        lifecycle::next_look(self.experiment, &self.state, before) == Some(now)
+    }
+
+    fn become_state(&mut self, next: LifeState) {
+        self.timeline.life(&self.state, &next);
+        self.state = next;
+    }
+
+    fn revise(&mut self, revision: &'a Revision, now: Timestamp) {
+        let (next, effect) =
+            lifecycle::revised(&self.state, &revision.experiment, revision.runnable, now);
+        self.timeline
+            .head(now, &format!("revision: {}", name_of(&effect)));
+        match effect {
+            RevisionEffect::NewCycle => {
+                self.carry.clear();
+                self.last_good.clear();
+                self.unacknowledged.clear();
+            }
+            RevisionEffect::Over => return,
+            _ => self.note_changed_definitions(&revision.experiment),
+        }
+        self.experiment = &revision.experiment;
+        self.become_state(next);
+    }
+
+    fn note_changed_definitions(&mut self, newer: &Experiment) {
+        let window = Window {
+            start: newer.start,
+            end: newer.start,
+        };
+        for signal in &newer.signals {
+            let Some(old) = self.experiment.signal(&signal.name) else {
+                continue;
+            };
+            let (old, new) = (
+                need_of_signal(self.experiment, old, window),
+                need_of_signal(newer, signal, window),
+            );
+            if old.series_id != new.series_id && !self.unacknowledged.contains(&signal.name) {
+                self.unacknowledged.push(signal.name.clone());
+            }
+        }
+    }
+
+    fn guardrails(&mut self, now: Timestamp) {
+        let experiment = self.experiment;
+        for guardrail in &experiment.guardrails {
+            let due = self.slot_after(guardrail, add_ms(now, -1)) == now;
+            let own = !matches!(guardrail.kind, GuardrailKind::NoWorseThan(_));
+            if due && own && lifecycle::guardrails_run(self.state.life) {
+                self.guardrail(guardrail, now);
+            }
+        }
+    }
+
+    fn guardrail(&mut self, guardrail: &Guardrail, now: Timestamp) {
+        let (grain, answer) = self.case.world.guardrail(&guardrail.name, now);
+        let before = self.statuses.get(&guardrail.name).cloned();
+        let outcome = judge(&GuardrailInput {
+            experiment: self.experiment,
+            guardrail,
+            cycle: &self.state.cycle,
+            at: now,
+            every: self.every(guardrail),
+            grain,
+            lateness: Span::ZERO,
+            points: &answer.points,
+            control: &[],
+            failure: answer.failure,
+            stored: before.clone(),
+            carry: &self.carry,
+        });
+        self.carry.clone_from(&outcome.carry);
+        self.statuses
+            .insert(guardrail.name.clone(), outcome.status.clone());
+        let track = format!("guardrail:{}", guardrail.name);
+        let id = evaluation_id(&self.experiment.id, &track, now, 0);
+        let told = guardrail_notices(self.experiment, before.as_ref(), &outcome.status, now, &id);
+        if told.is_empty() {
+            return;
+        }
+        self.timeline.guardrail(now, &outcome);
+        self.timeline.notices(&told);
+        if guardrail.on_trip == OnTrip::Stop {
+            let record = evaluate_trip(self.look_input(now), &guardrail.name);
+            if record.decision.verdict == Verdict::Stop {
+                self.commit(&record);
+            }
+        }
+    }
+
+    fn look(&mut self, now: Timestamp) {
+        let record = evaluate(self.look_input(now), 0, None);
+        for (name, observation) in &record.input.observations {
+            if matches!(observation, Observation::Ok(_)) {
+                self.last_good.insert(name.clone(), now);
+            }
+        }
+        self.carry.clone_from(&record.carry);
+        for status in &record.guardrails {
+            self.statuses.insert(status.name.clone(), status.clone());
+        }
+        let told = notices(&record, Some(&self.said), self.state.life);
+        let wanted = self.case.looks.contains(&now);
+        let row = (record.decision.verdict, record.decision.cause);
+        let plain = [Cause::OnTrack, Cause::CannotBeReached].contains(&row.1);
+        let new = self.shown != Some(row) && !plain;
+        if wanted || new || !told.is_empty() {
+            self.timeline.look(&record);
+        }
+        self.shown = Some(row);
+        self.commit(&record);
+    }
+
+    /// What was said and what the decision does, as one step.
+    fn commit(&mut self, record: &EvaluationRecord) {
+        let told = notices(record, Some(&self.said), self.state.life);
+        self.timeline.notices(&told);
+        self.said = said_after(record, Some(&self.said), self.state.life);
+        let next = lifecycle::apply_decision(&self.state, &record.decision, record.input.at);
+        self.become_state(next);
+    }
+
+    fn look_input(&self, now: Timestamp) -> LookInput {
+        let observed = self.experiment.signals.iter().map(|signal| {
+            let answer = self.case.world.signal(&signal.name, now);
+            let input = SeriesInput {
+                points: &answer.points,
+                failure: answer.failure,
+                last_good: self.last_good.get(&signal.name).copied(),
+                lateness: Span::ZERO,
+            };
+            let cycle = &self.state.cycle;
+            (
+                signal.name.clone(),
+                observe(self.experiment, signal, cycle, now, &input),
+            )
+        });
+        let order = self.experiment.guardrails.iter();
+        let stored = order.filter_map(|guardrail| self.statuses.get(&guardrail.name).cloned());
+        LookInput {
+            experiment: self.experiment.clone(),
+            at: now,
+            cycle: self.state.cycle.clone(),
+            observations: observed.collect(),
+            guardrails: stored.collect(),
+            carry: self.carry.clone(),
+            unacknowledged: self.unacknowledged.clone(),
+        }
+    }
+}

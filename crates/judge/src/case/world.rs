@@ -1,0 +1,264 @@
+//! What the sources of a case hold, and what they answer at an instant.
+
+use std::collections::BTreeMap;
+
+use super::CASE_FILE;
+use super::file::{RawSeries, Revision, span};
+use super::notation::values;
+use crate::lifecycle::zone_of;
+use crate::observe::SourceFailure;
+use crate::plan::{Need, Shape, need_of_guardrail, need_of_signal};
+use crate::points::{Point, Sums};
+use crate::time::{Span, Timestamp, Window, add};
+
+/// Points by series name (signals and guardrails apart), and outages.
+#[derive(Debug, Default)]
+pub(super) struct World {
+    signals: BTreeMap<String, Vec<Point>>,
+    guardrails: BTreeMap<String, (Span, Vec<Point>)>,
+    pub(super) outages: Vec<Outage>,
+}
+
+/// A stretch in which a series does not answer as it should.
+#[derive(Debug)]
+pub(super) struct Outage {
+    series: String,
+    from: Timestamp,
+    to: Timestamp,
+    kind: OutageKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OutageKind {
+    /// The source fails.
+    SourceError,
+    /// Nothing newer than `from` comes.
+    NoData,
+    /// Nothing comes at all.
+    Empty,
+}
+
+impl Outage {
+    pub(super) fn new(
+        series: &str,
+        from: Timestamp,
+        to: Timestamp,
+        kind: Option<&str>,
+    ) -> Result<Self, String> {
+        let kind = match kind {
+            None | Some("source_error") => OutageKind::SourceError,
+            Some("no_data") => OutageKind::NoData,
+            Some("empty") => OutageKind::Empty,
+            Some(other) => {
+                let known = "source_error, no_data or empty";
+                return Err(format!("{CASE_FILE}: an outage is {known}, not `{other}`"));
+            }
+        };
+        Ok(Self {
+            series: series.to_owned(),
+            from,
+            to,
+            kind,
+        })
+    }
+
+    fn is_on(&self, series: &str, at: Timestamp) -> bool {
+        self.series == series && self.from <= at && at < self.to
+    }
+}
+
+/// What a series answers at an instant.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) points: Vec<Point>,
+    pub(super) failure: Option<SourceFailure>,
+}
+
+type Instant<'a> = &'a dyn Fn(&str) -> Result<Timestamp, String>;
+
+impl World {
+    pub(super) fn add_signal(
+        &mut self,
+        name: &str,
+        series: &RawSeries,
+        revisions: &[(Timestamp, Revision)],
+        instant: Instant<'_>,
+    ) -> Result<(), String> {
+        let mut files = revisions.iter().map(|(_, revision)| &revision.experiment);
+        let found = files.find_map(|file| Some((file, file.signal(name)?)));
+        let Some((file, signal)) = found else {
+            return Err(format!(
+                "{CASE_FILE}: no experiment file has a signal `{name}`"
+            ));
+        };
+        let window = Window {
+            start: file.start,
+            end: file.start,
+        };
+        let need = need_of_signal(file, signal, window);
+        let every = span(series.every.as_deref(), need.grain)?;
+        let points = points(series, &need, every, file, instant)?;
+        self.signals.insert(name.to_owned(), points);
+        Ok(())
+    }
+
+    pub(super) fn add_guardrail(
+        &mut self,
+        name: &str,
+        series: &RawSeries,
+        revisions: &[(Timestamp, Revision)],
+        instant: Instant<'_>,
+    ) -> Result<(), String> {
+        let every = span(series.every.as_deref(), Span::days(1))?;
+        let mut files = revisions.iter().map(|(_, revision)| &revision.experiment);
+        let need = files.find_map(|file| {
+            let window = Window {
+                start: file.start,
+                end: file.start,
+            };
+            let guardrail = file.guardrail(name)?;
+            Some((file, need_of_guardrail(file, guardrail, every, window)?))
+        });
+        let Some((file, need)) = need else {
+            return Err(format!(
+                "{CASE_FILE}: no guardrail `{name}` with a series of its own"
+            ));
+        };
+        let points = points(series, &need, every, file, instant)?;
+        self.guardrails.insert(name.to_owned(), (every, points));
+        Ok(())
+    }
+
+    /// What the series of a signal answers at `at`.
+    pub(super) fn signal(&self, name: &str, at: Timestamp) -> Answer {
+        self.answer(name, self.signals.get(name).map_or(&[], Vec::as_slice), at)
+    }
+
+    /// What the series of a guardrail answers at `at`, and the length of its periods.
+    pub(super) fn guardrail(&self, name: &str, at: Timestamp) -> (Span, Answer) {
+        match self.guardrails.get(name) {
+            Some((grain, points)) => (*grain, self.answer(name, points, at)),
+            None => (Span::days(1), self.answer(name, &[], at)),
+        }
+    }
+
+    fn answer(&self, name: &str, points: &[Point], at: Timestamp) -> Answer {
+        let outage = self.outages.iter().find(|outage| outage.is_on(name, at));
+        let newest = match outage.map(|outage| (outage.kind, outage.from)) {
+            Some((OutageKind::NoData, from)) => from,
+            Some((OutageKind::Empty, _)) => Timestamp::MIN,
+            Some((OutageKind::SourceError, _)) | None => at,
+        };
+        let failed = outage.filter(|outage| outage.kind == OutageKind::SourceError);
+        Answer {
+            points: points
+                .iter()
+                .filter(|point| point.end <= newest)
+                .cloned()
+                .collect(),
+            failure: failed.map(|outage| SourceFailure {
+                class: "timeout".to_owned(),
+                cause: "no answer".to_owned(),
+                since: outage.from,
+            }),
+        }
+    }
+}
+
+fn points(
+    series: &RawSeries,
+    need: &Need,
+    every: Span,
+    file: &crate::spec::Experiment,
+    instant: Instant<'_>,
+) -> Result<Vec<Point>, String> {
+    let zone = zone_of(file);
+    let start = series.start.as_deref().map_or(Ok(file.start), instant)?;
+    let mut found = Vec::new();
+    for (arm, columns) in &series.arms {
+        let mut by_column = Vec::new();
+        for column in need.shape.columns() {
+            let text = columns
+                .get(*column)
+                .ok_or_else(|| missing(need, arm, column))?;
+            by_column.push(values(text).map_err(|error| format!("{CASE_FILE}: {error}"))?);
+        }
+        let longest = by_column.iter().map(Vec::len).max().unwrap_or(0);
+        let mut period_start = start;
+        for index in 0..longest {
+            let end = add(period_start, every, &zone);
+            let cells: Option<Vec<f64>> = by_column
+                .iter()
+                .map(|column| column.get(index).copied().flatten())
+                .collect();
+            if let Some(cells) = cells {
+                let sums = sums(need.shape, &cells);
+                found.push(Point {
+                    arm: arm.clone(),
+                    start: period_start,
+                    end,
+                    sums,
+                });
+            }
+            period_start = end;
+        }
+    }
+    for row in &series.rows {
+        let arm = row.get("arm").map_or(crate::points::ALL, String::as_str);
+        let start = row
+            .get("start")
+            .ok_or_else(|| missing(need, arm, "start"))?;
+        let start = instant(start)?;
+        let mut cells = Vec::new();
+        for column in need.shape.columns() {
+            let text = row.get(*column).ok_or_else(|| missing(need, arm, column))?;
+            let cell = text.parse::<f64>().ok().filter(|cell| cell.is_finite());
+            cells.push(cell.ok_or_else(|| format!("{CASE_FILE}: `{text}` is no number"))?);
+        }
+        let end = add(start, every, &zone);
+        found.push(Point {
+            arm: arm.to_owned(),
+            start,
+            end,
+            sums: sums(need.shape, &cells),
+        });
+    }
+    Ok(found)
+}
+
+fn missing(need: &Need, arm: &str, column: &str) -> String {
+    format!(
+        "{CASE_FILE}: series `{}`, arm `{arm}`: no `{column}`",
+        need.subject.name()
+    )
+}
+
+/// Columns in contract order to sums: a series of two counts is stored as a proportion.
+fn sums(shape: Shape, cells: &[f64]) -> Sums {
+    let cell = |index: usize| cells.get(index).copied().unwrap_or(0.0);
+    let [a, b, c, d, e, f] = [cell(0), cell(1), cell(2), cell(3), cell(4), cell(5)];
+    match shape {
+        Shape::BadTotal | Shape::UnitsOver | Shape::HitsOf => Sums::Proportion { num: a, den: b },
+        Shape::Form(form) => match form {
+            crate::spec::Form::Proportion => Sums::Proportion { num: a, den: b },
+            crate::spec::Form::Mean => Sums::Mean {
+                n: a,
+                sum: b,
+                sum_sq: c,
+            },
+            crate::spec::Form::Ratio => Sums::Ratio {
+                n: a,
+                num: b,
+                den: c,
+                num_sq: d,
+                den_sq: e,
+                cross: f,
+            },
+            crate::spec::Form::Rate => Sums::Rate {
+                events: a,
+                exposure: b,
+            },
+            crate::spec::Form::Value => Sums::Value { value: a },
+        },
+    }
+}

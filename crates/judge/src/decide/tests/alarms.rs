@@ -1,0 +1,155 @@
+//! Alarms and findings of a look.
+
+use super::super::{AlarmKind, AlarmSeverity, Finding, toothless};
+use super::*;
+use crate::analyse::{GuardrailState, SignalState};
+use crate::fixture::{checkpoint_at, experiment, guardrail, ts};
+use crate::spec::{Compare, OnTrip};
+
+fn kinds(look: &Look) -> Vec<(AlarmKind, AlarmSeverity)> {
+    outcome(look)
+        .alarms
+        .iter()
+        .map(|alarm| (alarm.kind, alarm.severity))
+        .collect()
+}
+
+const CONFIRMED: (AlarmKind, AlarmSeverity) =
+    (AlarmKind::ProxyWithoutOutcome, AlarmSeverity::Confirmed);
+const SUSPECTED: (AlarmKind, AlarmSeverity) =
+    (AlarmKind::ProxyWithoutOutcome, AlarmSeverity::Suspected);
+
+fn progress(look: Look, share: f64) -> Look {
+    look.with(|_, analysis| analysis.progress = Some(share))
+}
+
+#[test]
+fn a_proxy_that_moved_over_a_flat_outcome_is_confirmed() {
+    use SignalState::{Below, Flat, Harm, Inconclusive, Met, Moving, Short};
+    let look = |proxy| Look::early().state("p", proxy).state("o", Flat);
+    for proxy in [Met, Moving, Short] {
+        assert_eq!(kinds(&look(proxy)), [CONFIRMED], "{proxy:?}");
+    }
+    for proxy in [Flat, Harm, Below, Inconclusive] {
+        assert_eq!(kinds(&look(proxy)), [], "{proxy:?}");
+    }
+    let alarm = outcome(&look(Met)).alarms.remove(0);
+    assert_eq!(alarm.subject, "p");
+    assert_eq!(alarm.knowable_at, None);
+    assert_eq!(alarm.numbers["proxy_change"], 0.04);
+    assert_eq!(alarm.numbers["o.upper"], 0.06);
+    assert_eq!(alarm.numbers["o.min_effect"], 0.03);
+}
+
+#[test]
+fn half_of_the_information_without_a_moved_outcome_is_suspected() {
+    use SignalState::{Harm, Inconclusive, Met, Moving, NoData, Short, TooEarly};
+    let look = |outcome, share| progress(Look::early().state("o", outcome), share);
+    assert_eq!(kinds(&look(Inconclusive, 0.5)), [SUSPECTED]);
+    assert_eq!(kinds(&look(Inconclusive, 0.49)), []);
+    assert_eq!(kinds(&look(Harm, 0.5)), [SUSPECTED]);
+    for outcome in [Met, Moving, Short, NoData, TooEarly] {
+        assert_eq!(kinds(&look(outcome, 0.9)), [], "{outcome:?}");
+    }
+    let no_plan = look(Inconclusive, 0.9).with(|_, analysis| analysis.progress = None);
+    assert_eq!(kinds(&no_plan), []);
+}
+
+#[test]
+fn a_suspicion_says_when_it_will_be_known() {
+    let knowable = |share| {
+        let look = progress(Look::early().state("o", SignalState::Inconclusive), share);
+        outcome(&look).alarms[0].knowable_at
+    };
+    // 28 days counted to 29 June are 0.8 of it: 7 more days, and 14 to mature.
+    assert_eq!(knowable(0.8), Some(ts("2026-07-20T00:00:00Z")));
+    assert_eq!(knowable(1.0), Some(checkpoint_at()));
+}
+
+#[test]
+fn split_definition_and_missing_data_are_alarms() {
+    let look = Look::early()
+        .split(true)
+        .missing("p")
+        .guardrail(
+            guardrail("errors", OnTrip::Alert),
+            GuardrailState::SourceError,
+        )
+        .with(|input, _| input.unacknowledged.push("o".into()));
+    let found = outcome(&look).alarms;
+    let named: Vec<_> = found
+        .iter()
+        .map(|alarm| (alarm.kind, alarm.subject.as_str()))
+        .collect();
+    assert_eq!(
+        named,
+        [
+            (AlarmKind::Srm, ""),
+            (AlarmKind::DefinitionChanged, "o"),
+            (AlarmKind::Stale, "p"),
+            (AlarmKind::Stale, "errors"),
+        ]
+    );
+    assert_eq!(found[0].numbers["units.b"], 5_000.0);
+    // 19 days since the fixture's start.
+    assert_eq!(found[3].numbers["age_seconds"], 19.0 * 86_400.0);
+    assert_eq!(kinds(&Look::early().split(false)), []);
+}
+
+#[test]
+fn past_its_date_it_is_in_purgatory() {
+    let late =
+        |by: &str| Look::passing().with(|input, _| input.experiment.aims[0].by = Some(ts(by)));
+    let found = outcome(&late("2026-07-11T00:00:00Z")).alarms;
+    assert_eq!(found[0].kind, AlarmKind::Purgatory);
+    assert_eq!(found[0].numbers["days_past_by"], 2.0);
+    assert_eq!(kinds(&late("2026-07-13T00:00:00Z")), []);
+}
+
+#[test]
+fn a_file_without_teeth_says_what_it_needs() {
+    let known = ["lead".to_owned()];
+    let with_trip = |on_trip| {
+        let mut file = experiment();
+        file.guardrails.push(guardrail("errors", on_trip));
+        file
+    };
+    assert_eq!(toothless(&with_trip(OnTrip::Stop), &known), None);
+    let nobody = toothless(&experiment(), &[]).unwrap();
+    assert_eq!(nobody.clears, "somebody in can_stop who can authenticate");
+    let mut no_action = with_trip(OnTrip::Stop);
+    no_action.rollback.action = None;
+    assert_eq!(
+        toothless(&no_action, &known).unwrap().clears,
+        "a rollback action"
+    );
+    let mut alert = with_trip(OnTrip::Alert);
+    alert.rollback.action = None;
+    assert_eq!(toothless(&alert, &known), None);
+}
+
+#[test]
+fn findings_are_told_once() {
+    let look = Look::passing()
+        .state("p", SignalState::Short)
+        .with(|input, analysis| {
+            analysis.findings = vec![Finding::Short { signal: "p".into() }];
+            analysis.atoms[0].no_test = true;
+            if let Some(evidence) = analysis.signals[1].evidence.as_mut() {
+                evidence.exact_baseline = true;
+            }
+            if let Compare::Arms { split, .. } = &mut input.experiment.compare {
+                split.clear();
+            }
+        });
+    assert_eq!(
+        outcome(&look).findings,
+        [
+            Finding::Short { signal: "p".into() },
+            Finding::NoTest { signal: "p".into() },
+            Finding::Uncontrolled { signal: "o".into() },
+            Finding::SplitNotChecked,
+        ]
+    );
+    assert_eq!(outcome(&Look::passing()).findings, []);
+}

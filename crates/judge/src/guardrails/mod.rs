@@ -1,0 +1,117 @@
+//! Guardrails: what must not degrade, judged on its own rhythm.
+//!
+//! Beside the line: guardrails run on every one of their own slots, whatever the checkpoint does;
+//! [`judge`] is a pure function of the points, the stored state and the sequential state. One file
+//! per kind; `no_worse_than` is judged inside a look, from its signal's observation, by
+//! [`no_worse_than::judge`].
+//!
+//! Invariants: missing data freezes a state, it never clears or trips one by itself (`on_missing`
+//! does, after `missing_for`); a tripped `on_trip: stop` latches until a human rearms it; missed
+//! and failed slots neither advance nor reset `for` and `keep_firing_for`.
+
+mod error_budget;
+mod hysteresis;
+mod limit;
+pub mod no_worse_than;
+mod seen;
+mod slo;
+mod threshold;
+
+use crate::analyse::{GuardrailState, GuardrailStatus};
+use crate::observe::SourceFailure;
+use crate::points::Point;
+use crate::record::{Carry, Cycle};
+use crate::spec::{Experiment, Guardrail, GuardrailKind};
+use crate::time::{Span, Timestamp};
+
+pub use hysteresis::{settle, unseen};
+pub use seen::Seen;
+
+/// What one guardrail look is a function of.
+#[derive(Debug, Clone)]
+pub struct GuardrailInput<'a> {
+    /// The revision.
+    pub experiment: &'a Experiment,
+    /// Which of its guardrails.
+    pub guardrail: &'a Guardrail,
+    /// The cycle: lifetime budgets run from its start.
+    pub cycle: &'a Cycle,
+    /// The slot.
+    pub at: Timestamp,
+    /// Distance of two slots of this guardrail.
+    pub every: Span,
+    /// Length of one period of its series.
+    pub grain: Span,
+    /// How late the source may be by its own declaration.
+    pub lateness: Span,
+    /// Lifetime points of the series, any order.
+    pub points: &'a [Point],
+    /// The same of the control cohort (`slo` only); empty when it is not known.
+    pub control: &'a [Point],
+    /// The source's failure, if the last fetch failed.
+    pub failure: Option<SourceFailure>,
+    /// The stored state; `None` before the first look.
+    pub stored: Option<GuardrailStatus>,
+    /// Sequential state of earlier looks.
+    pub carry: &'a Carry,
+}
+
+/// What a guardrail look comes to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GuardrailOutcome {
+    /// The new state, to be stored.
+    pub status: GuardrailStatus,
+    /// Set when the state changed (or was never known): worth an evaluation record.
+    pub transition: Option<Transition>,
+    /// Data are missing for longer than `missing_for` and `on_missing` is `alert`.
+    pub missing_alert: bool,
+    /// Sequential state after this look.
+    pub carry: Carry,
+}
+
+/// A change of state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Transition {
+    /// The state before; `None` at the first look.
+    pub from: Option<GuardrailState>,
+    /// The state now.
+    pub to: GuardrailState,
+}
+
+/// Judges one guardrail at one slot. Total: bad data are states.
+pub fn judge(input: &GuardrailInput<'_>) -> GuardrailOutcome {
+    let mut carry = input.carry.clone();
+    let seen = match &input.failure {
+        Some(failure) => Seen::source_error(failure),
+        None => match &input.guardrail.kind {
+            GuardrailKind::Slo(slo) => slo::look(input, slo, &mut carry),
+            GuardrailKind::Threshold(threshold) => threshold::look(input, threshold),
+            GuardrailKind::Limit(limit) => limit::look(input, limit, &mut carry),
+            GuardrailKind::ErrorBudget(budget) => error_budget::look(input, budget),
+            // Judged in the look itself; a slot of its own has nothing to see.
+            GuardrailKind::NoWorseThan(_) => Seen::no_data(None, "judged with its signal"),
+        },
+    };
+    let before = input.stored.as_ref().map(|stored| stored.state);
+    let (status, missing_alert) = settle(
+        input.guardrail,
+        input.stored.as_ref(),
+        seen,
+        input.at,
+        input.every,
+    );
+    let changed = before != Some(status.state);
+    let transition = changed.then_some(Transition {
+        from: before,
+        to: status.state,
+    });
+    GuardrailOutcome {
+        status,
+        transition,
+        missing_alert,
+        carry,
+    }
+}
+
+#[cfg(test)]
+mod tests;

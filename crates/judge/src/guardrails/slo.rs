@@ -1,0 +1,139 @@
+//! `slo` with a lifetime budget: bad and total counts against an objective.
+//!
+//! Exact e-process of one proportion with `q = 1 - objective` at 0.01, tau = q (statistics.md
+//! 1.4); periods that vary more than independent requests would (phi > 1.5 over >= 7 cells) leave
+//! it for the information-time bound with `SE sqrt(phi)`. Burn is `(bad/total)/q`, budget left is
+//! `1 - bad/(q total)`. A breach once shown stays shown while the ratio is above the budget.
+
+use super::seen::{closed, lifetime, pairs};
+use super::{GuardrailInput, Seen};
+use crate::analyse::GuardrailState;
+use crate::analyse::carry::{Epoch, close, open};
+use crate::plan::need_of_guardrail;
+use crate::record::Carry;
+use crate::spec::Slo;
+use crate::stats::one_proportion::{Prior, interval, log_e, prior_tau};
+use crate::stats::overdispersion::{EXACT_LIMIT, phi_binomial};
+use crate::stats::two_arm::{Proportion, against_constant};
+use crate::stats::{Contrast, Interval, info_time};
+use crate::time::Window;
+
+/// Error rate of `slo` and sampled `limit` (product.md 4.2).
+pub(crate) const ALPHA: f64 = 0.01;
+
+pub(super) fn look(input: &GuardrailInput<'_>, slo: &Slo, carry: &mut Carry) -> Seen {
+    let points = match lifetime(input, input.at) {
+        Ok(points) => points,
+        Err(missing) => return missing,
+    };
+    let budget = 1.0 - slo.objective;
+    let Some(test) = ShareTest::of(&pairs(&points), budget) else {
+        return Seen::insufficient("no request was counted yet");
+    };
+    let burn = test.share() / budget;
+    let state = if test.breached(input, carry) {
+        GuardrailState::Tripped
+    } else if burn > 1.0 {
+        GuardrailState::Burning
+    } else {
+        GuardrailState::Ok
+    };
+    let control = ShareTest::of(&pairs(&closed(input, input.control)), budget);
+    let control_also =
+        state == GuardrailState::Tripped && control.is_some_and(|control| control.excludes());
+    Seen {
+        interval: Some(test.interval(ALPHA)),
+        bad: Some(test.bad),
+        total: Some(test.total),
+        budget_left: Some(1.0 - test.bad / (budget * test.total)),
+        control_also,
+        ..Seen::value(state, test.share(), budget)
+    }
+}
+
+/// One share against its limit `q`, over a lifetime.
+#[derive(Debug)]
+pub(super) struct ShareTest {
+    pub(super) bad: f64,
+    pub(super) total: f64,
+    q: f64,
+    prior: Prior,
+    /// The engine's contrast `share - q`, where the periods are too uneven for the exact test.
+    uneven: Option<Contrast>,
+}
+
+impl ShareTest {
+    /// `None` before anything was counted.
+    pub(super) fn of(cells: &[(f64, f64)], q: f64) -> Option<Self> {
+        let (bad, total) = cells
+            .iter()
+            .fold((0.0, 0.0), |sum, cell| (sum.0 + cell.0, sum.1 + cell.1));
+        if total <= 0.0 {
+            return None;
+        }
+        let phi = phi_binomial(cells).filter(|phi| *phi > EXACT_LIMIT);
+        let uneven =
+            phi.map(|phi| against_constant(&Proportion { x: bad, n: total }, q).widened(phi));
+        Some(Self {
+            bad,
+            total,
+            q,
+            prior: prior_tau(q, q),
+            uneven,
+        })
+    }
+
+    pub(super) fn share(&self) -> f64 {
+        self.bad / self.total
+    }
+
+    /// Log of this look's p of "the share is at most `q`"; no evidence at or below it.
+    fn ln_p(&self) -> f64 {
+        if self.share() <= self.q {
+            return 0.0;
+        }
+        let log_e = match self.uneven {
+            Some(contrast) => info_time::log_e_one_sided(contrast.estimate, contrast.se, self.q),
+            None => log_e(self.prior, self.bad, self.total, self.q),
+        };
+        info_time::ln_p_from_log_e(log_e)
+    }
+
+    /// Whether this look alone shows a share above `q`.
+    fn excludes(&self) -> bool {
+        self.ln_p() <= libm::log(ALPHA)
+    }
+
+    /// Whether a share above `q` is shown, now or earlier, and the share still lies above.
+    pub(super) fn breached(&self, input: &GuardrailInput<'_>, carry: &mut Carry) -> bool {
+        let start = input.cycle.started_at;
+        let window = Window {
+            start,
+            end: input.at,
+        };
+        let need = need_of_guardrail(input.experiment, input.guardrail, input.grain, window);
+        let series = need.map(|need| need.series_id).unwrap_or_default();
+        let (start, q) = (start.to_string(), format!("{:.11e}", self.q));
+        let epoch = Epoch::new(&[&series, &start], &[&q]);
+        let id = format!("guardrail|{}", input.guardrail.name);
+        let opened = open(carry, id, &epoch, (self.q, ALPHA), input.at);
+        let ln_p = close(carry, &opened, self.ln_p());
+        ln_p <= libm::log(ALPHA) && self.share() > self.q
+    }
+
+    /// The shares not rejected at `alpha` on either side.
+    pub(super) fn interval(&self, alpha: f64) -> Interval {
+        match self.uneven {
+            Some(contrast) => {
+                let share = contrast.estimate + self.q;
+                let half = info_time::half_width_one_sided(contrast.se, self.q, alpha);
+                let wide = Interval::around(share, half);
+                Interval {
+                    lo: wide.lo.max(0.0),
+                    hi: wide.hi.min(1.0),
+                }
+            }
+            None => interval(self.prior, self.bad, self.total, alpha),
+        }
+    }
+}

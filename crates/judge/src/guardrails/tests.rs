@@ -1,0 +1,417 @@
+//! Each kind with its numbers, and the machine that freezes, holds and latches.
+
+use super::*;
+use crate::analyse::GuardrailState::{
+    Burning, Insufficient, NoData, Ok, SourceError, Tripped, Unproven,
+};
+use crate::analyse::fixtures::*;
+use crate::points::{ALL, Sums};
+use crate::spec::{
+    BudgetPeriod, Compare, ErrorBudget, Form, Limit, LimitOf, OnMissing, OnTrip, Query, Role, Slo,
+    SloScope, Threshold, Want,
+};
+use crate::time::add_ms;
+
+fn hour(hours: i64) -> Timestamp {
+    add_ms(ts(START), Span::hours(hours).ms)
+}
+
+fn counts(hours: std::ops::Range<i64>, num: f64, den: f64) -> Vec<Point> {
+    hours
+        .map(|hour| point(ALL, hour, 1, Sums::Proportion { num, den }))
+        .collect()
+}
+
+fn values(values: &[f64]) -> Vec<Point> {
+    let points = values.iter().zip(0..);
+    points
+        .map(|(value, hour)| point(ALL, hour, 1, Sums::Value { value: *value }))
+        .collect()
+}
+
+/// One guardrail that is looked at every hour.
+struct Bench {
+    experiment: Experiment,
+    stored: Option<GuardrailStatus>,
+    carry: Carry,
+    control: Vec<Point>,
+}
+
+impl Bench {
+    fn new(kind: GuardrailKind, on_trip: OnTrip) -> Self {
+        let outcome = signal("y", Role::Outcome, Form::Proportion, Want::Up);
+        let mut experiment = experiment(Compare::Baseline, vec![outcome], at_level("y", 0.5));
+        experiment.guardrails = vec![guardrail("g", kind, on_trip)];
+        Self {
+            experiment,
+            stored: None,
+            carry: Carry::new(),
+            control: Vec::new(),
+        }
+    }
+
+    fn guardrail(&mut self) -> &mut Guardrail {
+        &mut self.experiment.guardrails[0]
+    }
+
+    fn look(&mut self, at: Timestamp, points: &[Point]) -> GuardrailOutcome {
+        self.look_or_fail(at, points, None)
+    }
+
+    fn fail(&mut self, at: Timestamp) -> GuardrailOutcome {
+        let failure = SourceFailure {
+            class: "timeout".to_owned(),
+            cause: "no answer".to_owned(),
+            since: at,
+        };
+        self.look_or_fail(at, &[], Some(failure))
+    }
+
+    fn look_or_fail(
+        &mut self,
+        at: Timestamp,
+        points: &[Point],
+        failure: Option<SourceFailure>,
+    ) -> GuardrailOutcome {
+        let cycle = cycle(&self.experiment);
+        let outcome = judge(&GuardrailInput {
+            experiment: &self.experiment,
+            guardrail: &self.experiment.guardrails[0],
+            cycle: &cycle,
+            at,
+            every: Span::hours(1),
+            grain: Span::hours(1),
+            lateness: Span::ZERO,
+            points,
+            control: &self.control,
+            failure,
+            stored: self.stored.clone(),
+            carry: &self.carry,
+        });
+        self.stored = Some(outcome.status.clone());
+        self.carry = outcome.carry.clone();
+        outcome
+    }
+
+    fn state(&mut self, at: Timestamp, points: &[Point]) -> GuardrailState {
+        self.look(at, points).status.state
+    }
+}
+
+fn query() -> (String, Query) {
+    ("prom".to_owned(), Query::default())
+}
+
+fn slo() -> GuardrailKind {
+    let (source, query) = query();
+    let (scope, budget) = (SloScope::Treatment, BudgetPeriod::Lifetime);
+    GuardrailKind::Slo(Slo {
+        objective: 0.999,
+        source,
+        query,
+        scope,
+        budget,
+    })
+}
+
+fn at_most(bound: f64) -> GuardrailKind {
+    let (source, query) = query();
+    let (at_most, at_least) = (Some(bound), None);
+    GuardrailKind::Threshold(Threshold {
+        source,
+        query,
+        at_most,
+        at_least,
+        unit: None,
+    })
+}
+
+fn limit(at_most: f64, per: Option<&str>, of: LimitOf, allow: f64) -> GuardrailKind {
+    let (source, query) = query();
+    let per = per.map(str::to_owned);
+    let (window, unit) = (None, None);
+    GuardrailKind::Limit(Limit {
+        at_most,
+        per,
+        window,
+        of,
+        allow,
+        source,
+        query,
+        unit,
+    })
+}
+
+#[test]
+fn slo_is_ok_burns_and_trips_on_the_lifetime_budget() {
+    let mut bench = Bench::new(slo(), OnTrip::Stop);
+    // 5 bad of 10,000 at a budget of 0.1 %: half of the ratio, half of the budget left.
+    let first = bench.look(hour(10), &counts(0..10, 0.5, 1000.0));
+    assert_eq!(first.status.state, Ok);
+    assert_eq!(
+        (first.status.value, first.status.limit),
+        (Some(0.0005), Some(1.0 - 0.999))
+    );
+    assert!((first.status.budget_left.unwrap() - 0.5).abs() < 1e-9);
+    assert_eq!(first.transition, Some(Transition { from: None, to: Ok }));
+    // 12 of 10,000 burns, which is no proof: 2 above an expectation of 10.
+    let mut bench = Bench::new(slo(), OnTrip::Stop);
+    let burning = bench.look(hour(10), &counts(0..10, 1.2, 1000.0));
+    assert_eq!(
+        (burning.status.state, burning.status.latched),
+        (Burning, false)
+    );
+    assert!(burning.status.budget_left.unwrap() < 0.0);
+    // 60 of 20,000 against 20 expected is: tripped and latched, whatever comes later.
+    let tripped = bench.look(hour(20), &counts(0..20, 3.0, 1000.0));
+    assert_eq!(
+        (tripped.status.state, tripped.status.latched),
+        (Tripped, true)
+    );
+    assert_eq!(
+        tripped.transition,
+        Some(Transition {
+            from: Some(Burning),
+            to: Tripped
+        })
+    );
+    let after = bench.look(hour(21), &counts(0..21, 0.0, 1000.0));
+    assert_eq!((after.status.state, after.transition), (Tripped, None));
+}
+
+#[test]
+fn a_control_that_breaches_too_is_said() {
+    let mut bench = Bench::new(slo(), OnTrip::Stop);
+    bench.control = counts(0..20, 3.0, 1000.0);
+    assert!(
+        bench
+            .look(hour(20), &counts(0..20, 3.0, 1000.0))
+            .status
+            .control_also
+    );
+    let mut bench = Bench::new(slo(), OnTrip::Stop);
+    bench.control = counts(0..20, 1.0, 1000.0);
+    assert!(
+        !bench
+            .look(hour(20), &counts(0..20, 3.0, 1000.0))
+            .status
+            .control_also
+    );
+}
+
+#[test]
+fn uneven_periods_need_more_than_even_ones() {
+    // 40 of 20,000 against 20 expected: enough when spread evenly, not when all in one hour.
+    let mut bench = Bench::new(slo(), OnTrip::Alert);
+    assert_eq!(bench.state(hour(20), &counts(0..20, 2.0, 1000.0)), Tripped);
+    let mut burst = counts(0..20, 0.0, 1000.0);
+    burst[3].sums = Sums::Proportion {
+        num: 40.0,
+        den: 1000.0,
+    };
+    let mut bench = Bench::new(slo(), OnTrip::Alert);
+    assert_eq!(bench.state(hour(20), &burst), Burning);
+}
+
+#[test]
+fn no_requests_are_insufficient_and_silence_is_no_data() {
+    let mut bench = Bench::new(slo(), OnTrip::Stop);
+    assert_eq!(bench.state(hour(1), &[]), Insufficient);
+    assert_eq!(bench.state(hour(3), &counts(0..3, 0.0, 0.0)), Insufficient);
+    assert_eq!(bench.state(hour(9), &counts(0..3, 0.0, 10.0)), NoData);
+}
+
+#[test]
+fn missing_data_freezes_and_the_all_clear_comes_with_data() {
+    let mut bench = Bench::new(at_most(250.0), OnTrip::Alert);
+    assert_eq!(bench.state(hour(1), &values(&[300.0])), Tripped);
+    let lost = bench.fail(hour(2));
+    assert_eq!(
+        (lost.status.state, lost.status.frozen),
+        (SourceError, Some(Tripped))
+    );
+    assert_eq!(lost.status.value, Some(300.0), "the last numbers stay");
+    assert!(!lost.missing_alert);
+    // `missing_for` is one hour; the alert is about the gap, the state stays frozen.
+    let still = bench.fail(hour(3));
+    assert!(still.missing_alert && still.transition.is_none());
+    assert_eq!(
+        (still.status.frozen, still.status.since),
+        (Some(Tripped), Some(hour(2)))
+    );
+    let back = bench.look(hour(4), &values(&[300.0, 300.0, 300.0, 200.0]));
+    assert_eq!((back.status.state, back.status.frozen), (Ok, None));
+    assert_eq!(
+        back.transition,
+        Some(Transition {
+            from: Some(SourceError),
+            to: Ok
+        })
+    );
+}
+
+#[test]
+fn on_missing_trip_trips_after_missing_for_and_ignore_says_nothing() {
+    let mut bench = Bench::new(at_most(250.0), OnTrip::Alert);
+    bench.guardrail().on_missing = OnMissing::Trip;
+    assert_eq!(bench.state(hour(1), &values(&[200.0])), Ok);
+    assert_eq!(bench.fail(hour(2)).status.state, SourceError);
+    assert_eq!(bench.fail(hour(3)).status.state, Tripped);
+    let again = bench.fail(hour(4));
+    assert_eq!((again.status.state, again.transition), (Tripped, None));
+    assert_eq!(bench.state(hour(5), &values(&[200.0; 5])), Ok);
+    let mut bench = Bench::new(at_most(250.0), OnTrip::Stop);
+    bench.guardrail().on_missing = OnMissing::Trip;
+    bench.fail(hour(2));
+    assert!(
+        bench.fail(hour(3)).status.latched,
+        "a stop by missing data latches too"
+    );
+    let mut bench = Bench::new(at_most(250.0), OnTrip::Alert);
+    bench.guardrail().on_missing = OnMissing::Ignore;
+    bench.fail(hour(2));
+    let later = bench.fail(hour(9));
+    assert_eq!(
+        (later.status.state, later.missing_alert),
+        (SourceError, false)
+    );
+}
+
+#[test]
+fn for_counts_seen_time_only() {
+    let mut bench = Bench::new(at_most(250.0), OnTrip::Alert);
+    bench.guardrail().hold_for = Span::hours(2);
+    let high = [300.0; 12];
+    assert_eq!(bench.state(hour(1), &values(&high[..1])), Ok);
+    assert_eq!(bench.stored.as_ref().unwrap().pending_since, Some(hour(1)));
+    assert_eq!(bench.state(hour(2), &values(&high[..2])), Ok);
+    // A failed slot and three missed ones: one hour was seen so far, and one more now.
+    bench.fail(hour(3));
+    assert_eq!(bench.state(hour(7), &values(&high[..7])), Tripped);
+    // One value inside ends a pending breach at once.
+    let mut bench = Bench::new(at_most(250.0), OnTrip::Alert);
+    bench.guardrail().hold_for = Span::hours(2);
+    bench.state(hour(1), &values(&[300.0]));
+    bench.state(hour(2), &values(&[300.0, 200.0]));
+    assert_eq!(bench.stored.as_ref().unwrap().pending_since, None);
+    assert_eq!(bench.state(hour(3), &values(&[300.0, 200.0, 300.0])), Ok);
+}
+
+#[test]
+fn missed_slots_do_not_advance_for() {
+    let mut bench = Bench::new(at_most(250.0), OnTrip::Alert);
+    bench.guardrail().hold_for = Span::hours(2);
+    bench.state(hour(1), &values(&[300.0]));
+    // Nobody looked for five hours: only the last one counts.
+    assert_eq!(bench.state(hour(6), &values(&[300.0; 6])), Ok);
+    assert_eq!(bench.state(hour(7), &values(&[300.0; 7])), Tripped);
+}
+
+#[test]
+fn keep_firing_for_holds_after_the_breach_ends() {
+    let mut bench = Bench::new(at_most(250.0), OnTrip::Alert);
+    bench.guardrail().keep_firing_for = Span::hours(2);
+    let series = [300.0, 200.0, 200.0, 200.0, 200.0];
+    let states: Vec<_> = (1..=5)
+        .map(|look| bench.state(hour(look), &values(&series[..look as usize])))
+        .collect();
+    assert_eq!(states, [Tripped, Tripped, Tripped, Ok, Ok]);
+}
+
+#[test]
+fn a_bound_is_inside_at_twelve_digits() {
+    let mut bench = Bench::new(at_most(0.3), OnTrip::Alert);
+    assert_eq!(bench.state(hour(1), &values(&[0.1 + 0.2])), Ok);
+    assert_eq!(bench.state(hour(2), &values(&[0.3, 0.300_000_01])), Tripped);
+}
+
+#[test]
+fn configured_limits_are_exact() {
+    let configured = LimitOf::Configured;
+    let mut rollout = Bench::new(limit(0.10, None, configured, 0.0), OnTrip::Alert);
+    assert_eq!(rollout.state(hour(1), &values(&[0.10])), Ok);
+    // A spike between two looks is not lost; the next look without one clears it.
+    assert_eq!(
+        rollout.state(hour(3), &values(&[0.10, 0.50, 0.10])),
+        Tripped
+    );
+    assert_eq!(
+        rollout.state(hour(4), &values(&[0.10, 0.50, 0.10, 0.10])),
+        Ok
+    );
+    // At most 4 touches per candidate: one over is too many without `allow`.
+    let mut touches = Bench::new(limit(4.0, Some("candidate"), configured, 0.0), OnTrip::Stop);
+    assert_eq!(touches.state(hour(2), &counts(0..2, 0.0, 50.0)), Ok);
+    let tripped = touches.look(hour(3), &counts(0..3, 1.0, 50.0));
+    assert_eq!(
+        (tripped.status.bad, tripped.status.total),
+        (Some(3.0), Some(150.0))
+    );
+    assert!(tripped.status.latched);
+    // With 2 % allowed, 2 of 100 is inside and 3 of 150 + 1 is not.
+    let mut words = Bench::new(
+        limit(150.0, Some("message"), configured, 0.02),
+        OnTrip::Alert,
+    );
+    assert_eq!(words.state(hour(2), &counts(0..2, 1.0, 50.0)), Ok);
+    let mut more = counts(0..3, 1.0, 50.0);
+    more[2].sums = Sums::Proportion {
+        num: 2.0,
+        den: 50.0,
+    };
+    assert_eq!(words.state(hour(3), &more), Tripped);
+}
+
+#[test]
+fn a_sampled_limit_is_a_test() {
+    let sampled = || Bench::new(limit(0.05, None, LimitOf::Sampled, 0.0), OnTrip::Alert);
+    // 5 of 100: nothing is shown. 20 of 2,000: 1 % is shown to be below 5 %. 250: 12.5 % above.
+    assert_eq!(sampled().state(hour(5), &counts(0..5, 1.0, 20.0)), Unproven);
+    assert_eq!(sampled().state(hour(5), &counts(0..5, 4.0, 400.0)), Ok);
+    assert_eq!(
+        sampled().state(hour(5), &counts(0..5, 50.0, 400.0)),
+        Tripped
+    );
+}
+
+#[test]
+fn an_error_budget_trips_below_its_floor() {
+    let (source, query) = query();
+    let kind = GuardrailKind::ErrorBudget(ErrorBudget {
+        source,
+        query,
+        at_least: 0.0,
+    });
+    let mut bench = Bench::new(kind, OnTrip::Stop);
+    let first = bench.look(hour(1), &values(&[0.0]));
+    assert_eq!(
+        (first.status.state, first.status.budget_left),
+        (Ok, Some(0.0))
+    );
+    assert_eq!(bench.state(hour(2), &values(&[0.0, -0.01])), Tripped);
+}
+
+#[test]
+fn a_look_at_the_same_slot_changes_nothing() {
+    let points = counts(0..20, 1.2, 1000.0);
+    let mut bench = Bench::new(slo(), OnTrip::Stop);
+    let first = bench.look(hour(20), &points);
+    let again = bench.look(hour(20), &points);
+    assert_eq!(first.status, again.status);
+    assert_eq!(again.transition, None);
+}
+
+#[test]
+fn an_unseen_guardrail_was_never_evaluated() {
+    let mut bench = Bench::new(slo(), OnTrip::Stop);
+    let status = unseen(bench.guardrail());
+    assert_eq!((status.state, status.evaluated_at), (NoData, None));
+    // Its first look is a transition even when it starts out missing.
+    bench.stored = Some(status);
+    assert!(
+        bench
+            .look(hour(10), &counts(0..10, 0.0, 1000.0))
+            .transition
+            .is_some()
+    );
+}

@@ -1,0 +1,301 @@
+//! Plain series on a regular grid, reduced to block means (statistics.md 1.5).
+//!
+//! Part of `observe`. Paired arms use only steps that both arms have. The block length is chosen
+//! once: on data from before the start where there are enough, else on the shortest prefix of a
+//! doubling ladder that allows one; a later look sees the same prefix and so keeps the length.
+
+use super::frame::{Cell, Frame};
+use super::{Blocks, Observation, Observed};
+use crate::points::{ALL, Sums};
+use crate::spec::Compare;
+use crate::stats::blocks::{
+    BlockPlan, MIN_LATER_BLOCKS, MIN_REFERENCE_BLOCKS, Profile, Refusal, START, block_means,
+    missing_share, plan,
+};
+use crate::time::{DAY_MS, HOUR_MS, Timestamp, ms_between};
+
+/// Values by step; NaN where the source said nothing.
+type Grid = Vec<f64>;
+
+/// A chosen length with the fewest blocks it asks of the cycle, or why there is none.
+type Chosen = Result<(BlockPlan, usize), Refusal>;
+
+/// Fills in the blocks of every judged population and says how many more complete ones are needed;
+/// `Err` where gaps make it no data.
+pub(super) fn add_blocks(frame: &Frame<'_>, observed: &mut Observed) -> Result<f64, Observation> {
+    match frame.compare {
+        Compare::Arms {
+            control, treatment, ..
+        } => paired(frame, observed, control, treatment),
+        _ if frame.baseline.is_some() => before_after(frame, observed),
+        _ => one_sample(frame, observed),
+    }
+}
+
+fn paired(
+    frame: &Frame<'_>,
+    observed: &mut Observed,
+    control: &str,
+    treatment: &str,
+) -> Result<f64, Observation> {
+    let end = observed.data_as_of;
+    let of = |arm: &str| grid(frame, frame.counted(), arm, frame.window.start, end);
+    let (mut control_values, mut treatment_values) = (of(control), of(treatment));
+    mask(&mut control_values, &mut treatment_values);
+    let deltas = differences(&treatment_values, &control_values);
+    refuse_gaps(frame, observed, &deltas)?;
+    let day = (frame.grain.ms >= DAY_MS).then(|| step_seconds(frame));
+    let chosen = match reference_deltas(frame, control, treatment) {
+        Some(reference) if plan(&reference, day).is_ok() => {
+            plan(&reference, day).map(|plan| (plan, MIN_LATER_BLOCKS))
+        }
+        _ => by_ladder(&deltas, day),
+    };
+    observed.paired = Some(blocks(&deltas, &chosen));
+    for (arm, values) in [(control, &control_values), (treatment, &treatment_values)] {
+        if let Some(sample) = observed.arms.get_mut(arm) {
+            sample.blocks = Some(blocks(values, &chosen));
+        }
+    }
+    Ok(missing_blocks(&deltas, &chosen))
+}
+
+/// Paired differences before the start, if both arms were already reported then.
+fn reference_deltas(frame: &Frame<'_>, control: &str, treatment: &str) -> Option<Grid> {
+    let start = frame.earlier().map(|cell| cell.start).min()?;
+    let end = frame.window.start;
+    let of = |arm: &str| grid(frame, frame.earlier(), arm, start, end);
+    Some(differences(&of(treatment), &of(control)))
+}
+
+fn before_after(frame: &Frame<'_>, observed: &mut Observed) -> Result<f64, Observation> {
+    let Some(window) = frame.baseline else {
+        return Ok(0.0);
+    };
+    let (start, end) = (frame.window.start, observed.data_as_of);
+    let mut reference = grid(frame, frame.before(), ALL, window.start, window.end);
+    let mut later = grid(frame, frame.counted(), ALL, start, end);
+    refuse_gaps(frame, observed, &reference)?;
+    refuse_gaps(frame, observed, &later)?;
+    let mut day = Some(step_seconds(frame));
+    let two_weeks = ms_between(window.start, window.end) >= 14 * DAY_MS;
+    if two_weeks && frame.grain.ms < DAY_MS {
+        let slots = |from: Timestamp, len: usize| week_slots(frame, from, len);
+        let reference_slots = slots(window.start, reference.len());
+        if let Some(profile) = Profile::new(&reference, &reference_slots) {
+            let later_slots = slots(start, later.len());
+            reference = profile.remove(&reference, &reference_slots);
+            later = profile.remove(&later, &later_slots);
+            day = None;
+        }
+    }
+    let chosen = plan(&reference, day).map(|plan| (plan, MIN_LATER_BLOCKS));
+    if let Some(sample) = observed.baseline.as_mut() {
+        sample.blocks = Some(blocks(&reference, &chosen));
+    }
+    if let Some(sample) = observed.arms.get_mut(ALL) {
+        sample.blocks = Some(blocks(&later, &chosen));
+    }
+    Ok(missing_blocks(&later, &chosen))
+}
+
+/// A level against a constant: whole-day blocks, since nothing tells season from change.
+fn one_sample(frame: &Frame<'_>, observed: &mut Observed) -> Result<f64, Observation> {
+    let values = grid(
+        frame,
+        frame.counted(),
+        ALL,
+        frame.window.start,
+        observed.data_as_of,
+    );
+    refuse_gaps(frame, observed, &values)?;
+    let chosen = by_ladder(&values, Some(step_seconds(frame)));
+    if let Some(sample) = observed.arms.get_mut(ALL) {
+        sample.blocks = Some(blocks(&values, &chosen));
+    }
+    Ok(missing_blocks(&values, &chosen))
+}
+
+/// Complete blocks still to come before the series may be judged.
+fn missing_blocks(values: &[f64], chosen: &Chosen) -> f64 {
+    let (count, needed) = match *chosen {
+        Ok((plan, needed)) => (
+            block_means(values, plan.length).iter().flatten().count(),
+            needed,
+        ),
+        Err(Refusal::TooFewLater { blocks, needed, .. }) => (blocks, needed),
+        Err(_) => return 0.0,
+    };
+    needed.saturating_sub(count) as f64
+}
+
+/// Chooses the length on the shortest prefix of 16, 32, 64, ... first-length blocks that allows
+/// one. The refusal of the longest prefix stands if none does.
+fn by_ladder(values: &[f64], day_step: Option<f64>) -> Chosen {
+    let first = match day_step {
+        Some(step) => (86_400.0 / step).max(1.0) as usize,
+        None => START,
+    };
+    let mut steps = first * MIN_REFERENCE_BLOCKS;
+    let mut refusal = plan(values, day_step).err();
+    while steps <= values.len() {
+        match plan(&values[..steps], day_step) {
+            Ok(plan) => return Ok((plan, MIN_REFERENCE_BLOCKS)),
+            Err(why) => refusal = Some(why),
+        }
+        steps *= 2;
+    }
+    let blocks = values.len() / first.max(1);
+    Err(match refusal {
+        Some(why) if blocks >= MIN_REFERENCE_BLOCKS => why,
+        Some(Refusal::StepNotInDay) => Refusal::StepNotInDay,
+        _ => Refusal::TooFewLater {
+            blocks,
+            needed: MIN_REFERENCE_BLOCKS,
+            length: first,
+        },
+    })
+}
+
+/// Block means of one population, or the reason why they may not be judged.
+fn blocks(values: &[f64], chosen: &Chosen) -> Blocks {
+    let plan = match chosen {
+        Ok((plan, _)) => *plan,
+        Err(why) => return refused(values, why),
+    };
+    let means: Vec<f64> = block_means(values, plan.length)
+        .into_iter()
+        .flatten()
+        .collect();
+    let count = means.len();
+    let size = count.max(1) as f64;
+    let mean: f64 = means.iter().map(|mean| mean / size).sum();
+    let squares: f64 = means.iter().map(|x| (x - mean) * (x - mean)).sum();
+    let sd = if count > 1 {
+        (squares / (size - 1.0)).sqrt()
+    } else {
+        0.0
+    };
+    Blocks {
+        mean,
+        sd,
+        count: count as u32,
+        block_len: plan.length as u32,
+        lag1: plan.lag1,
+        refused: None,
+    }
+}
+
+fn refused(values: &[f64], why: &Refusal) -> Blocks {
+    let present: Vec<f64> = values.iter().copied().filter(|x| x.is_finite()).collect();
+    let size = present.len().max(1) as f64;
+    let (length, lag1, count) = match *why {
+        Refusal::TooShort {
+            length,
+            lag1,
+            blocks,
+        } => (length, lag1, blocks),
+        Refusal::TooFewLater { length, blocks, .. } => (length, 0.0, blocks),
+        _ => (1, 0.0, 0),
+    };
+    Blocks {
+        mean: present.iter().map(|x| x / size).sum(),
+        sd: 0.0,
+        count: count as u32,
+        block_len: length as u32,
+        lag1,
+        refused: Some(words(why)),
+    }
+}
+
+fn words(why: &Refusal) -> String {
+    match *why {
+        Refusal::Missing { share, .. } => {
+            format!("{:.0} % of the steps are missing", share * 100.0)
+        }
+        Refusal::TooShort { blocks, length, .. } => format!(
+            "too short for its autocorrelation: {blocks} blocks of {length} steps, \
+             {MIN_REFERENCE_BLOCKS} needed"
+        ),
+        Refusal::TooFewLater { blocks, needed, .. } => {
+            format!("{blocks} complete blocks, {needed} needed")
+        }
+        Refusal::StepNotInDay => "a day is not a whole number of steps".to_owned(),
+        Refusal::Constant => "constant".to_owned(),
+    }
+}
+
+/// Steps from `start` to `end`; a step without a finite value is NaN.
+fn grid<'a>(
+    frame: &Frame<'_>,
+    cells: impl Iterator<Item = &'a Cell<'a>>,
+    arm: &str,
+    start: Timestamp,
+    end: Timestamp,
+) -> Grid {
+    let steps = step_of(frame, start, end);
+    let mut values = vec![f64::NAN; steps];
+    for cell in cells.filter(|cell| cell.arm == arm && cell.start >= start) {
+        let step = step_of(frame, start, cell.start);
+        if let (Some(slot), Sums::Value { value }) = (values.get_mut(step), cell.sums) {
+            *slot = value;
+        }
+    }
+    values
+}
+
+/// Whole grains between two instants, to the nearest: a civil day may have 23 or 25 hours.
+fn step_of(frame: &Frame<'_>, start: Timestamp, at: Timestamp) -> usize {
+    let steps = ms_between(start, at) as f64 / frame.grain.ms as f64;
+    libm::round(steps.max(0.0)) as usize
+}
+
+fn step_seconds(frame: &Frame<'_>) -> f64 {
+    frame.grain.ms as f64 / 1000.0
+}
+
+/// Hour of the week of every step, in the experiment's zone.
+fn week_slots(frame: &Frame<'_>, from: Timestamp, len: usize) -> Vec<u16> {
+    (0..len)
+        .map(|step| {
+            let ms = frame.grain.ms.saturating_mul(step as i64);
+            let local = crate::time::add_ms(from, ms).to_zoned(frame.zone.clone());
+            let day = local.weekday().to_monday_zero_offset();
+            (i64::from(day) * (DAY_MS / HOUR_MS) + i64::from(local.hour())) as u16
+        })
+        .collect()
+}
+
+/// Keeps only steps that both arms have.
+fn mask(left: &mut [f64], right: &mut [f64]) {
+    for (left, right) in left.iter_mut().zip(right) {
+        if !(left.is_finite() && right.is_finite()) {
+            (*left, *right) = (f64::NAN, f64::NAN);
+        }
+    }
+}
+
+fn differences(treatment: &[f64], control: &[f64]) -> Grid {
+    treatment
+        .iter()
+        .zip(control)
+        .map(|(treatment, control)| treatment - control)
+        .collect()
+}
+
+/// More than a fifth of the steps missing is no data, not a shorter series.
+fn refuse_gaps(frame: &Frame<'_>, observed: &Observed, values: &[f64]) -> Result<(), Observation> {
+    let share = missing_share(values);
+    if share <= crate::stats::blocks::MAX_MISSING {
+        return Ok(());
+    }
+    let why = format!(
+        "{:.0} % of the steps of `{}` are missing",
+        share * 100.0,
+        frame.signal.name
+    );
+    Err(Observation::NoData {
+        since: Some(observed.data_as_of),
+        why,
+    })
+}

@@ -1,0 +1,216 @@
+//! From record to words: the edge where numbers and enums become sentences.
+//!
+//! Plain functions over a frozen record, no decisions of their own. The page, the terminal, the
+//! message and the log use the same ones, so a number reads the same everywhere. ASCII minus,
+//! points and percent never mixed, a decimal point, thousands in groups.
+
+mod atoms;
+mod numbers;
+mod reasons;
+
+pub use self::atoms::{atom_line, atom_numbers, what_would_flip};
+pub use self::numbers::{count, format_change, format_level};
+pub use self::reasons::reason_sentence;
+
+use crate::analyse::{GuardrailState, Truth};
+use crate::decide::{Cause, Verdict, is_tripped};
+use crate::lifecycle::schedule;
+use crate::record::EvaluationRecord;
+use crate::time::{Timestamp, add_ms, date_of};
+
+/// The most reasons that `because` names.
+const MOST_REASONS: usize = 3;
+
+/// One plain sentence: state word, name, the number against its rule, the guardrails.
+///
+/// `STOP - checkout-copy: activation +0.4 pts, needed +3.0 pts; guardrails fine`.
+pub fn headline(record: &EvaluationRecord) -> String {
+    let decision = &record.decision;
+    let word = verdict_word(decision.verdict);
+    let main = decision.reasons.first().map_or_else(
+        || cause_words(decision.cause).to_owned(),
+        |reason| reasons::short_reason(reason, record),
+    );
+    let mut line = format!("{word} - {}: {main}", record.input.experiment.id);
+    if decision.cause != Cause::Tripped
+        && let Some(guardrails) = guardrail_words(record)
+    {
+        line.push_str("; ");
+        line.push_str(&guardrails);
+    }
+    line
+}
+
+/// The verdict in capitals.
+pub fn verdict_word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Continue => "CONTINUE",
+        Verdict::Change => "CHANGE",
+        Verdict::Stop => "STOP",
+        Verdict::Hold => "HOLD",
+        Verdict::Collecting => "COLLECTING",
+    }
+}
+
+/// What the row of the verdict table means.
+pub fn cause_words(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Tripped => "a guardrail tripped",
+        Cause::Harmful => "it harms users",
+        Cause::Futile => "nothing moves",
+        Cause::NoCyclesLeft => "the cycles are used",
+        Cause::PastBy => "the date of the aim has passed",
+        Cause::Mechanism => "find another mechanism",
+        Cause::Extend => "more units are needed",
+        Cause::Graduate => "make it the default",
+        Cause::KeepRunning => "on to the next checkpoint",
+        Cause::Srm => "the split differs from the plan",
+        Cause::DefinitionChanged => "a definition changed",
+        Cause::DataMissing => "missing data could change the verdict",
+        Cause::EngineFault => "the judge failed",
+        Cause::OnTrack => "on track",
+        Cause::CannotBeReached => "the needed sample cannot be reached any more",
+        Cause::WaitingForMaturity => "waiting for the outcome to mature",
+    }
+}
+
+fn guardrail_words(record: &EvaluationRecord) -> Option<String> {
+    let all = &record.guardrails;
+    if all.is_empty() {
+        return None;
+    }
+    let notable: Vec<String> = all
+        .iter()
+        .filter_map(|status| {
+            let words = match status.state {
+                _ if is_tripped(status) => "tripped",
+                GuardrailState::Unproven => "not shown to be safe",
+                GuardrailState::Burning => "spends its budget too fast",
+                GuardrailState::NoData | GuardrailState::SourceError => "has no data",
+                GuardrailState::Insufficient => "has too few events",
+                GuardrailState::Ok | GuardrailState::Tripped => return None,
+            };
+            Some(format!("{} {words}", status.name))
+        })
+        .collect();
+    Some(if notable.is_empty() {
+        "guardrails fine".to_owned()
+    } else {
+        notable.join(", ")
+    })
+}
+
+/// Why, in at most three sentences' worth of reasons.
+pub fn because(record: &EvaluationRecord) -> String {
+    let reasons = record.decision.reasons.iter().take(MOST_REASONS);
+    let sentences: Vec<_> = reasons
+        .map(|reason| reason_sentence(reason, record))
+        .collect();
+    if sentences.is_empty() {
+        let words = cause_words(record.decision.cause);
+        return reasons::sentence(words);
+    }
+    sentences.join(" ")
+}
+
+/// What happens next, and what is expected of whom.
+pub fn what_next(record: &EvaluationRecord) -> String {
+    let decision = &record.decision;
+    let experiment = &record.input.experiment;
+    let next_checkpoint = decision.next_checkpoint_at.map(|at| day_text(record, at));
+    let next_checkpoint = next_checkpoint.as_deref().unwrap_or("not planned");
+    match decision.cause {
+        Cause::Tripped => match &experiment.rollback.action {
+            Some(action) => format!(
+                "The rollback action {action} fires now; only a human may rearm the guardrail."
+            ),
+            None => {
+                "There is no rollback action: roll back by hand, following the plan.".to_owned()
+            }
+        },
+        Cause::Harmful | Cause::Futile | Cause::NoCyclesLeft | Cause::PastBy => {
+            "The run is over: roll back, and write down what was learnt.".to_owned()
+        }
+        Cause::Mechanism => {
+            "Revise the file with another mechanism and a later start, or stop.".to_owned()
+        }
+        Cause::Extend => format!("It goes on unchanged; decided again on {next_checkpoint}."),
+        Cause::Graduate => match &experiment.if_it_works {
+            Some(who) => format!("Make it the default: {who}."),
+            None => "Make it the default, and say so when it is done.".to_owned(),
+        },
+        Cause::KeepRunning => format!("It goes on; the next checkpoint is {next_checkpoint}."),
+        Cause::Srm => {
+            "Find out why the arms differ, acknowledge it and start a new allocation.".to_owned()
+        }
+        Cause::DefinitionChanged => {
+            "Acknowledge the new definition or put the old one back.".to_owned()
+        }
+        Cause::DataMissing => "It is decided at the first look with the missing data.".to_owned(),
+        Cause::EngineFault => "It is tried again at the next look.".to_owned(),
+        Cause::OnTrack | Cause::CannotBeReached => {
+            format!("It is decided on {next_checkpoint}.")
+        }
+        Cause::WaitingForMaturity => {
+            format!("The checkpoint waits until {next_checkpoint}.")
+        }
+    }
+}
+
+/// The decision log's three lines: aim; mechanism; signals against the checkpoint, and the
+/// decision.
+pub fn log_entry(record: &EvaluationRecord) -> [String; 3] {
+    let experiment = &record.input.experiment;
+    let aims: Vec<_> = experiment
+        .aims
+        .iter()
+        .map(|aim| {
+            let signal = experiment.signal(&aim.signal);
+            let level = |value: Option<f64>| match (value, signal) {
+                (Some(value), Some(signal)) => {
+                    format_level(value, signal.form, signal.unit.as_deref())
+                }
+                _ => "?".to_owned(),
+            };
+            let by = aim.by.map(|by| format!(" by {}", day_text(record, by)));
+            let (from, to) = (level(aim.from), level(aim.to));
+            let by = by.unwrap_or_default();
+            format!("{} ({} {from} -> {to}{by})", aim.behaviour, aim.signal)
+        })
+        .collect();
+    let mechanism = &experiment.mechanism;
+    let (believe, move_what, because) = (
+        &mechanism.we_believe,
+        &mechanism.will_move,
+        &mechanism.because,
+    );
+    let atoms: Vec<_> = record
+        .atoms
+        .iter()
+        .map(|atom| atoms::short_atom(atom, record))
+        .collect();
+    let decision = &record.decision;
+    let word = verdict_word(decision.verdict);
+    let cause = cause_words(decision.cause);
+    [
+        format!("Aim: {}", aims.join("; ")),
+        format!("Mechanism: we believe {believe} will move {move_what} because {because}"),
+        format!("Checkpoint: {} -> {word}, {cause}", atoms.join("; ")),
+    ]
+}
+
+/// An instant as the day it belongs to in the file's zone: an instant at 00:00 is the end of the
+/// day before.
+fn day_text(record: &EvaluationRecord, at: Timestamp) -> String {
+    let zone = schedule::zone_of(&record.input.experiment);
+    date_of(add_ms(at, -1), &zone).to_string()
+}
+
+/// `met`, `not met`, `not known`.
+fn met_words(met: Truth) -> &'static str {
+    match met {
+        Truth::True => "met",
+        Truth::False => "not met",
+        Truth::Unknown => "not known",
+    }
+}

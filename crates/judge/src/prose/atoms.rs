@@ -1,0 +1,124 @@
+//! One atom as a line: wanted, seen, interval, n, met, and what would flip it.
+
+use super::met_words;
+use super::numbers::{count, format_change, format_level, interval_text};
+use crate::analyse::{AtomView, Evidence, Truth, UnknownWhy};
+use crate::record::EvaluationRecord;
+use crate::spec::{AtomKind, Form, Side};
+
+/// How the numbers of one atom are written.
+struct Scale<'a> {
+    form: Form,
+    unit: Option<&'a str>,
+    kind: AtomKind,
+    relative: bool,
+}
+
+impl<'a> Scale<'a> {
+    fn of(atom: &AtomView, record: &'a EvaluationRecord) -> Self {
+        let signal = record.input.experiment.signal(&atom.signal);
+        let evidence = atom.evidence.as_ref();
+        Self {
+            form: signal.map_or(Form::Value, |signal| signal.form),
+            unit: signal.and_then(|signal| signal.unit.as_deref()),
+            kind: atom.kind,
+            relative: evidence.map_or(atom.text.ends_with('%'), |evidence| evidence.relative),
+        }
+    }
+
+    fn text(&self, value: f64) -> String {
+        match self.kind {
+            AtomKind::Level => format_level(value, self.form, self.unit),
+            AtomKind::Movement | AtomKind::Tolerance => {
+                format_change(value, self.relative, self.form, self.unit)
+            }
+        }
+    }
+}
+
+/// What was seen: the level for level atoms, else the change.
+fn seen(atom: &AtomView, evidence: &Evidence) -> f64 {
+    match atom.kind {
+        AtomKind::Level => evidence.level.unwrap_or(evidence.estimate),
+        AtomKind::Movement | AtomKind::Tolerance => evidence.estimate,
+    }
+}
+
+/// `activation_14d >= +3pts: wanted +3.0 pts, seen +0.4 pts (-1.2 pts to +2.0 pts), n = 12,000,
+/// not met; ...`.
+pub fn atom_line(atom: &AtomView, record: &EvaluationRecord) -> String {
+    let scale = Scale::of(atom, record);
+    let mut parts = vec![format!("{}: wanted {}", atom.text, scale.text(atom.wanted))];
+    if let Some(evidence) = &atom.evidence {
+        let interval = interval_text(&evidence.interval, &|end| scale.text(end));
+        let n: f64 = evidence.n.values().sum();
+        parts.push(format!(
+            "seen {} ({interval})",
+            scale.text(seen(atom, evidence))
+        ));
+        parts.push(format!("n = {}", count(n)));
+    }
+    let no_test = if atom.no_test { " (no test)" } else { "" };
+    parts.push(format!("{}{no_test}", met_words(atom.met)));
+    if atom.drifted {
+        parts.push("drifted: the interval no longer excludes no change".to_owned());
+    }
+    format!("{}; {}", parts.join(", "), what_would_flip(atom, record))
+}
+
+/// `activation_14d +0.4 pts, needed +3.0 pts`; for level atoms `needed at least 80.0 %`.
+pub(super) fn short_atom(atom: &AtomView, record: &EvaluationRecord) -> String {
+    let scale = Scale::of(atom, record);
+    let wanted = scale.text(atom.wanted);
+    let wanted = match (atom.kind, side_of(atom, record)) {
+        (AtomKind::Level, Some(Side::AtLeast)) => format!("at least {wanted}"),
+        (AtomKind::Level, Some(Side::AtMost)) => format!("at most {wanted}"),
+        (AtomKind::Tolerance, _) => format!("no worse than {wanted}"),
+        _ => wanted,
+    };
+    let seen = match &atom.evidence {
+        Some(evidence) => scale.text(seen(atom, evidence)),
+        None => "not seen".to_owned(),
+    };
+    format!("{} {seen}, needed {wanted}", atom.signal)
+}
+
+/// [`short_atom`] with whether it is met: the line of timelines.
+pub fn atom_numbers(atom: &AtomView, record: &EvaluationRecord) -> String {
+    format!("{}: {}", short_atom(atom, record), met_words(atom.met))
+}
+
+fn side_of(atom: &AtomView, record: &EvaluationRecord) -> Option<Side> {
+    let checkpoint = &record.input.experiment.checkpoint;
+    let stop = checkpoint.stop_when.iter().flat_map(|rule| rule.atoms());
+    let mut rules = checkpoint.continue_when.atoms().into_iter().chain(stop);
+    rules.find(|one| one.text == atom.text).map(|one| one.side)
+}
+
+/// What it would take for the atom to read otherwise.
+pub fn what_would_flip(atom: &AtomView, record: &EvaluationRecord) -> String {
+    let wanted = Scale::of(atom, record).text(atom.wanted);
+    match (atom.met, atom.why, atom.needs_more) {
+        (Truth::True, ..) => match atom.kind {
+            AtomKind::Tolerance => "flips when the interval leaves the tolerance".to_owned(),
+            AtomKind::Level | AtomKind::Movement => {
+                format!("flips when the estimate no longer reaches {wanted}")
+            }
+        },
+        (Truth::False, ..) => format!("flips when the interval reaches {wanted} again"),
+        (Truth::Unknown, Some(UnknownWhy::NoData | UnknownWhy::SourceError), _) => {
+            "flips when data come".to_owned()
+        }
+        (Truth::Unknown, Some(UnknownWhy::Immature), _) => {
+            "flips when the first units have matured".to_owned()
+        }
+        (Truth::Unknown, Some(UnknownWhy::NotNow), _) => "judged only at the checkpoint".to_owned(),
+        (Truth::Unknown, Some(UnknownWhy::Invalid), _) => {
+            "flips when the data are fit to be judged".to_owned()
+        }
+        (Truth::Unknown, _, Some(units)) => format!("needs about {} more", count(units)),
+        (Truth::Unknown, _, None) => {
+            format!("flips when the interval settles on one side of {wanted}")
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Reasons as sentences and as the short form of the headline.
+
+use super::atoms::short_atom;
+use super::day_text;
+use super::numbers::{count, format_change, format_level, interval_text};
+use crate::analyse::{AtomView, SignalState, SignalView};
+use crate::decide::Reason;
+use crate::record::EvaluationRecord;
+use crate::spec::{Experiment, Form, GuardrailKind};
+
+/// The reason as one sentence with a full stop.
+pub fn reason_sentence(reason: &Reason, record: &EvaluationRecord) -> String {
+    sentence(&short_reason(reason, record))
+}
+
+/// Words with a capital and a full stop; names of signals keep their letters.
+pub(super) fn sentence(words: &str) -> String {
+    let mut sentence = words.to_owned();
+    let first_word = words.split([' ', ',']).next().unwrap_or_default();
+    let is_name = first_word
+        .bytes()
+        .any(|byte| byte == b'_' || byte.is_ascii_digit());
+    if !is_name && let Some(first) = sentence.get_mut(0..1) {
+        first.make_ascii_uppercase();
+    }
+    sentence.push('.');
+    sentence
+}
+
+/// The reason without capital and full stop.
+pub(super) fn short_reason(reason: &Reason, record: &EvaluationRecord) -> String {
+    let atom = |index: usize, words: &str| match record.atoms.get(index) {
+        Some(atom) => format!("{}{words}", short_atom(atom, record)),
+        None => "an atom of the rule".to_owned(),
+    };
+    match reason {
+        Reason::GuardrailTripped {
+            guardrail,
+            value,
+            limit,
+        } => tripped(guardrail, *value, *limit, &record.input.experiment),
+        Reason::AtomMet { atom: index } => atom(*index, ": met"),
+        Reason::AtomNotMet { atom: index } => atom(*index, ""),
+        Reason::AtomUnknown { atom: index } => atom(*index, ": inconclusive"),
+        Reason::StopRuleHolds => match &record.stop_rule {
+            Some(rule) => format!(
+                "the stop rule holds: {}",
+                stop_text(rule.text.clone(), record)
+            ),
+            None => "the stop rule holds".to_owned(),
+        },
+        Reason::SignalIs { signal, state } => signal_is(signal, *state, record),
+        Reason::DataMissing { signal, since } => match since {
+            Some(since) => format!("{signal} has no data since {}", day_text(record, *since)),
+            None => format!("{signal} has no data"),
+        },
+        Reason::SplitMismatch { p } => {
+            format!("units are not split over the arms as planned (p = {p:.1e})")
+        }
+        Reason::DefinitionChanged { signal } => {
+            format!("the definition of {signal} changed and nobody acknowledged it")
+        }
+        Reason::NeedsMore { signal, units } => {
+            format!("{signal} needs about {} more units", count(*units))
+        }
+        Reason::NotShownSafe { guardrail } => {
+            format!("guardrail {guardrail} is not shown to be safe")
+        }
+        Reason::GuardrailOn { guardrail } => format!("guardrail {guardrail} is tripped"),
+        Reason::TooShort { days, wanted_days } => {
+            format!("it ran {days:.1} days of at least {wanted_days:.1}")
+        }
+        Reason::OutcomeUnproven { signal } => format!("outcome {signal} is not proven yet"),
+        Reason::CyclesUsed { cycles } => format!("all {cycles} cycles are used"),
+        Reason::PastBy { by } => {
+            format!("the date of the aim, {}, has passed", day_text(record, *by))
+        }
+        Reason::Progress { share, days_left } => format!(
+            "{:.0} % of the needed sample is in, {days_left:.1} days left",
+            (share * 100.0).floor()
+        ),
+        Reason::WaitsForMaturity { signal, until } => {
+            let day = day_text(record, *until);
+            format!("nothing of {signal} has matured before {day}")
+        }
+        Reason::Fault { message } => format!("the judge failed: {message}"),
+    }
+}
+
+/// The stop rule with the numbers of its atoms.
+fn stop_text(text: String, record: &EvaluationRecord) -> String {
+    let seen: Vec<_> = record
+        .stop_atoms
+        .iter()
+        .map(|atom| stop_atom(atom, record))
+        .collect();
+    if seen.is_empty() {
+        text
+    } else {
+        format!("{text} ({})", seen.join(", "))
+    }
+}
+
+fn stop_atom(atom: &AtomView, record: &EvaluationRecord) -> String {
+    let signal = record.input.experiment.signal(&atom.signal);
+    match (&atom.evidence, signal) {
+        (Some(evidence), Some(signal)) => {
+            let (form, unit) = (signal.form, signal.unit.as_deref());
+            let seen = format_change(evidence.estimate, evidence.relative, form, unit);
+            format!("{} {seen}", atom.signal)
+        }
+        _ => format!("{} not seen", atom.signal),
+    }
+}
+
+fn tripped(name: &str, value: Option<f64>, limit: Option<f64>, experiment: &Experiment) -> String {
+    let kind = experiment.guardrail(name).map(|guardrail| &guardrail.kind);
+    let (form, unit) = match kind {
+        Some(GuardrailKind::Threshold(_)) | None => (Form::Value, None),
+        Some(GuardrailKind::Limit(limit)) if limit.per.is_none() && limit.at_most > 1.0 => {
+            (Form::Value, limit.unit.as_deref())
+        }
+        Some(_) => (Form::Proportion, None),
+    };
+    match (value, limit) {
+        (Some(value), Some(limit)) => {
+            let value = format_level(value, form, unit);
+            let limit = format_level(limit, form, unit);
+            format!("guardrail {name} tripped at {value}, limit {limit}")
+        }
+        _ => format!("guardrail {name} tripped"),
+    }
+}
+
+/// `activation_14d is flat: 0.0 pts (-1.8 pts to +1.8 pts)`.
+fn signal_is(name: &str, state: SignalState, record: &EvaluationRecord) -> String {
+    let words = state_words(state);
+    let view = record.signals.iter().find(|signal| signal.name == name);
+    match view.and_then(|view| Some((view, view.evidence.as_ref()?))) {
+        Some((view, evidence)) => {
+            let change = |value: f64| change_of(view, value, evidence.relative);
+            let interval = interval_text(&evidence.interval, &change);
+            format!("{name} {words}: {} ({interval})", change(evidence.estimate))
+        }
+        None => format!("{name} {words}"),
+    }
+}
+
+fn change_of(view: &SignalView, value: f64, relative: bool) -> String {
+    format_change(value, relative, view.form, view.unit.as_deref())
+}
+
+/// A state in words that follow a signal's name.
+pub(crate) fn state_words(state: SignalState) -> &'static str {
+    match state {
+        SignalState::Harm => "is worse than before",
+        SignalState::Met => "reached its target",
+        SignalState::Short => "moved, but too little to matter",
+        SignalState::Moving => "moves",
+        SignalState::Flat => "is flat",
+        SignalState::Inconclusive => "is inconclusive",
+        SignalState::Below => "is below its level",
+        SignalState::TooEarly => "has nothing matured",
+        SignalState::NoData => "has no data",
+        SignalState::Invalid => "cannot be judged",
+        SignalState::Shown => "is only shown",
+    }
+}

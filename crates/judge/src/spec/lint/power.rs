@@ -1,0 +1,115 @@
+//! Are there enough units until the checkpoint? The 3.90 SE rule.
+//!
+//! The always-valid interval has 80 % power when the true effect is 3.90 standard errors: the
+//! fixed-horizon 2.80 times sqrt(1.94), the price of looking at any time (statistics.md 0.2).
+
+use std::collections::BTreeMap;
+
+use super::done::known_level;
+use super::{Finding, compare_of, days_to_checkpoint, signal_place};
+use crate::spec::model::{Baseline, Compare, Experiment, Form, Role, Signal};
+use crate::spec::rule::{Amount, AtomKind};
+
+/// Standard errors an effect needs for 80 % power of the always-valid interval.
+const SE_FOR_POWER: f64 = 3.90;
+
+/// Units over all arms that have matured at the checkpoint; `None` without a plan or without time.
+pub(super) fn planned_units(experiment: &Experiment, signal: &Signal) -> Option<f64> {
+    let days = days_to_checkpoint(experiment) - signal.matures_after.as_days();
+    let units = experiment.units_per_week? * days / 7.0;
+    (units > 0.0).then_some(units)
+}
+
+pub(super) fn power(experiment: &Experiment, found: &mut Vec<Finding>) {
+    for signal in &experiment.signals {
+        found.extend(too_few(experiment, signal));
+    }
+}
+
+fn too_few(experiment: &Experiment, signal: &Signal) -> Option<Finding> {
+    if signal.form != Form::Proportion {
+        return None;
+    }
+    let before = known_level(experiment, signal)?;
+    let effect = expected_change(experiment, signal, before)?;
+    let planned = planned_units(experiment, signal)?;
+    let after = (before + effect).clamp(0.0, 1.0);
+    let se = standard_error(experiment, signal, (before, after), planned);
+    let wanted = SE_FOR_POWER * se;
+    if wanted <= effect.abs() {
+        return None;
+    }
+    let short_by = wanted / effect;
+    let needed = (planned * short_by * short_by).ceil();
+    let points = (effect * 1e4).round() / 1e2;
+    let message = format!(
+        "`{}`: {planned:.0} units until the checkpoint are too few",
+        signal.name
+    );
+    let finding = Finding::new("W0105", signal_place(signal), message)
+        .cause(format!(
+            "{points:+} pts needs about {needed:.0} units for a chance of 80 %"
+        ))
+        .hint("move the checkpoint, take more units, or aim for a larger effect");
+    Some(finding)
+}
+
+/// The change that is hoped for: the aim's, else the threshold of `continue_when`.
+fn expected_change(experiment: &Experiment, signal: &Signal, before: f64) -> Option<f64> {
+    if let Some(aim) = experiment.aim_on(&signal.name)
+        && let (Some(from), Some(to)) = (aim.from, aim.to)
+    {
+        return Some(to - from);
+    }
+    let rule = &experiment.checkpoint.continue_when;
+    let atom = rule.atoms().into_iter().find(|atom| {
+        atom.signal == signal.name
+            && atom.kind == AtomKind::Movement
+            && signal.role != Role::Guardrail
+    })?;
+    let change = match atom.amount {
+        Amount::Absolute(change) => change,
+        Amount::Relative(change) => before * change,
+        Amount::Level(_) => return None,
+    };
+    (change != 0.0).then_some(change)
+}
+
+/// The standard error of the difference at the planned units (statistics.md 1.2 and 1.4).
+fn standard_error(
+    experiment: &Experiment,
+    signal: &Signal,
+    (before, after): (f64, f64),
+    planned: f64,
+) -> f64 {
+    let variance = |share: f64| share * (1.0 - share);
+    let measured = |window_days: f64| {
+        let per_day = experiment.units_per_week.unwrap_or(0.0) / 7.0;
+        variance(before) / (per_day * window_days).max(1.0)
+    };
+    let squared = match compare_of(experiment, signal) {
+        Compare::Arms {
+            control,
+            treatment,
+            split,
+        } => {
+            let units = |arm: &str| planned * share_of(split, arm);
+            variance(before) / units(control) + variance(after) / units(treatment)
+        }
+        Compare::BeforeAfter { window } => variance(after) / planned + measured(window.as_days()),
+        Compare::Baseline => {
+            let of_baseline = match signal.from {
+                Some(Baseline::Counted { n, .. }) => variance(before) / n,
+                Some(Baseline::Window(window)) => measured(window.as_days()),
+                Some(Baseline::Stated(_)) | None => 0.0,
+            };
+            variance(after) / planned + of_baseline
+        }
+    };
+    squared.max(0.0).sqrt()
+}
+
+/// An arm's planned share; halves when nothing was planned.
+fn share_of(split: &BTreeMap<String, f64>, arm: &str) -> f64 {
+    split.get(arm).copied().unwrap_or(0.5)
+}

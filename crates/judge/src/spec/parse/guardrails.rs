@@ -1,0 +1,319 @@
+//! `guardrails:` — what must not degrade, each of exactly one kind.
+
+use super::MIN_EVERY;
+use super::about::signal_name;
+use super::keys;
+use super::query::{self, Wanted};
+use super::signals::Scales;
+use super::values::hundredth;
+use super::walk::{Fields, Walk, join};
+use crate::spec::diagnostic::Diagnostic;
+use crate::spec::model::{
+    BudgetPeriod, ErrorBudget, Guardrail, GuardrailKind, Limit, LimitOf, Margin, NoWorseThan,
+    OnMissing, Query, Slo, SloScope, Threshold,
+};
+use crate::spec::nearest::list;
+use crate::spec::tree::{Entry, Node};
+use crate::time::Span;
+
+/// Most guardrails of one experiment.
+const MAX_GUARDRAILS: usize = 40;
+
+pub(super) fn guardrails(walk: &mut Walk<'_>, top: &Fields<'_>, scales: &Scales) -> Vec<Guardrail> {
+    let Some(node) = top.get("guardrails") else {
+        return Vec::new();
+    };
+    let Some(fields) = walk.entries(node, "guardrails") else {
+        return Vec::new();
+    };
+    if fields.entries.len() > MAX_GUARDRAILS {
+        let message = format!("{} guardrails", fields.entries.len());
+        let hint = format!("at most {MAX_GUARDRAILS}");
+        walk.report(Diagnostic::new("E0310", fields.pos, message).hint(hint));
+    }
+    let mut guardrails = Vec::new();
+    for entry in fields.entries {
+        walk.identifier(entry, "guardrail");
+        guardrails.extend(guardrail(walk, entry, &fields.at(&entry.key), scales));
+    }
+    guardrails
+}
+
+fn guardrail(walk: &mut Walk<'_>, entry: &Entry, path: &str, scales: &Scales) -> Option<Guardrail> {
+    let allowed: Vec<&str> = keys::KINDS.iter().chain(keys::GUARDRAIL).copied().collect();
+    let fields = walk.fields(&entry.value, path, &allowed)?;
+    let kind = kind(walk, &fields, path, scales);
+    let on_trip = walk.required(&fields, "on_trip", "stop");
+    let on_trip = on_trip.and_then(|node| walk.word(node, &join(path, "on_trip"), keys::ON_TRIPS));
+    let on_missing = walk.word_or(&fields, "on_missing", keys::ON_MISSINGS, OnMissing::Alert);
+    let missing_for = walk.span_or(&fields, "missing_for", Span::ZERO, Span::hours(1));
+    let is_threshold = fields.get("threshold").is_some();
+    for key in ["for", "keep_firing_for"] {
+        if fields.get(key).is_some() && !is_threshold {
+            let message = format!("`{key}` belongs to `threshold` only");
+            let hint = "counts are judged at once, by a test that is valid at every look";
+            walk.report(Diagnostic::new("E0206", fields.key_pos(key), message).hint(hint));
+        }
+    }
+    let hold_for = walk.span_or(&fields, "for", Span::ZERO, Span::ZERO);
+    let keep_firing_for = walk.span_or(&fields, "keep_firing_for", Span::ZERO, Span::ZERO);
+    let every = match fields.get("every") {
+        Some(node) => walk.span(node, &join(path, "every"), MIN_EVERY).map(Some),
+        None => Some(None),
+    };
+    Some(Guardrail {
+        name: entry.key.clone(),
+        kind: kind?,
+        on_trip: on_trip?,
+        on_missing: on_missing?,
+        missing_for: missing_for?,
+        hold_for: hold_for?,
+        keep_firing_for: keep_firing_for?,
+        every: every?,
+    })
+}
+
+fn kind(
+    walk: &mut Walk<'_>,
+    fields: &Fields<'_>,
+    path: &str,
+    scales: &Scales,
+) -> Option<GuardrailKind> {
+    let mut kinds = fields
+        .entries
+        .iter()
+        .filter(|entry| keys::KINDS.contains(&entry.key.as_str()));
+    let name = path.rsplit('.').next().unwrap_or_default();
+    let Some(first) = kinds.next() else {
+        let message = format!("guardrail `{name}` has no kind");
+        return walk.fail(
+            "E0205",
+            fields.pos,
+            message,
+            format!("add one of {}", list(keys::KINDS)),
+        );
+    };
+    if let Some(second) = kinds.next() {
+        let message = format!("guardrail `{name}` is `{}` and `{}`", first.key, second.key);
+        let hint = "a guardrail has exactly one kind; write two guardrails";
+        return walk.fail("E0205", second.key_pos, message, hint);
+    }
+    let (node, path) = (&first.value, join(path, &first.key));
+    match first.key.as_str() {
+        "slo" => slo(walk, node, &path).map(GuardrailKind::Slo),
+        "threshold" => threshold(walk, node, &path).map(GuardrailKind::Threshold),
+        "no_worse_than" => no_worse_than(walk, node, &path, scales).map(GuardrailKind::NoWorseThan),
+        "limit" => limit(walk, node, &path).map(GuardrailKind::Limit),
+        _ => error_budget(walk, node, &path).map(GuardrailKind::ErrorBudget),
+    }
+}
+
+/// Source and query of a guardrail; guardrails watch one population, so there are no arms.
+fn asked(
+    walk: &mut Walk<'_>,
+    fields: &Fields<'_>,
+    columns: &'static [&'static str],
+) -> (Option<String>, Option<Query>) {
+    query::source_and_query(
+        walk,
+        fields,
+        Wanted {
+            columns,
+            arms: false,
+        },
+    )
+}
+
+fn slo(walk: &mut Walk<'_>, node: &Node, path: &str) -> Option<Slo> {
+    let fields = walk.fields(node, path, keys::SLO)?;
+    let objective = walk.required(&fields, "objective", "99.9%");
+    let objective = objective.and_then(|node| {
+        let share = walk.share(node, &join(path, "objective"))?;
+        if share <= 0.0 || share >= 1.0 {
+            let message = "an objective of nothing or everything leaves no budget";
+            return walk.fail("E0306", node.pos, message, "write for example `99.9%`");
+        }
+        Some(share)
+    });
+    let (source, query) = asked(walk, &fields, &["bad", "total"]);
+    let scope = walk.word_or(&fields, "scope", keys::SCOPES, SloScope::Treatment);
+    let budget = walk.word_or(&fields, "budget", keys::BUDGETS, BudgetPeriod::Lifetime);
+    Some(Slo {
+        objective: objective?,
+        source: source?,
+        query: query?,
+        scope: scope?,
+        budget: budget?,
+    })
+}
+
+fn threshold(walk: &mut Walk<'_>, node: &Node, path: &str) -> Option<Threshold> {
+    let fields = walk.fields(node, path, keys::THRESHOLD)?;
+    let (source, query) = asked(walk, &fields, &["value"]);
+    let mut bound = |key: &str| match fields.get(key) {
+        Some(node) => walk.bound(node, &join(path, key), "250ms").map(Some),
+        None => Some(None),
+    };
+    let (most, least) = (bound("at_most"), bound("at_least"));
+    let (most, least) = (most?, least?);
+    let (at_most, at_least) = match (&most, &least) {
+        (None, None) => {
+            let hint = "add `at_most: 250ms` or `at_least: ...`";
+            return walk.fail("E0205", fields.pos, "the threshold has no bound", hint);
+        }
+        (Some((most, _)), Some((least, _))) if least > most => {
+            let message = "nothing lies between `at_least` and `at_most`";
+            return walk.fail(
+                "E0306",
+                fields.key_pos("at_least"),
+                message,
+                "swap the bounds",
+            );
+        }
+        (most, least) => (
+            most.as_ref().map(|(value, _)| *value),
+            least.as_ref().map(|(value, _)| *value),
+        ),
+    };
+    let (most_unit, least_unit) = (
+        most.and_then(|(_, unit)| unit),
+        least.and_then(|(_, unit)| unit),
+    );
+    if let (Some(most), Some(least)) = (&most_unit, &least_unit)
+        && most != least
+    {
+        let message = format!("the bounds have different units, `{most}` and `{least}`");
+        return walk.fail("E0302", fields.key_pos("at_least"), message, "use one unit");
+    }
+    Some(Threshold {
+        source: source?,
+        query: query?,
+        at_most,
+        at_least,
+        unit: most_unit.or(least_unit),
+    })
+}
+
+fn no_worse_than(
+    walk: &mut Walk<'_>,
+    node: &Node,
+    path: &str,
+    scales: &Scales,
+) -> Option<NoWorseThan> {
+    let fields = walk.fields(node, path, keys::NO_WORSE_THAN)?;
+    let example = scales.keys().next().map_or("a_signal", String::as_str);
+    let signal = walk.required(&fields, "signal", example);
+    let signal = signal.and_then(|node| signal_name(walk, node, &join(path, "signal"), scales));
+    let margin_node = walk.required(&fields, "margin", "2pts");
+    let require = walk.word_or(&fields, "require", keys::REQUIRES, false);
+    let signal = signal?;
+    let scale = scales.get(&signal).and_then(Option::as_ref)?;
+    let (node, path) = (margin_node?, join(path, "margin"));
+    let text = &walk.scalar(node, &path, "a margin (`2pts`)")?.text;
+    let margin = if text.trim().ends_with('%') {
+        let percent = walk.quantity(node, &path, "5%")?.value;
+        Margin::Relative(hundredth(percent))
+    } else {
+        Margin::Absolute(walk.change(node, &path, scale)?)
+    };
+    let (Margin::Absolute(size) | Margin::Relative(size)) = margin;
+    if size <= 0.0 {
+        let hint = "a margin is how much worse is tolerated, for example `2pts`";
+        return walk.fail("E0306", node.pos, "the margin must be above 0", hint);
+    }
+    Some(NoWorseThan {
+        signal,
+        margin,
+        require_proven: require?,
+    })
+}
+
+fn limit(walk: &mut Walk<'_>, node: &Node, path: &str) -> Option<Limit> {
+    let fields = walk.fields(node, path, keys::LIMIT)?;
+    let per = walk.opt_text(&fields, "per");
+    let of = walk.required(&fields, "of", "configured");
+    let of = of.and_then(|node| walk.word(node, &join(path, "of"), keys::LIMIT_OFS));
+    let columns: &'static [&'static str] = match (of, &per) {
+        (Some(LimitOf::Sampled), _) => &["hits", "n"],
+        (_, Some(_)) => &["units", "over"],
+        (_, None) => &["value"],
+    };
+    refuse_mixed_limit(walk, &fields, of, per.is_some());
+    let at_most = walk.required(&fields, "at_most", "10%");
+    let at_most = at_most.and_then(|node| {
+        let path = join(path, "at_most");
+        if of == Some(LimitOf::Sampled) {
+            return walk
+                .share(node, &path)
+                .map(|share| (share, Some("%".to_owned())));
+        }
+        let (value, unit) = walk.bound(node, &path, "10%")?;
+        if value < 0.0 {
+            return walk.fail("E0306", node.pos, "`at_most` is below 0", "write 0 or more");
+        }
+        Some((value, unit))
+    });
+    let window = match fields.get("window") {
+        Some(node) => walk.span(node, &join(path, "window"), MIN_EVERY).map(Some),
+        None => Some(None),
+    };
+    let allow = match fields.get("allow") {
+        Some(node) => walk.share(node, &join(path, "allow")),
+        None => Some(0.0),
+    };
+    let (source, query) = asked(walk, &fields, columns);
+    let (at_most, unit) = at_most?;
+    if of == Some(LimitOf::Sampled) && (at_most <= 0.0 || at_most >= 1.0) {
+        let message = "a sampled share is judged against a limit between 0% and 100%";
+        return walk.fail(
+            "E0306",
+            fields.key_pos("at_most"),
+            message,
+            "write for example `5%`",
+        );
+    }
+    Some(Limit {
+        at_most,
+        per,
+        window: window?,
+        of: of?,
+        allow: allow?,
+        source: source?,
+        query: query?,
+        unit,
+    })
+}
+
+/// `per` and `allow` count units; a sampled share and a single number have none.
+fn refuse_mixed_limit(walk: &mut Walk<'_>, fields: &Fields<'_>, of: Option<LimitOf>, per: bool) {
+    if of == Some(LimitOf::Sampled) && per {
+        let message = "`per` does not fit `of: sampled`";
+        let hint = "a sampled share has `hits` and `n`; remove `per`";
+        walk.report(Diagnostic::new("E0206", fields.key_pos("per"), message).hint(hint));
+    }
+    if fields.get("allow").is_some() && !(per && of != Some(LimitOf::Sampled)) {
+        let message = "`allow` needs `per`: it is a share of units";
+        let hint = "add `per: user` with `units` and `over`, or remove `allow`";
+        walk.report(Diagnostic::new("E0206", fields.key_pos("allow"), message).hint(hint));
+    }
+}
+
+fn error_budget(walk: &mut Walk<'_>, node: &Node, path: &str) -> Option<ErrorBudget> {
+    let fields = walk.fields(node, path, keys::ERROR_BUDGET)?;
+    let (source, query) = asked(walk, &fields, &["value"]);
+    let floor = walk.required(&fields, "at_least", "0%")?;
+    let (at_least, unit) = walk.bound(floor, &join(path, "at_least"), "0%")?;
+    if unit.as_deref() != Some("%") {
+        let message = "a remaining budget is a percentage";
+        return walk.fail("E0302", floor.pos, message, "write for example `0%`");
+    }
+    if !(-1.0..=1.0).contains(&at_least) {
+        let message = "the floor is out of bounds";
+        return walk.fail("E0306", floor.pos, message, "between -100% and 100%");
+    }
+    Some(ErrorBudget {
+        source: source?,
+        query: query?,
+        at_least,
+    })
+}

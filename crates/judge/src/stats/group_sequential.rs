@@ -1,0 +1,141 @@
+//! Group-sequential bounds by alpha spending.
+//!
+//! Place in the line: `look: weekly xK`, when a planned sample is known and few looks are taken.
+//!
+//! Formula (statistics 1.2; Lan & DeMets 1983, Armitage, McPherson & Rowe 1969): spending
+//! `alpha(t) = alpha/sides t^phi` (phi 2 the default, 1 near Pocock, 3 near O'Brien-Fleming); with
+//! `f_1 = N(0, t_1)`, `f_k(y) = Int_{-inf}^{b_{k-1}} f_{k-1}(u) N(y-u; dt_k) du`, `b_k` solves
+//! `Int f_{k-1}(u) sf((b_k-u)/sqrt(dt_k)) du = alpha(t_k) - alpha(t_{k-1})`, `z_k = b_k/sqrt(t_k)`.
+//! Integrals by Simpson's rule on a grid finer than a twelfth of the smallest step's sd; only the
+//! upper bound is integrated (two-sided tests halve alpha).
+//!
+//! Assumptions: independent increments in information. Increments up to 1e-5 and overruns (t > 1)
+//! reuse the previous bound: no alpha is left for them. Invariants: one finite bound per look, at
+//! most 8.
+
+use super::special::{norm_pdf, norm_sf};
+use super::{Sides, is_alpha};
+
+/// Bounds and grids are truncated here, in sds.
+const TRUNCATION: f64 = 8.0;
+/// Information increments up to this size reuse the previous bound.
+const MIN_INCREMENT: f64 = 1.0e-5;
+const POINTS_PER_SD: f64 = 12.0;
+
+/// The sub-density of the score process below all bounds so far, on an even grid.
+struct Grid {
+    low: f64,
+    step: f64,
+    density: Vec<f64>,
+}
+
+impl Grid {
+    /// Grid over `[-8 sqrt(t), b]` with an even number of steps no wider than `width`.
+    fn span(t: f64, b: f64, width: f64) -> (f64, f64, usize) {
+        let low = -TRUNCATION * t.sqrt();
+        let wide = (b - low).max(width);
+        let steps = (2.0 * libm::ceil(0.5 * wide / width)) as usize;
+        (low, wide / steps as f64, steps)
+    }
+
+    /// Simpson sum of `density * f`.
+    fn integrate(&self, f: impl Fn(f64) -> f64) -> f64 {
+        let last = self.density.len() - 1;
+        let sum: f64 = self
+            .density
+            .iter()
+            .enumerate()
+            .map(|(i, density)| {
+                let weight = match i {
+                    0 => 1.0,
+                    i if i == last => 1.0,
+                    i if i % 2 == 1 => 4.0,
+                    _ => 2.0,
+                };
+                weight * density * f(self.low + self.step * i as f64)
+            })
+            .sum();
+        sum * self.step / 3.0
+    }
+}
+
+/// z bounds for looks at the given information fractions (increasing), spending power `phi` > 0.
+///
+/// Empty when alpha or phi is unusable.
+#[must_use]
+pub fn bounds(fractions: &[f64], alpha: f64, sides: Sides, phi: f64) -> Vec<f64> {
+    let usable = is_alpha(alpha) && phi > 0.0 && phi.is_finite();
+    if !usable {
+        return Vec::new();
+    }
+    let total = if sides == Sides::Two {
+        0.5 * alpha
+    } else {
+        alpha
+    };
+    let spent = |t: f64| total * libm::pow(t, phi);
+    let times: Vec<f64> = fractions.iter().map(|t| clip(*t)).collect();
+    let mut found: Vec<f64> = Vec::with_capacity(times.len());
+    let (mut before, mut grid): (f64, Option<Grid>) = (0.0, None);
+    for (k, t) in times.iter().copied().enumerate() {
+        if t - before <= MIN_INCREMENT {
+            found.push(found.last().copied().unwrap_or(TRUNCATION));
+            continue;
+        }
+        let dt = t - before;
+        let target = spent(t) - spent(before);
+        let b = solve(grid.as_ref(), t, dt, target);
+        // The next look that moves information decides how fine this density must be.
+        let next = times[k + 1..]
+            .iter()
+            .copied()
+            .find(|later| later - t > MIN_INCREMENT);
+        if let Some(next) = next {
+            let width = dt.min(next - t).sqrt() / POINTS_PER_SD;
+            grid = Some(advance(grid.as_ref(), t, dt, b, width));
+        }
+        found.push(b / t.sqrt());
+        before = t;
+    }
+    found
+}
+
+fn clip(t: f64) -> f64 {
+    if t.is_nan() { 0.0 } else { t.clamp(0.0, 1.0) }
+}
+
+/// The bound `b` whose crossing probability at this look is `target`.
+fn solve(grid: Option<&Grid>, t: f64, dt: f64, target: f64) -> f64 {
+    let sd = dt.sqrt();
+    let exceed = |b: f64| match grid {
+        None => norm_sf(b / sd),
+        Some(grid) => grid.integrate(|u| norm_sf((b - u) / sd)),
+    };
+    let edge = TRUNCATION * t.sqrt();
+    let (mut lo, mut hi) = (-edge, edge);
+    for _ in 0..60 {
+        let mid = 0.5 * (lo + hi);
+        if exceed(mid) > target {
+            lo = mid;
+        } else {
+            hi = mid;
+        }
+    }
+    0.5 * (lo + hi)
+}
+
+/// The density after this look, below the bound.
+fn advance(grid: Option<&Grid>, t: f64, dt: f64, b: f64, width: f64) -> Grid {
+    let (low, step, steps) = Grid::span(t, b, width);
+    let sd = dt.sqrt();
+    let density = (0..=steps)
+        .map(|i| {
+            let y = low + step * i as f64;
+            match grid {
+                None => norm_pdf(y / sd) / sd,
+                Some(grid) => grid.integrate(|u| norm_pdf((y - u) / sd)) / sd,
+            }
+        })
+        .collect();
+    Grid { low, step, density }
+}

@@ -1,0 +1,141 @@
+//! `verdictd check`: the same parser and lint as the daemon, for people and for CI.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use judge::spec::{self, Context, Diagnostic, Severity};
+use serde_json::json;
+
+use super::SettingsArgs;
+use super::output::{Failure, USAGE, say, say_json};
+use crate::portfolio::{self, Names};
+use crate::settings::Settings;
+
+/// Check experiment files
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Files or folders; default: the folder of the settings
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    settings: SettingsArgs,
+    /// One JSON document instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was found in one file.
+struct Checked {
+    file: String,
+    text: String,
+    diagnostics: Vec<Diagnostic>,
+}
+
+/// Exit code 0 clean, 1 findings, 2 when a file cannot be read.
+pub fn run(args: CheckArgs) -> Result<u8, Failure> {
+    // Without --config names of sources and receivers stay unchecked, and the check says so.
+    let settings = args.settings.settings()?;
+    let names = args.settings.config.as_ref().map(|_| &settings);
+    let paths = if args.files.is_empty() {
+        vec![settings.daemon.experiments.clone()]
+    } else {
+        args.files.clone()
+    };
+    let (mut checked, mut unreadable) = (Vec::new(), Vec::new());
+    for path in expand(&paths)? {
+        match check_file(&path, names) {
+            Ok(file) => checked.push(file),
+            Err(message) => unreadable.push(message),
+        }
+    }
+    if args.json { print_json(&checked, &unreadable) } else { print_text(&checked, &unreadable) }
+    let has_findings = checked.iter().any(|file| !file.diagnostics.is_empty());
+    Ok(if !unreadable.is_empty() { USAGE } else { u8::from(has_findings) })
+}
+
+fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            let found = portfolio::experiment_files(path)
+                .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+            if found.is_empty() {
+                let hint = "`verdictd new --template product my-test` writes a first one";
+                return Err(Failure::usage(format!(
+                    "no experiment files in {}; {hint}",
+                    path.display()
+                )));
+            }
+            files.extend(found);
+        } else {
+            files.push(path.clone());
+        }
+    }
+    Ok(files)
+}
+
+fn check_file(path: &Path, settings: Option<&Settings>) -> Result<Checked, String> {
+    let name = path.display().to_string();
+    let text = portfolio::read_bounded(path).map_err(|error| format!("{name}: {error}"))?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let queries = portfolio::query_files(folder.unwrap_or(Path::new("."))).unwrap_or_default();
+    let parsed = spec::check(&name, &text, &context(settings, queries), None);
+    Ok(Checked { file: name, text, diagnostics: parsed.diagnostics })
+}
+
+fn context(settings: Option<&Settings>, files: BTreeMap<String, String>) -> Context {
+    let names = match settings {
+        None => Names { timezone: "UTC".to_owned(), ..Names::default() },
+        Some(settings) => Names {
+            timezone: settings.daemon.timezone.clone(),
+            sources: Some(
+                settings
+                    .sources
+                    .iter()
+                    .map(|(name, source)| (name.clone(), source.keyword().to_owned()))
+                    .collect(),
+            ),
+            receivers: Some(settings.receivers.keys().cloned().collect()),
+            actions: Some(settings.actions.keys().cloned().collect()),
+        },
+    };
+    names.context(files)
+}
+
+fn print_text(checked: &[Checked], unreadable: &[String]) {
+    for file in checked {
+        if !file.diagnostics.is_empty() {
+            say(&spec::render(&file.file, &file.text, &file.diagnostics));
+            say("\n");
+        }
+    }
+    for message in unreadable {
+        super::output::complain(&format!("verdictd: {message}"));
+    }
+    let errors = count(checked, is_error);
+    let warnings = count(checked, |diagnostic| !is_error(diagnostic));
+    let files = checked.len();
+    say(&format!("{files} files checked: {errors} errors, {warnings} warnings\n"));
+}
+
+fn is_error(diagnostic: &Diagnostic) -> bool {
+    diagnostic.severity == Severity::Error
+}
+
+fn count(checked: &[Checked], wanted: impl Fn(&Diagnostic) -> bool) -> usize {
+    checked.iter().flat_map(|file| &file.diagnostics).filter(|d| wanted(d)).count()
+}
+
+fn print_json(checked: &[Checked], unreadable: &[String]) {
+    let files: Vec<_> = checked
+        .iter()
+        .map(|file| json!({"file": file.file, "diagnostics": file.diagnostics}))
+        .collect();
+    say_json(&json!({
+        "schema": "verdictd/check/1",
+        "files": files,
+        "unreadable": unreadable,
+        "errors": count(checked, is_error),
+        "warnings": count(checked, |diagnostic| !is_error(diagnostic)),
+    }));
+}

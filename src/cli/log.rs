@@ -1,0 +1,58 @@
+//! `verdictd log`: the decision log, three lines an entry, newest first.
+
+use clap::Args;
+use serde_json::json;
+
+use super::SettingsArgs;
+use super::output::{Failure, say, say_json};
+use crate::store::{LogFilter, Store};
+
+/// Show the decision log
+#[derive(Debug, Args)]
+pub struct LogArgs {
+    /// Only of this experiment
+    experiment: Option<String>,
+    /// At most so many entries
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    limit: u32,
+    /// One JSON document instead of text
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+/// Reads the store and prints the entries.
+pub async fn run(args: LogArgs) -> Result<u8, Failure> {
+    let settings = args.settings.settings()?;
+    let store = Store::open_read_only(&settings.store.path)?;
+    let filter = LogFilter {
+        experiment: args.experiment,
+        limit: args.limit as usize,
+        ..LogFilter::default()
+    };
+    let rows = store.decisions(filter).await?;
+    if args.json {
+        let entries: Vec<_> = rows
+            .iter()
+            .map(|row| {
+                json!({
+                    "id": row.id, "experiment": row.experiment, "at": row.entry.at.to_string(),
+                    "kind": row.entry.kind, "who": row.entry.who, "verdict": row.entry.verdict,
+                    "because": row.entry.because, "text": row.entry.text,
+                    "evaluation_id": row.entry.evaluation_id,
+                })
+            })
+            .collect();
+        say_json(&json!({"schema": "verdictd/log/1", "entries": entries}));
+        return Ok(0);
+    }
+    for row in rows {
+        let who = row.entry.who.as_deref().unwrap_or("verdictd");
+        say(&format!("{} {} {} ({who})\n", row.entry.at, row.experiment, row.entry.kind));
+        for line in row.entry.text.lines() {
+            say(&format!("  {line}\n"));
+        }
+    }
+    Ok(0)
+}

@@ -1,0 +1,146 @@
+//! The command line: one file per command; data to standard output, everything else to standard
+//! error, plain text when piped, exit codes of `docs/reference/exit-codes.md`.
+
+mod check;
+mod completions;
+mod config_print;
+mod decide;
+mod demo;
+mod eval;
+mod explain;
+mod log;
+mod new;
+mod notify;
+mod output;
+mod serve;
+mod status;
+mod test;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::settings::{self, Loaded, Settings};
+use output::Failure;
+
+/// Makes experiments decide themselves.
+#[derive(Debug, Parser)]
+#[command(name = "verdictd", version, about, max_term_width = 80)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Where the settings come from.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SettingsArgs {
+    /// Settings file (TOML); defaults and VERDICTD_SECTION__KEY variables apply as well
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Override one setting, for example --set http.listen=127.0.0.1:9000
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon
+    Serve(serve::ServeArgs),
+    /// Check experiment files: every mistake at once, with line, cause and fix
+    Check(check::CheckArgs),
+    /// Evaluate experiments now, or as of an instant
+    Eval(eval::EvalArgs),
+    /// Show why an evaluation said what it said
+    Explain(explain::ExplainArgs),
+    /// List experiments with verdict and reason, worst first
+    Status(status::StatusArgs),
+    /// Show the decision log
+    Log(log::LogArgs),
+    /// Record a human decision
+    Decide(decide::DecideArgs),
+    /// Run case directories: an experiment, its numbers, the expected verdicts
+    Test(test::TestArgs),
+    /// Work with receivers
+    #[command(subcommand)]
+    Notify(notify::NotifyCommand),
+    /// Play the five stories on a fast clock
+    Demo(demo::DemoArgs),
+    /// Work with settings
+    #[command(subcommand)]
+    Config(config_print::ConfigCommand),
+    /// Write an experiment file from a template
+    New(new::NewArgs),
+    /// Print shell completions
+    Completions(completions::CompletionsArgs),
+}
+
+/// Parses the arguments, runs the command, and maps what happened to an exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let outcome = match runtime {
+        Ok(runtime) => {
+            let outcome = runtime.block_on(run(cli.command));
+            // A blocked reader or sender must not keep the process alive.
+            runtime.shutdown_timeout(std::time::Duration::from_secs(5));
+            outcome
+        }
+        Err(error) => Err(Failure::from(anyhow::Error::from(error))),
+    };
+    match outcome {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => failure.report(),
+    }
+}
+
+async fn run(command: Command) -> Result<u8, Failure> {
+    match command {
+        Command::Serve(args) => serve::run(args).await,
+        Command::Check(args) => check::run(args),
+        Command::Eval(args) => eval::run(args).await,
+        Command::Explain(args) => explain::run(args).await,
+        Command::Status(args) => status::run(args).await,
+        Command::Log(args) => log::run(args).await,
+        Command::Decide(args) => decide::run(args).await,
+        Command::Test(args) => test::run(args),
+        Command::Notify(command) => notify::run(command).await,
+        Command::Demo(args) => demo::run(args).await,
+        Command::Config(command) => config_print::run(command),
+        Command::New(args) => new::run(args),
+        Command::Completions(args) => completions::run(args),
+    }
+}
+
+impl SettingsArgs {
+    /// Loads all layers.
+    fn load(&self) -> Result<Loaded, Failure> {
+        let mut overrides = Vec::new();
+        for text in &self.overrides {
+            let Some((key, value)) = text.split_once('=') else {
+                return Err(Failure::usage(format!("--set {text}: write KEY=VALUE")));
+            };
+            overrides.push((key.to_owned(), value.to_owned()));
+        }
+        let environment: Vec<(String, String)> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        settings::load(self.config.as_deref(), &environment, &overrides)
+            .map_err(|error| Failure::usage(error.to_string()))
+    }
+
+    /// Loads all layers and keeps what is in force.
+    fn settings(&self) -> Result<Settings, Failure> {
+        Ok(self.load()?.settings)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,120 @@
+//! What people decide: the same rules for the API and the terminal, committed like a verdict.
+//!
+//! Name and because are required, both stay in the log; `judge::lifecycle` says what is allowed
+//! and what it does. A trip that is rearmed starts its guardrails anew from that instant.
+
+use judge::lifecycle::{self, HumanAction, HumanDecision, LifeState, NotAllowed};
+use judge::spec::Experiment;
+use judge::time::Timestamp;
+
+use super::say;
+use crate::store::{Commit, Committed, Context, CursorSpec, LogEntry, Store, StoreError};
+
+/// Who decides, about what, when.
+#[derive(Debug, Clone)]
+pub struct Decree<'a> {
+    /// Experiment id.
+    pub experiment: &'a str,
+    /// Name, because, action.
+    pub decision: HumanDecision,
+    /// What the identity's token says.
+    pub is_admin: bool,
+    /// The evaluation it is about; default: the newest.
+    pub evaluation_id: Option<String>,
+    /// Domain time.
+    pub at: Timestamp,
+}
+
+/// Why a decision was not recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum DecreeError {
+    /// No such experiment.
+    #[error("no experiment `{0}`")]
+    Unknown(String),
+    /// The rules refuse it.
+    #[error("{0}")]
+    Refused(#[from] NotAllowed),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A stored document cannot be read.
+    #[error("stored state: {0}")]
+    Unreadable(#[from] serde_json::Error),
+}
+
+/// Records a decision; gives back the log entry.
+pub async fn decide(store: &Store, decree: Decree<'_>) -> Result<LogEntry, DecreeError> {
+    let unknown = || DecreeError::Unknown(decree.experiment.to_owned());
+    let revisions = store.revisions(decree.experiment).await?;
+    loop {
+        let context = store.context(decree.experiment).await?.ok_or_else(unknown)?;
+        let in_force = revisions.iter().find(|revision| revision.revision == context.revision);
+        let model = in_force.or(revisions.last()).ok_or_else(unknown)?;
+        let experiment: Experiment = serde_json::from_str(&model.model_json)?;
+        let before: LifeState = serde_json::from_str(&context.life_json)?;
+        let after = lifecycle::human_decision(
+            &before,
+            &experiment,
+            &decree.decision,
+            decree.is_admin,
+            decree.at,
+        )?;
+        let entry = entry_of(&decree, &before);
+        let commit = commit_of(&decree, &context, &experiment, &after, entry.clone())?;
+        match store.commit(commit).await? {
+            Committed::StaleVersion => {}
+            _ => return Ok(entry),
+        }
+    }
+}
+
+fn entry_of(decree: &Decree<'_>, before: &LifeState) -> LogEntry {
+    let HumanDecision { who, because, action } = &decree.decision;
+    let verdict = before.verdict.map(|(verdict, cause, _)| {
+        format!("{}: {}", say::word(&verdict), say::word(&cause))
+    });
+    let about = verdict.as_deref().unwrap_or("no verdict yet");
+    LogEntry {
+        at: decree.at,
+        kind: say::word(action),
+        who: Some(who.clone()),
+        text: format!("{who}: {} (about {about})\nbecause {because}", say::word(action)),
+        because: Some(because.clone()),
+        verdict,
+        evaluation_id: decree.evaluation_id.clone(),
+    }
+}
+
+fn commit_of(
+    decree: &Decree<'_>,
+    context: &Context,
+    experiment: &Experiment,
+    after: &LifeState,
+    entry: LogEntry,
+) -> Result<Commit, serde_json::Error> {
+    let mut commit = Commit::new(&experiment.id, context.state_version, after.cycle.number);
+    commit.life_json = Some(serde_json::to_string(after)?);
+    commit.log = vec![entry];
+    commit.drop_tracks = say::ended_tracks(experiment, after);
+    commit.more_cursors = started_tracks(experiment, after, decree.at);
+    if decree.decision.action == HumanAction::Rearm {
+        commit.guardrails = experiment.guardrails.iter().map(super::unseen).collect();
+    }
+    Ok(commit)
+}
+
+/// Tracks that run in this life; those that have a cursor keep it.
+fn started_tracks(experiment: &Experiment, life: &LifeState, at: Timestamp) -> Vec<CursorSpec> {
+    let mut tracks = Vec::new();
+    if let Some(next_at) = lifecycle::next_look(experiment, life, at) {
+        tracks.push(CursorSpec { track: "look".to_owned(), next_at });
+    }
+    if lifecycle::guardrails_run(life.life) {
+        let asked = experiment.guardrails.iter().filter(|rail| rail.kind.source().is_some());
+        tracks.extend(asked.map(|rail| CursorSpec {
+            track: format!("guardrail:{}", rail.name),
+            next_at: at,
+        }));
+    }
+    tracks
+}

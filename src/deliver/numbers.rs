@@ -1,0 +1,91 @@
+//! Numbers as people read them in messages: the record's numbers in the judge's own prose.
+//!
+//! Only whole lines are put together here; how a number is written is `judge::prose`. The exact
+//! numbers stand beside the words in the payload.
+
+use judge::analyse::{Evidence, GuardrailStatus, SignalView};
+use judge::prose::{count, format_change, format_level};
+use judge::spec::{Experiment, Form, GuardrailKind, LimitOf};
+use judge::stats::UNBOUNDED;
+
+/// A number without a unit.
+pub(super) fn plain(x: f64) -> String {
+    format_level(x, Form::Value, None)
+}
+
+/// Units behind an evidence, over all arms.
+pub(super) fn units(evidence: &Evidence) -> f64 {
+    evidence.n.values().sum()
+}
+
+/// One signal in one line: `↑ 27.0 % -> 33.0 %, +6.0 pts (+2.1 pts to +9.9 pts), n = 12,000`.
+pub(super) fn signal_line(view: &SignalView) -> String {
+    let Some(evidence) = &view.evidence else {
+        return view.why.clone().unwrap_or_else(|| "no data yet".to_owned());
+    };
+    let arrow = match evidence.estimate {
+        x if x > 0.0 => "↑",
+        x if x < 0.0 => "↓",
+        _ => "→",
+    };
+    let unit = view.unit.as_deref();
+    let level = |x: f64| format_level(x, view.form, unit);
+    let change = |x: f64| format_change(x, evidence.relative, view.form, unit);
+    let mut text = arrow.to_owned();
+    if let (Some(from), Some(to)) = (evidence.comparison, evidence.level) {
+        text = format!("{text} {} -> {},", level(from), level(to));
+    }
+    let end = |x: f64, open: &str| {
+        if x.abs() >= UNBOUNDED {
+            open.to_owned()
+        } else {
+            change(x)
+        }
+    };
+    let range = &evidence.interval;
+    let (lo, hi) = (
+        end(range.lo, "no lower bound"),
+        end(range.hi, "no upper bound"),
+    );
+    let n = count(units(evidence));
+    format!(
+        "{text} {} ({lo} to {hi}), n = {n}",
+        change(evidence.estimate)
+    )
+}
+
+/// A number of a guardrail, in the unit that its kind has.
+pub(super) fn guardrail_number(experiment: &Experiment, name: &str, x: f64) -> String {
+    let share = || format_level(x, Form::Proportion, None);
+    let with = |unit: Option<&str>| format_level(x, Form::Value, unit);
+    let Some(guardrail) = experiment.guardrail(name) else {
+        return plain(x);
+    };
+    match &guardrail.kind {
+        GuardrailKind::Slo(_) | GuardrailKind::ErrorBudget(_) => share(),
+        GuardrailKind::Limit(limit) if limit.of == LimitOf::Sampled => share(),
+        GuardrailKind::Limit(limit) => with(limit.unit.as_deref()),
+        GuardrailKind::Threshold(threshold) => with(threshold.unit.as_deref()),
+        GuardrailKind::NoWorseThan(kind) => experiment.signal(&kind.signal).map_or_else(
+            || plain(x),
+            |signal| format_change(x, false, signal.form, signal.unit.as_deref()),
+        ),
+    }
+}
+
+/// One guardrail in one line: `0.21 % against 0.1 % (1,240 of 600,000)`.
+pub fn guardrail_line(experiment: &Experiment, status: &GuardrailStatus) -> String {
+    let number = |x: f64| guardrail_number(experiment, &status.name, x);
+    let mut text = match (status.value, status.limit) {
+        (Some(value), Some(limit)) => format!("{} against {}", number(value), number(limit)),
+        (Some(value), None) => number(value),
+        (None, _) => status.why.clone().unwrap_or_else(|| "no value".to_owned()),
+    };
+    if let (Some(bad), Some(total)) = (status.bad, status.total) {
+        text = format!("{text} ({} of {})", count(bad), count(total));
+    }
+    if status.control_also {
+        text.push_str("; the control breaches too");
+    }
+    text
+}

@@ -1,0 +1,447 @@
+//! The generic message: one JSON shape for every notice, at most 20 kB by construction.
+//!
+//! Everything else is made from it: other receivers render this JSON, a refused-as-too-large
+//! message is cut down from it, and the result of an action repeats the trip's facts from it.
+//! Text from outside is clipped to a share of the whole, lists are bounded, and when a message is
+//! still too large it loses, in this order: secondary signals and labels, long lists, the story,
+//! everything but the headline and the links. Keys are sorted and numbers rounded (canonical).
+
+use judge::analyse::{GuardrailStatus, RuleValue, SignalView};
+use judge::decide::{Cause, Verdict};
+use judge::notice::{Notice, NoticeKind};
+use judge::prose;
+use judge::record::{EvaluationRecord, canonical_json};
+use judge::spec::{Experiment, Role};
+use judge::stats::UNBOUNDED;
+use judge::time::{DAY_MS, Timestamp, add, ms_between};
+use serde_json::{Map, Value, json};
+
+use super::clip::json_text;
+use super::numbers::{guardrail_line, signal_line, units};
+use super::words::words;
+
+/// Version of the shape.
+pub const SCHEMA: &str = "verdictd/notice/1";
+/// What receivers of Standard Webhooks expect a message to stay under.
+pub const MAX_BYTES: usize = 20_000;
+
+/// Where links lead.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Links {
+    /// Address of this daemon as people reach it, without a trailing slash; empty = no links.
+    pub external_url: String,
+}
+
+impl Links {
+    fn to(&self, path: &str) -> Option<String> {
+        (!self.external_url.is_empty()).then(|| format!("{}{path}", self.external_url))
+    }
+
+    /// The experiment's page.
+    fn experiment(&self, id: &str) -> Option<String> {
+        self.to(&format!("/x/{id}"))
+    }
+}
+
+/// What a message may hold at one step of degradation.
+#[derive(Debug, Clone, Copy)]
+struct Budget {
+    signals: usize,
+    guardrails: usize,
+    secondary: bool,
+    labels: bool,
+    story: bool,
+    text: usize,
+}
+
+/// From everything to headline and links.
+const STEPS: [Budget; 4] = [
+    Budget {
+        signals: 40,
+        guardrails: 40,
+        secondary: true,
+        labels: true,
+        story: true,
+        text: 2_000,
+    },
+    Budget {
+        signals: 20,
+        guardrails: 20,
+        secondary: false,
+        labels: false,
+        story: true,
+        text: 1_000,
+    },
+    Budget {
+        signals: 5,
+        guardrails: 5,
+        secondary: false,
+        labels: false,
+        story: true,
+        text: 400,
+    },
+    Budget {
+        signals: 0,
+        guardrails: 0,
+        secondary: false,
+        labels: false,
+        story: false,
+        text: 400,
+    },
+];
+
+/// The message of a notice.
+///
+/// `record` is the evaluation it is about, absent for notices about sources and files;
+/// `sequence` is the experiment's state version, so that receivers notice late arrivals.
+pub fn generic(
+    notice: &Notice,
+    record: Option<&EvaluationRecord>,
+    links: &Links,
+    sequence: i64,
+) -> Value {
+    let mut message = Value::Null;
+    for budget in STEPS {
+        message = at_budget(notice, record, links, sequence, budget);
+        if canonical_json(&message).len() <= MAX_BYTES {
+            break;
+        }
+    }
+    message
+}
+
+fn at_budget(
+    notice: &Notice,
+    record: Option<&EvaluationRecord>,
+    links: &Links,
+    sequence: i64,
+    budget: Budget,
+) -> Value {
+    let said = words(notice, record);
+    let mut data = Map::new();
+    data.insert("schema".into(), SCHEMA.into());
+    data.insert("sequence".into(), sequence.into());
+    data.insert("notice".into(), clip(&notice.id, 100).into());
+    data.insert("headline".into(), clip(&said.headline, 300).into());
+    data.insert("reason".into(), clip(&said.reason, budget.text).into());
+    data.insert("next".into(), clip_all(&said.next, 5, budget.text / 2));
+    if !notice.subject.is_empty() {
+        data.insert("subject".into(), clip(&notice.subject, 200).into());
+    }
+    if let Some(previous) = &notice.previous {
+        data.insert("previous".into(), clip(previous, 200).into());
+    }
+    match record {
+        Some(record) => about(&mut data, notice, record, links, budget),
+        None if notice.experiment.is_empty() => {}
+        None => {
+            let id = clip(&notice.experiment, 200);
+            data.insert(
+                "links".into(),
+                link_map(&[("experiment", links.experiment(&id))]),
+            );
+            data.insert("experiment".into(), json!({"id": id}));
+        }
+    }
+    json!({"type": notice.kind.as_str(), "timestamp": notice.at.to_string(), "data": data})
+}
+
+/// Everything the record knows.
+fn about(
+    data: &mut Map<String, Value>,
+    notice: &Notice,
+    record: &EvaluationRecord,
+    links: &Links,
+    budget: Budget,
+) {
+    let experiment = &record.input.experiment;
+    let decision = &record.decision;
+    data.insert("evaluation".into(), clip(&record.id, 100).into());
+    data.insert(
+        "experiment".into(),
+        experiment_block(record, links, notice.at),
+    );
+    data.insert("verdict".into(), wire(decision.verdict));
+    data.insert("cause".into(), wire(decision.cause));
+    data.insert("final".into(), decision.ends_cycle.into());
+    data.insert(
+        "window".into(),
+        json!({
+            "from": record.input.cycle.started_at.to_string(),
+            "to": record.input.at.to_string(),
+        }),
+    );
+    data.insert("signals".into(), signals(record, budget));
+    data.insert("guardrails".into(), guardrails(record, budget));
+    data.insert(
+        "links".into(),
+        link_map(&[
+            ("experiment", links.experiment(&experiment.id)),
+            (
+                "evaluation",
+                links.to(&format!("/x/{}/e/{}", experiment.id, record.id)),
+            ),
+            (
+                "log",
+                links.to(&format!("/log?experiment={}", experiment.id)),
+            ),
+            (
+                "rollback_plan",
+                experiment
+                    .rollback
+                    .plan
+                    .clone()
+                    .filter(|plan| is_web_link(plan)),
+            ),
+        ]),
+    );
+    if let Some(action) = requested_action(notice, record) {
+        data.insert("action".into(), action);
+    }
+    if budget.labels {
+        let labels = experiment.labels.iter().take(16);
+        let labels: Map<_, _> = labels
+            .map(|(key, value)| (clip(key, 64), Value::from(clip(value, 64))))
+            .collect();
+        data.insert("labels".into(), labels.into());
+    }
+    if budget.story {
+        story(data, record, budget);
+    }
+}
+
+/// Why the experiment exists and what was asked of it.
+fn story(data: &mut Map<String, Value>, record: &EvaluationRecord, budget: Budget) {
+    let experiment = &record.input.experiment;
+    if let Some(aim) = experiment.aims.first() {
+        data.insert("aim".into(), clip(&aim.behaviour, budget.text / 2).into());
+    }
+    let mechanism = &experiment.mechanism;
+    let mechanism = format!(
+        "We believe {} will move {} because {}.",
+        mechanism.we_believe, mechanism.will_move, mechanism.because
+    );
+    data.insert("mechanism".into(), clip(&mechanism, budget.text / 2).into());
+    let rule = filled_in(&record.rule, record);
+    data.insert("checkpoint".into(), clip(&rule, budget.text).into());
+}
+
+fn clip(text: &str, max: usize) -> String {
+    json_text(text, max)
+}
+
+fn clip_all(lines: &[String], most: usize, max: usize) -> Value {
+    lines
+        .iter()
+        .take(most)
+        .map(|line| Value::from(clip(line, max)))
+        .collect()
+}
+
+/// The word of an enum in records and messages.
+fn wire(value: impl serde::Serialize) -> Value {
+    serde_json::to_value(value).unwrap_or_default()
+}
+
+fn is_web_link(text: &str) -> bool {
+    let web = text.starts_with("https://") || text.starts_with("http://");
+    web && text.len() <= 1_000 && url::Url::parse(text).is_ok()
+}
+
+fn link_map(links: &[(&str, Option<String>)]) -> Value {
+    let known = links.iter().filter_map(|(name, link)| {
+        link.as_ref()
+            .map(|link| ((*name).to_owned(), Value::from(clip(link, 1_200))))
+    });
+    known.collect::<Map<_, _>>().into()
+}
+
+fn experiment_block(record: &EvaluationRecord, links: &Links, at: Timestamp) -> Value {
+    let experiment = &record.input.experiment;
+    json!({
+        "id": clip(&experiment.id, 200),
+        "name": clip(&experiment.title, 300),
+        "owner": clip(&experiment.owner.name, 200),
+        "contact": clip(&experiment.owner.contact, 200),
+        "url": links.experiment(&experiment.id).map(|url| clip(&url, 1_200)),
+        "review_date": review_date(experiment, record.input.cycle.started_at, at),
+    })
+}
+
+/// The first review after `at`: every so often from the cycle's start, in the file's zone.
+fn review_date(experiment: &Experiment, start: Timestamp, at: Timestamp) -> Option<String> {
+    let every = experiment.review.as_ref()?.every;
+    let zone = jiff::tz::TimeZone::get(&experiment.timezone).unwrap_or(jiff::tz::TimeZone::UTC);
+    let passed = ms_between(start, at).max(0) / every.ms.max(DAY_MS);
+    let span = judge::time::Span {
+        ms: every.ms.max(DAY_MS) * (passed + 1),
+    };
+    Some(judge::time::date_of(add(start, span, &zone), &zone).to_string())
+}
+
+fn signals(record: &EvaluationRecord, budget: Budget) -> Value {
+    let shown =
+        |view: &&SignalView| budget.secondary || matches!(view.role, Role::Proxy | Role::Outcome);
+    let shown = record.signals.iter().filter(shown).take(budget.signals);
+    shown.map(|view| signal(record, view)).collect()
+}
+
+fn signal(record: &EvaluationRecord, view: &SignalView) -> Value {
+    let evidence = view.evidence.as_ref();
+    let stated = record
+        .input
+        .experiment
+        .signal(&view.name)
+        .and_then(|signal| signal.from);
+    let baseline = evidence
+        .and_then(|it| it.comparison)
+        .or_else(|| stated?.level());
+    let end = |x: f64| (x.abs() < UNBOUNDED).then_some(x);
+    json!({
+        "name": clip(&view.name, 100),
+        "role": wire(view.role),
+        "state": wire(view.state),
+        "want": wire(view.want),
+        "unit": view.unit.as_deref().map(|unit| clip(unit, 50)),
+        "baseline": baseline,
+        "value": evidence.and_then(|it| it.level),
+        "target": view.target,
+        "delta": evidence.map(|it| it.estimate),
+        "relative": evidence.map(|it| it.relative),
+        "interval": evidence.map(|it| [end(it.interval.lo), end(it.interval.hi)]),
+        "n": evidence.map(units),
+        "as_of": view.data_as_of.map(|at| at.to_string()),
+        "text": clip(&signal_line(view), 200),
+    })
+}
+
+fn guardrails(record: &EvaluationRecord, budget: Budget) -> Value {
+    let mut all: Vec<&GuardrailStatus> = record.guardrails.iter().collect();
+    // What is on comes first, so that it is never what a small message loses.
+    all.sort_by_key(|status| status.state == judge::analyse::GuardrailState::Ok);
+    let block = |status: &&GuardrailStatus| {
+        json!({
+            "name": clip(&status.name, 100),
+            "kind": clip(&status.kind, 50),
+            "state": wire(status.state),
+            "on_trip": wire(status.on_trip),
+            "value": status.value,
+            "limit": status.limit,
+            "budget_left": status.budget_left,
+            "text": clip(&guardrail_line(&record.input.experiment, status), 200),
+        })
+    };
+    all.iter().take(budget.guardrails).map(block).collect()
+}
+
+/// A trip that stops asks for the rollback.
+fn requested_action(notice: &Notice, record: &EvaluationRecord) -> Option<Value> {
+    let decision = &record.decision;
+    let tripped = decision.verdict == Verdict::Stop && decision.cause == Cause::Tripped;
+    let tells = matches!(
+        notice.kind,
+        NoticeKind::VerdictStop | NoticeKind::GuardrailTripped
+    );
+    let name = record
+        .input
+        .experiment
+        .rollback
+        .action
+        .as_deref()
+        .filter(|_| tripped && tells)?;
+    Some(action_block(name, "requested", None))
+}
+
+fn action_block(name: &str, state: &str, confirmed_at: Option<Timestamp>) -> Value {
+    json!({
+        "kind": "rollback",
+        "name": clip(name, 200),
+        "state": state,
+        "confirmed_at": confirmed_at.map(|at| at.to_string()),
+    })
+}
+
+/// The rule with what was seen behind every atom.
+fn filled_in(rule: &RuleValue, record: &EvaluationRecord) -> String {
+    let children = || {
+        rule.nodes.iter().map(|node| {
+            let text = filled_in(node, record);
+            if node.op == "or" && rule.op == "and" {
+                format!("({text})")
+            } else {
+                text
+            }
+        })
+    };
+    match rule.op.as_str() {
+        "atom" => rule
+            .atom
+            .and_then(|index| record.atoms.get(index))
+            .map_or_else(|| rule.text.clone(), |atom| prose::atom_line(atom, record)),
+        "not" => format!("not ({})", children().collect::<Vec<_>>().join(" ")),
+        op => children().collect::<Vec<_>>().join(&format!(" {op} ")),
+    }
+}
+
+/// The message of an action's result: the trip's facts with another headline.
+pub(super) fn action_result(
+    trip: &Value,
+    notice: &Notice,
+    confirmed_at: Option<Timestamp>,
+) -> Value {
+    let said = words(notice, None);
+    let mut message = trip.clone();
+    message["type"] = notice.kind.as_str().into();
+    message["timestamp"] = notice.at.to_string().into();
+    let state = if confirmed_at.is_some() {
+        "confirmed"
+    } else {
+        "unconfirmed"
+    };
+    let data = &mut message["data"];
+    data["notice"] = clip(&notice.id, 100).into();
+    data["subject"] = clip(&notice.subject, 200).into();
+    data["headline"] = clip(&said.headline, 300).into();
+    data["reason"] = clip(&said.reason, 1_000).into();
+    data["next"] = clip_all(&said.next, 5, 300);
+    data["action"] = action_block(&notice.subject, state, confirmed_at);
+    fitting(message)
+}
+
+/// Drops lists and story if a message became too large by what was put in.
+fn fitting(mut message: Value) -> Value {
+    for key in [
+        "labels",
+        "mechanism",
+        "aim",
+        "checkpoint",
+        "signals",
+        "guardrails",
+    ] {
+        if canonical_json(&message).len() <= MAX_BYTES {
+            break;
+        }
+        if let Some(data) = message["data"].as_object_mut() {
+            data.remove(key);
+        }
+    }
+    message
+}
+
+/// The smallest useful message: what a receiver gets that finds the whole too large.
+pub(super) fn core(content: &Value) -> String {
+    let data = &content["data"];
+    let kept = [
+        "schema", "sequence", "notice", "verdict", "cause", "final", "headline", "links",
+    ];
+    let mut small: Map<String, Value> = kept
+        .iter()
+        .filter_map(|key| Some(((*key).to_owned(), data.get(*key)?.clone())))
+        .collect();
+    if let Some(id) = data["experiment"].get("id") {
+        small.insert("experiment".into(), json!({"id": id}));
+    }
+    small.insert("truncated".into(), true.into());
+    let (kind, at) = (&content["type"], &content["timestamp"]);
+    canonical_json(&json!({"type": kind, "timestamp": at, "data": small}))
+}

@@ -1,0 +1,291 @@
+//! What is said: goldens of whole messages, and hostile text that must change nothing but words.
+
+use judge::notice::NoticeKind;
+use judge::record::canonical_json;
+use rand::rngs::SmallRng;
+use rand::seq::IndexedRandom as _;
+use rand::{RngExt as _, SeedableRng as _};
+use serde_json::Value;
+
+use super::at;
+use crate::deliver::payload::{Links, MAX_BYTES, core, generic};
+use crate::deliver::{Sample, sample_notices, slack};
+
+fn links() -> Links {
+    Links {
+        external_url: "https://verdictd.example.com".to_owned(),
+    }
+}
+
+fn message(sample: &Sample) -> Value {
+    generic(&sample.notice, sample.record.as_ref(), &links(), 42)
+}
+
+fn of_kind(kind: NoticeKind) -> Sample {
+    sample_notices(at())
+        .into_iter()
+        .find(|sample| sample.notice.kind == kind)
+        .unwrap()
+}
+
+fn pretty(value: &Value) -> String {
+    format!("{}\n", serde_json::to_string_pretty(value).unwrap())
+}
+
+/// To accept a new golden, run with `VERDICTD_TEST_BLESS=1` and read the diff.
+fn golden(name: &str, text: &str) {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/deliver/tests/golden");
+    let path = folder.join(name);
+    if std::env::var_os("VERDICTD_TEST_BLESS").is_some() {
+        std::fs::write(&path, text).unwrap();
+    }
+    let expected = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(text, expected, "{}", path.display());
+}
+
+#[test]
+fn whole_messages_read_as_agreed() {
+    for (kind, name) in [
+        (NoticeKind::VerdictContinue, "continue"),
+        (NoticeKind::GuardrailTripped, "tripped"),
+        (NoticeKind::SourceDown, "source_down"),
+    ] {
+        let content = message(&of_kind(kind));
+        golden(&format!("{name}.json"), &pretty(&content));
+        let body: Value = serde_json::from_str(&slack::body(&content)).unwrap();
+        golden(&format!("{name}.slack.json"), &pretty(&body));
+    }
+}
+
+#[test]
+fn every_kind_says_something_of_its_own() {
+    let samples = sample_notices(at());
+    let mut headlines = std::collections::BTreeSet::new();
+    let mut kinds = std::collections::BTreeSet::new();
+    for sample in &samples {
+        let content = message(sample);
+        assert_eq!(content["type"], sample.notice.kind.as_str());
+        let headline = content["data"]["headline"].as_str().unwrap();
+        assert!(headline.len() > 8 && !headline.contains('\n'), "{headline}");
+        assert!(
+            !content["data"]["reason"].as_str().unwrap().is_empty(),
+            "{content}"
+        );
+        headlines.insert(headline.to_owned());
+        kinds.insert(sample.notice.kind.as_str());
+        check_slack(&slack::body(&content));
+    }
+    assert_eq!(kinds.len(), 19, "a kind without a sample: {kinds:?}");
+    assert_eq!(headlines.len(), samples.len(), "{headlines:#?}");
+}
+
+#[test]
+fn the_same_notice_is_the_same_bytes() {
+    let sample = of_kind(NoticeKind::VerdictContinue);
+    assert_eq!(
+        canonical_json(&message(&sample)),
+        canonical_json(&message(&sample))
+    );
+    assert_eq!(
+        slack::body(&message(&sample)),
+        slack::body(&message(&sample))
+    );
+}
+
+#[test]
+fn a_trip_that_stops_asks_for_the_rollback_by_name() {
+    let content = message(&of_kind(NoticeKind::GuardrailTripped));
+    assert_eq!(content["data"]["action"]["name"], "turn-off-checklist");
+    assert_eq!(content["data"]["action"]["state"], "requested");
+    let content = message(&of_kind(NoticeKind::VerdictContinue));
+    assert!(content["data"].get("action").is_none());
+}
+
+#[test]
+fn without_an_address_there_are_no_links_to_nowhere() {
+    let sample = of_kind(NoticeKind::VerdictContinue);
+    let content = generic(&sample.notice, sample.record.as_ref(), &Links::default(), 1);
+    let links = content["data"]["links"].as_object().unwrap();
+    assert_eq!(links.keys().collect::<Vec<_>>(), ["rollback_plan"]);
+    assert!(content["data"]["experiment"]["url"].is_null());
+}
+
+/// Text that has broken other people's messages.
+const HOSTILE: &[&str] = &[
+    "<!channel>",
+    "<!here|x>",
+    "<@U123>",
+    "<https://evil.example|click>",
+    "*bold* _it_ ~s~ `c`",
+    "&amp;&lt;",
+    "\"}],\"blocks\":[",
+    "\\",
+    "\u{0}\u{7}\u{1b}[31m",
+    "\r\n\t",
+    "\u{202e}evil\u{2066}",
+    "@everyone",
+    "🎉漢字é",
+    "{{start}}",
+    ":siren:",
+    "]]>",
+    "\u{2028}",
+    "a",
+    " ",
+];
+
+fn hostile(random: &mut SmallRng, most: usize) -> String {
+    let pieces = random.random_range(0..=most);
+    (0..pieces)
+        .map(|_| *HOSTILE.choose(random).unwrap())
+        .collect()
+}
+
+/// Puts hostile text wherever a person or a source can put text.
+fn poison(sample: &mut Sample, random: &mut SmallRng, most: usize) {
+    sample.notice.detail = Some(hostile(random, most));
+    sample.notice.subject = hostile(random, most);
+    sample.notice.previous = Some(hostile(random, most));
+    let Some(record) = &mut sample.record else {
+        return;
+    };
+    let experiment = &mut record.input.experiment;
+    for text in [
+        &mut experiment.title,
+        &mut experiment.owner.name,
+        &mut experiment.owner.contact,
+        &mut experiment.mechanism.we_believe,
+        &mut experiment.mechanism.because,
+        &mut experiment.aims[0].behaviour,
+    ] {
+        *text = hostile(random, most);
+    }
+    experiment.rollback.plan = Some(format!("https://x.example/{}", hostile(random, most)));
+    experiment.rollback.action = Some(hostile(random, most));
+    let label = |_| (hostile(random, most), hostile(random, most));
+    experiment.labels = (0..40).map(label).collect();
+    let (view, rail) = (record.signals[0].clone(), record.guardrails[0].clone());
+    for _ in 0..random.random_range(0..80) {
+        let mut more = view.clone();
+        more.name = hostile(random, most);
+        more.unit = Some(hostile(random, most));
+        more.why = Some(hostile(random, most));
+        if random.random_bool(0.5) {
+            more.evidence = None;
+        }
+        record.signals.push(more);
+        let mut more = rail.clone();
+        more.name = hostile(random, most);
+        more.why = Some(hostile(random, most));
+        more.value = random.random_bool(0.5).then_some(f64::NAN);
+        record.guardrails.push(more);
+    }
+    for atom in &mut record.atoms {
+        atom.text = hostile(random, most);
+    }
+}
+
+/// Strings Slack would show, and where they stand.
+fn check_slack(body: &str) {
+    assert!(body.chars().count() <= 10_000, "{}", body.len());
+    let json: Value = serde_json::from_str(body).unwrap();
+    assert_eq!(json["mrkdwn"], false);
+    let fallback = json["text"].as_str().unwrap();
+    assert!(
+        !fallback.contains(['<', '>']) && !fallback.is_empty(),
+        "{fallback}"
+    );
+    let blocks = json["blocks"].as_array().unwrap();
+    assert!((1..=7).contains(&blocks.len()));
+    for block in blocks {
+        let limit = if block["type"] == "header" {
+            150
+        } else {
+            3_000
+        };
+        if let Some(text) = block.get("text") {
+            check_text(text, limit);
+        }
+        let fields = block["fields"].as_array().cloned().unwrap_or_default();
+        assert!(fields.len() <= 10);
+        fields.iter().for_each(|field| check_text(field, 2_000));
+        for element in block["elements"].as_array().cloned().unwrap_or_default() {
+            if element["type"] == "button" {
+                check_text(&element["text"], 75);
+                let url = element["url"].as_str().unwrap();
+                assert!(url.starts_with("http") && url.len() <= 3_000, "{url}");
+            } else {
+                check_text(&element, 2_000);
+            }
+        }
+    }
+}
+
+fn check_text(text: &Value, limit: usize) {
+    assert_eq!(text["type"], "plain_text");
+    let words = text["text"].as_str().unwrap();
+    assert!(
+        !words.is_empty() && words.encode_utf16().count() <= limit,
+        "{words}"
+    );
+    assert!(!words.contains(['<', '>']), "{words}");
+    for rest in words.split('&').skip(1) {
+        let entity = ["amp;", "lt;", "gt;"]
+            .iter()
+            .any(|entity| rest.starts_with(entity));
+        assert!(entity, "a cut or bare entity in {words}");
+    }
+    let hidden = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+    assert!(!words.contains(hidden), "{words:?}");
+}
+
+#[test]
+fn hostile_text_breaks_neither_json_nor_size_nor_mentions() {
+    let mut random = SmallRng::seed_from_u64(7);
+    for round in 0..40 {
+        // Short and very long texts alike.
+        let most = if round % 2 == 0 { 6 } else { 3_000 };
+        for mut sample in sample_notices(at()) {
+            poison(&mut sample, &mut random, most);
+            let content = message(&sample);
+            let bytes = canonical_json(&content);
+            assert!(
+                bytes.len() <= MAX_BYTES,
+                "{} bytes: {}",
+                bytes.len(),
+                content["type"]
+            );
+            let read: Value = serde_json::from_str(&bytes).unwrap();
+            assert_eq!(read["type"], sample.notice.kind.as_str());
+            assert_eq!(read["data"]["schema"], "verdictd/notice/1");
+            assert_eq!(read["data"]["sequence"], 42);
+            check_slack(&slack::body(&read));
+            let small: Value = serde_json::from_str(&core(&read)).unwrap();
+            assert_eq!(
+                (&small["type"], &small["data"]["truncated"]),
+                (&read["type"], &true.into())
+            );
+            assert!(small.to_string().len() < 6_000);
+        }
+    }
+}
+
+#[test]
+fn what_is_too_large_loses_the_least_important_first() {
+    let mut sample = of_kind(NoticeKind::VerdictContinue);
+    let record = sample.record.as_mut().unwrap();
+    let (mut view, rail) = (record.signals[0].clone(), record.guardrails[0].clone());
+    view.role = judge::spec::Role::Leading;
+    record.signals.extend(vec![view; 38]);
+    record.guardrails.extend(vec![rail; 38]);
+    let content = message(&sample);
+    let data = &content["data"];
+    assert!(data.get("labels").is_none());
+    assert!(data.get("checkpoint").is_some(), "the story stays");
+    let roles: Vec<_> = data["signals"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| &it["role"])
+        .collect();
+    assert_eq!(roles, ["proxy", "outcome"]);
+}

@@ -1,0 +1,284 @@
+//! What a message says: headline, because, what happens next.
+//!
+//! Verdicts take their sentences from the judge's prose, which every surface shares; this file
+//! adds the sentences of notices that are not verdicts (guardrails, alarms, sources, actions).
+
+use judge::decide::{Alarm, AlarmKind, AlarmSeverity};
+use judge::notice::{Notice, NoticeKind};
+use judge::prose;
+use judge::record::EvaluationRecord;
+
+use super::numbers::{guardrail_line, guardrail_number, plain};
+
+/// The three parts of a message, unclipped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Words {
+    /// State word, name, one number against its rule.
+    pub(super) headline: String,
+    /// One sentence.
+    pub(super) reason: String,
+    /// What happens next, one line each.
+    pub(super) next: Vec<String>,
+}
+
+/// Words of a notice; total: a notice without its record still says what it knows.
+pub(super) fn words(notice: &Notice, record: Option<&EvaluationRecord>) -> Words {
+    let said = match (notice.kind, record) {
+        (
+            NoticeKind::VerdictContinue
+            | NoticeKind::VerdictChange
+            | NoticeKind::VerdictStop
+            | NoticeKind::VerdictHold,
+            Some(record),
+        ) => verdict(record),
+        (NoticeKind::VerdictRevised, Some(record)) => revised(notice, record),
+        (
+            NoticeKind::GuardrailTripped
+            | NoticeKind::GuardrailRecovered
+            | NoticeKind::GuardrailNoData,
+            Some(record),
+        ) => guardrail(notice, record),
+        (NoticeKind::ProxyWithoutOutcome | NoticeKind::SplitMismatch, Some(record)) => {
+            alarm(notice, record)
+        }
+        _ => plain_words(notice, record),
+    };
+    with_detail(said, notice)
+}
+
+/// Free words of the notice follow the reason, unless they are the reason.
+fn with_detail(mut said: Words, notice: &Notice) -> Words {
+    if let Some(detail) = notice
+        .detail
+        .as_deref()
+        .filter(|detail| !said.reason.contains(*detail))
+    {
+        said.reason = format!("{} {detail}", said.reason);
+    }
+    said
+}
+
+fn verdict(record: &EvaluationRecord) -> Words {
+    Words {
+        headline: prose::headline(record),
+        reason: prose::because(record),
+        next: lines(&prose::what_next(record)),
+    }
+}
+
+fn lines(text: &str) -> Vec<String> {
+    text.lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+fn revised(notice: &Notice, record: &EvaluationRecord) -> Words {
+    let said = verdict(record);
+    let previous = notice.previous.as_deref().unwrap_or("an earlier verdict");
+    Words {
+        headline: format!("REVISED - {}", said.headline),
+        reason: format!("Restated data changed \"{previous}\". {}", said.reason),
+        next: said.next,
+    }
+}
+
+fn guardrail(notice: &Notice, record: &EvaluationRecord) -> Words {
+    let experiment = &record.input.experiment;
+    let name = &notice.subject;
+    let status = record.guardrails.iter().find(|status| status.name == *name);
+    let state = match notice.kind {
+        NoticeKind::GuardrailTripped => "TRIPPED",
+        NoticeKind::GuardrailRecovered => "RECOVERED",
+        _ => "NO DATA",
+    };
+    let number = |x: f64| guardrail_number(experiment, name, x);
+    let seen = status.and_then(|status| Some((status.value?, status.limit?)));
+    let headline = match seen {
+        Some((value, limit)) => format!(
+            "{state} - {}: {name} {}, limit {}",
+            experiment.id,
+            number(value),
+            number(limit)
+        ),
+        None => format!("{state} - {}: {name}", experiment.id),
+    };
+    let line = status.map_or_else(String::new, |status| guardrail_line(experiment, status));
+    let reason = match notice.kind {
+        NoticeKind::GuardrailTripped => {
+            format!(
+                "Guardrail {name} of \"{}\" is broken: {line}.",
+                experiment.title
+            )
+        }
+        NoticeKind::GuardrailRecovered => {
+            format!(
+                "Guardrail {name} of \"{}\" is inside its limit again: {line}.",
+                experiment.title
+            )
+        }
+        _ => format!(
+            "Guardrail {name} of \"{}\" cannot be evaluated: {line}. Its last state stays.",
+            experiment.title
+        ),
+    };
+    Words {
+        headline,
+        reason,
+        next: guardrail_next(notice, record),
+    }
+}
+
+fn guardrail_next(notice: &Notice, record: &EvaluationRecord) -> Vec<String> {
+    if notice.kind != NoticeKind::GuardrailTripped {
+        return Vec::new();
+    }
+    let rollback = &record.input.experiment.rollback;
+    let stops = record
+        .guardrails
+        .iter()
+        .any(|status| status.name == notice.subject && status.on_trip == judge::spec::OnTrip::Stop);
+    match (&rollback.action, &rollback.plan) {
+        (Some(action), _) if stops => {
+            vec![format!(
+                "Rollback action {action} is requested; its confirmation follows."
+            )]
+        }
+        (_, Some(plan)) => vec![format!("Rollback plan: {plan}")],
+        _ => vec!["There is no rollback action: a person must act.".to_owned()],
+    }
+}
+
+fn alarm(notice: &Notice, record: &EvaluationRecord) -> Words {
+    let wanted = match notice.kind {
+        NoticeKind::SplitMismatch => AlarmKind::Srm,
+        _ => AlarmKind::ProxyWithoutOutcome,
+    };
+    let mut on = record.alarms.iter().filter(|alarm| alarm.kind == wanted);
+    let found = on
+        .clone()
+        .find(|alarm| alarm.subject == notice.subject)
+        .or_else(|| on.next());
+    let experiment = &record.input.experiment;
+    let (word, what) = match wanted {
+        AlarmKind::Srm => ("SPLIT", "the observed split differs from the planned one"),
+        _ => ("ALARM", "the proxy moved and no outcome did"),
+    };
+    let sure = match found.map(|alarm| alarm.severity) {
+        Some(AlarmSeverity::Suspected) => " (suspected)",
+        Some(AlarmSeverity::Confirmed) => " (confirmed)",
+        None => "",
+    };
+    let subject = if notice.subject.is_empty() {
+        String::new()
+    } else {
+        format!("{}: ", notice.subject)
+    };
+    Words {
+        headline: format!("{word} - {}: {what}{sure}", experiment.id),
+        reason: format!(
+            "In \"{}\", {subject}{what}{}.",
+            experiment.title,
+            found.map_or_else(String::new, facts)
+        ),
+        next: found.map(clears).unwrap_or_default(),
+    }
+}
+
+/// The alarm's numbers, by name.
+fn facts(alarm: &Alarm) -> String {
+    let numbers: Vec<_> = alarm
+        .numbers
+        .iter()
+        .map(|(name, x)| format!("{} {}", name.replace('_', " "), plain(*x)))
+        .collect();
+    if numbers.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", numbers.join(", "))
+    }
+}
+
+fn clears(alarm: &Alarm) -> Vec<String> {
+    let mut next = Vec::new();
+    if let Some(at) = alarm.knowable_at {
+        next.push(format!("Knowable at {}.", day(at)));
+    }
+    if !alarm.clears.is_empty() {
+        next.push(format!("Clears when: {}", alarm.clears));
+    }
+    next
+}
+
+/// An instant to the minute, in UTC.
+pub(super) fn day(at: judge::time::Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// Notices that are not about one verdict, guardrail or alarm.
+fn plain_words(notice: &Notice, record: Option<&EvaluationRecord>) -> Words {
+    let subject = &notice.subject;
+    let about = record.map_or(notice.experiment.as_str(), |it| {
+        it.input.experiment.id.as_str()
+    });
+    let (word, what) = match notice.kind {
+        NoticeKind::DataStale => ("NO DATA", format!("data of {subject} went missing")),
+        NoticeKind::DataRecovered => ("DATA BACK", format!("data of {subject} are back")),
+        NoticeKind::SourceDown => ("SOURCE DOWN", format!("source {subject} does not answer")),
+        NoticeKind::SourceRecovered => ("SOURCE BACK", format!("source {subject} answers again")),
+        NoticeKind::ActionConfirmed => ("ROLLED BACK", format!("action {subject} is confirmed")),
+        NoticeKind::ActionFailed => (
+            "ROLLBACK UNCONFIRMED",
+            format!("action {subject} is not confirmed"),
+        ),
+        NoticeKind::FileBroken => (
+            "FILE REFUSED",
+            format!("{subject} has errors; the last good revision stays"),
+        ),
+        NoticeKind::EngineFault => ("FAULT", "the judge failed on this experiment".to_owned()),
+        NoticeKind::Test => ("TEST", "this is a test send; nothing happened".to_owned()),
+        NoticeKind::VerdictContinue => ("CONTINUE", String::new()),
+        NoticeKind::VerdictChange => ("CHANGE", String::new()),
+        NoticeKind::VerdictStop => ("STOP", String::new()),
+        NoticeKind::VerdictHold => ("HOLD", String::new()),
+        NoticeKind::VerdictRevised => ("REVISED", String::new()),
+        NoticeKind::GuardrailTripped => ("TRIPPED", format!("guardrail {subject}")),
+        NoticeKind::GuardrailRecovered => ("RECOVERED", format!("guardrail {subject}")),
+        NoticeKind::GuardrailNoData => ("NO DATA", format!("guardrail {subject}")),
+        NoticeKind::ProxyWithoutOutcome => ("ALARM", "a proxy moved, no outcome did".to_owned()),
+        NoticeKind::SplitMismatch => ("SPLIT", "the split differs from the plan".to_owned()),
+    };
+    let parts = [about, what.as_str()];
+    let said: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    let reason = match (what.is_empty(), notice.detail.as_deref()) {
+        (true, Some(detail)) => detail.to_owned(),
+        (true, None) => format!("{word} {about}."),
+        (false, _) => sentence(&what),
+    };
+    Words {
+        headline: format!("{word} - {}", said.join(": ")),
+        reason,
+        next: plain_next(notice.kind),
+    }
+}
+
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| {
+        format!("{}{}.", first.to_uppercase(), chars.as_str())
+    })
+}
+
+fn plain_next(kind: NoticeKind) -> Vec<String> {
+    let line = match kind {
+        NoticeKind::DataStale | NoticeKind::SourceDown => {
+            "States are frozen, nothing is decided from missing data; an all-clear follows."
+        }
+        NoticeKind::ActionConfirmed => "The flag stays as it is until a person turns it on again.",
+        NoticeKind::ActionFailed => "A person must check the flag now; verdictd goes on trying.",
+        NoticeKind::FileBroken => "Run `verdictd check` on the file.",
+        _ => return Vec::new(),
+    };
+    vec![line.to_owned()]
+}

@@ -1,0 +1,51 @@
+//! Who is asking: bearer tokens for everything that writes.
+//!
+//! Tokens are compared by their SHA-256 in constant time, every configured one each time, so that
+//! neither length nor position leaks. The identity is the token's name, never a field of the body.
+
+use axum::http::{HeaderMap, StatusCode, header};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use super::Problem;
+use crate::settings::Settings;
+
+/// An authenticated caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Identity {
+    /// The token's name.
+    pub(super) name: String,
+    /// Whether it may do everything.
+    pub(super) is_admin: bool,
+}
+
+/// The identity behind a request that wants to write.
+pub(super) fn identify(settings: &Settings, headers: &HeaderMap) -> Result<Identity, Problem> {
+    if settings.http.tokens.is_empty() {
+        let detail = "writing is off: no [[http.tokens]] in the settings";
+        return Err(Problem::new(StatusCode::FORBIDDEN, "writing_off", detail));
+    }
+    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let given = given.and_then(|value| value.strip_prefix("Bearer "));
+    let Some(given) = given else {
+        let detail = "send `Authorization: Bearer <token>`";
+        return Err(Problem::new(StatusCode::UNAUTHORIZED, "no_token", detail));
+    };
+    let given = Sha256::digest(given.as_bytes());
+    let mut found = None;
+    for token in &settings.http.tokens {
+        let Ok(secret) = token.token.read() else {
+            tracing::warn!(token = token.name, "a token cannot be read and is ignored");
+            continue;
+        };
+        let known = Sha256::digest(secret.expose().as_bytes());
+        if bool::from(known.as_slice().ct_eq(given.as_slice())) {
+            let is_admin = token.admin || settings.daemon.admins.contains(&token.name);
+            found = Some(Identity { name: token.name.clone(), is_admin });
+        }
+    }
+    let refused = || {
+        Problem::new(StatusCode::UNAUTHORIZED, "wrong_token", "this token is not known here")
+    };
+    found.ok_or_else(refused)
+}

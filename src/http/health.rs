@@ -1,0 +1,57 @@
+//! Liveness, readiness and metrics.
+
+use std::sync::atomic::Ordering;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use judge::time::ms_between;
+
+use super::{HttpState, Problem};
+use crate::telemetry::{OutboxRowStat, SourceRow};
+
+/// The process answers.
+pub(super) async fn alive() -> &'static str {
+    "ok\n"
+}
+
+/// Files were read, and the store answers.
+pub(super) async fn ready(State(state): State<HttpState>) -> Result<&'static str, Problem> {
+    if !state.ready.load(Ordering::SeqCst) {
+        let detail = "starting: the experiment files are being read";
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "starting", detail));
+    }
+    state.store.earliest_due().await?;
+    Ok("ready\n")
+}
+
+/// The exposition, with the gauges that mirror the store made fresh.
+pub(super) async fn metrics(State(state): State<HttpState>) -> Result<Response, Problem> {
+    let sources = state.store.sources().await?;
+    let sources: Vec<SourceRow> = sources
+        .into_iter()
+        .map(|health| SourceRow {
+            is_up: health.failing_since.is_none(),
+            last_ok_at: health.last_ok_at,
+            name: health.name,
+        })
+        .collect();
+    let now = state.clock.wall_now();
+    let outbox: Vec<OutboxRowStat> = state
+        .store
+        .outbox_stats()
+        .await?
+        .into_iter()
+        .map(|stat| OutboxRowStat {
+            oldest_age_seconds: stat
+                .oldest_at
+                .map_or(0.0, |at| ms_between(at, now).max(0) as f64 / 1000.0),
+            endpoint: stat.endpoint,
+            pending: stat.pending,
+            dead: stat.dead,
+        })
+        .collect();
+    state.metrics.refresh(&sources, &outbox);
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(header::CONTENT_TYPE, kind)], state.metrics.render()).into_response())
+}

@@ -1,0 +1,111 @@
+//! Server-rendered pages: readable without JavaScript, in the dark, on a phone and on paper.
+//!
+//! Every state is an icon, a word and a colour. Text of users is escaped by the template engine;
+//! numbers come from the frozen record through the same prose as chat and terminal.
+
+mod evaluation;
+mod portfolio;
+
+use axum::extract::{Path, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use judge::record::EvaluationRecord;
+use maud::{DOCTYPE, Markup, html};
+
+use super::{HttpState, Problem, experiments};
+use crate::store::LogFilter;
+
+/// Newest log entries on a page.
+const LOG_ENTRIES: usize = 100;
+
+pub(super) async fn style() -> Response {
+    let kind = [(header::CONTENT_TYPE, "text/css; charset=utf-8")];
+    (kind, include_str!("assets/style.css")).into_response()
+}
+
+pub(super) async fn portfolio(State(state): State<HttpState>) -> Result<Markup, Problem> {
+    portfolio::page(&state).await
+}
+
+pub(super) async fn experiment(
+    State(state): State<HttpState>,
+    Path(id): Path<String>,
+) -> Result<Markup, Problem> {
+    let row = experiments::find(&state, &id).await?;
+    let record = experiments::newest_record(&state, &id).await?;
+    let evaluations = state.store.evaluations(&id, None, 25).await?;
+    let filter = LogFilter { experiment: Some(id), limit: 25, ..LogFilter::default() };
+    let log = state.store.decisions(filter).await?;
+    Ok(evaluation::experiment_page(&row, record.as_ref(), &evaluations, &log))
+}
+
+pub(super) async fn evaluation(
+    State(state): State<HttpState>,
+    Path((id, number)): Path<(String, u64)>,
+) -> Result<Markup, Problem> {
+    let found = state.store.evaluation(&id, number).await?;
+    let (row, text) =
+        found.ok_or_else(|| Problem::not_found(format!("`{id}` has no evaluation {number}")))?;
+    let record = EvaluationRecord::from_json(&text)?;
+    Ok(evaluation::evaluation_page(&row, &record))
+}
+
+pub(super) async fn log(State(state): State<HttpState>) -> Result<Markup, Problem> {
+    let filter = LogFilter { limit: LOG_ENTRIES, ..LogFilter::default() };
+    let rows = state.store.decisions(filter).await?;
+    let body = html! {
+        h1 { "Decision log" }
+        @if rows.is_empty() { p { "Nothing was decided yet." } }
+        (evaluation::log_list(&rows))
+    };
+    Ok(layout("Decision log", ".", &body))
+}
+
+/// The frame of every page; `up` is the relative way to the root, so that a path prefix works.
+fn layout(title: &str, up: &str, body: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (title) " · verdictd" }
+                link rel="stylesheet" href=(format!("{up}/assets/style.css"));
+            }
+            body {
+                a.skip href="#main" { "Skip to the content" }
+                header {
+                    strong { a href=(format!("{up}/")) { "verdictd" } }
+                    nav aria-label="Pages" {
+                        a href=(format!("{up}/")) { "Portfolio" } " "
+                        a href=(format!("{up}/log")) { "Decision log" }
+                    }
+                }
+                main id="main" { (body) }
+                footer { p.soft { "verdictd " (env!("CARGO_PKG_VERSION")) " · times are UTC" } }
+            }
+        }
+    }
+}
+
+/// Icon, word and colour of a verdict.
+fn chip(verdict: &str, cause: &str) -> Markup {
+    let icon = match verdict {
+        "continue" => "●",
+        "change" => "◆",
+        "stop" => "■",
+        "hold" => "!",
+        _ => "○",
+    };
+    let words = if cause.is_empty() || verdict == "collecting" {
+        verdict.to_owned()
+    } else {
+        format!("{verdict}: {}", cause.replace('_', " "))
+    };
+    html! { span class=(format!("chip {verdict}")) { span aria-hidden="true" { (icon) } " " (words) } }
+}
+
+/// An instant to the minute.
+fn minute(at: judge::time::Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M").to_string()
+}

@@ -1,0 +1,132 @@
+//! Errors as problem+json (RFC 9457): a stable code for programs, one sentence for people, the
+//! request id for the log; the internal chain stays in the log.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::IntoResponse;
+use serde_json::json;
+
+use crate::store::StoreError;
+
+/// An error as the caller sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Status.
+    pub status: StatusCode,
+    /// Stable code.
+    pub code: &'static str,
+    /// One sentence: what, and what to do.
+    pub detail: String,
+}
+
+impl Problem {
+    /// A problem of that status.
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, code, detail: detail.into() }
+    }
+
+    /// 404.
+    pub fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", detail)
+    }
+
+    /// 422.
+    pub fn invalid(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail)
+    }
+
+    fn internal(error: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%error, "a request failed");
+        let detail = "the request failed inside; the log has the reason under this request id";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::UnknownExperiment(id) => Self::not_found(format!("no experiment `{id}`")),
+            StoreError::Busy(_) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "store_busy", "the store is busy; retry")
+            }
+            other => Self::internal(&other),
+        }
+    }
+}
+
+impl From<serde_json::Error> for Problem {
+    fn from(error: serde_json::Error) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response<Body> {
+        let title = self.status.canonical_reason().unwrap_or("error");
+        let body = Json(json!({
+            "type": format!("about:blank#{}", self.code),
+            "title": title,
+            "status": self.status.as_u16(),
+            "code": self.code,
+            "detail": self.detail,
+        }));
+        let mut response = (self.status, body).into_response();
+        let kind = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        response
+    }
+}
+
+/// 404 for paths that do not exist.
+pub(super) async fn no_route() -> Problem {
+    Problem::not_found("no such page; / lists the experiments")
+}
+
+/// 405 for methods a path does not have.
+pub(super) async fn no_method() -> Problem {
+    let detail = "this path does not take that method";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+}
+
+/// A panic in a handler.
+pub(super) fn from_panic(panic: Box<dyn std::any::Any + Send>) -> Response<Body> {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("panic");
+    Problem::internal(&text).into_response()
+}
+
+/// Errors of the framework (bad JSON, too large, wrong type) become problems as well, and every
+/// problem names its request.
+pub(super) async fn with_request_id(request: Request, next: Next) -> Response<Body> {
+    let id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok());
+    let id = id.unwrap_or("unknown").to_owned();
+    let response = next.run(request).await;
+    if response.status().is_success() || response.status().is_redirection() {
+        return response;
+    }
+    let (parts, body) = response.into_parts();
+    // Our own bodies are small; a framework's error text is one line.
+    let text = axum::body::to_bytes(body, 16 * 1024).await.unwrap_or_default();
+    let mut document = serde_json::from_slice(&text).unwrap_or_else(|_| {
+        json!({
+            "type": "about:blank",
+            "title": parts.status.canonical_reason().unwrap_or("error"),
+            "status": parts.status.as_u16(),
+            "code": "request",
+            "detail": String::from_utf8_lossy(&text),
+        })
+    });
+    document["request_id"] = json!(id);
+    let mut response = (parts.status, Json(document)).into_response();
+    let kind = HeaderValue::from_static("application/problem+json");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    for (name, value) in &parts.headers {
+        if *name != header::CONTENT_TYPE && *name != header::CONTENT_LENGTH {
+            response.headers_mut().insert(name.clone(), value.clone());
+        }
+    }
+    response
+}

@@ -1,0 +1,139 @@
+//! What became of messages and actions: for pages, metrics and people who ask.
+
+use super::outbox::delivery_state;
+use super::queue::{ROW_COLUMNS, outbox_row};
+use super::sql::{Row, Sql, args, bad};
+use super::{
+    ActionState, ActionView, AttemptRow, Delivery, DeliveryFilter, DeliveryState, OutboxStat,
+    Store, StoreError,
+};
+
+impl Store {
+    /// Open and dead rows of every endpoint that ever had one.
+    pub async fn outbox_stats(&self) -> Result<Vec<OutboxStat>, StoreError> {
+        self.read(|sql| {
+            let rows = sql.query(
+                "SELECT endpoint,
+                     CAST(SUM(CASE WHEN closed_at IS NULL THEN 1 ELSE 0 END) AS BIGINT) AS pending,
+                     MIN(CASE WHEN closed_at IS NULL THEN created_at END) AS oldest_at,
+                     CAST(SUM(CASE WHEN state = 'dead' THEN 1 ELSE 0 END) AS BIGINT) AS dead
+                 FROM outbox GROUP BY endpoint ORDER BY endpoint",
+                args![],
+            )?;
+            rows.iter()
+                .map(|row| {
+                    Ok(OutboxStat {
+                        endpoint: row.text("endpoint")?,
+                        pending: row.count("pending")?,
+                        oldest_at: row.opt_time("oldest_at")?,
+                        dead: row.count("dead")?,
+                    })
+                })
+                .collect()
+        })
+        .await
+    }
+
+    /// Deliveries with their attempts, newest first.
+    pub async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<Delivery>, StoreError> {
+        self.read(move |sql| {
+            let rows = sql.query(
+                &format!(
+                    "SELECT {ROW_COLUMNS}, state, next_at, closed_at, note, superseded_by,
+                         collapsed, holder
+                     FROM outbox
+                     WHERE (CAST(?1 AS TEXT) IS NULL OR id = ?1)
+                         AND (CAST(?2 AS TEXT) IS NULL OR endpoint = ?2)
+                         AND (CAST(?3 AS TEXT) IS NULL OR partition_key = ?3)
+                         AND (CAST(?4 AS TEXT) IS NULL OR state = ?4)
+                         AND (CAST(?5 AS BIGINT) IS NULL OR created_at >= ?5)
+                     ORDER BY position DESC LIMIT ?6"
+                ),
+                args![
+                    filter.id.as_ref(),
+                    filter.endpoint.as_ref(),
+                    filter.partition.as_ref(),
+                    filter.state.map(DeliveryState::as_str),
+                    filter.since,
+                    filter.limit,
+                ],
+            )?;
+            rows.iter().map(|row| delivery(sql, row)).collect()
+        })
+        .await
+    }
+
+    /// Every action of an experiment, newest first.
+    pub async fn action_state(&self, experiment: &str) -> Result<Vec<ActionView>, StoreError> {
+        let experiment = experiment.to_owned();
+        self.read(move |sql| {
+            let rows = sql.query(
+                "SELECT id, endpoint, state, created_at, confirmed_at FROM outbox
+                 WHERE partition_key = ?1 AND lane = 'action' ORDER BY position DESC",
+                args![&experiment],
+            )?;
+            rows.iter().map(action_view).collect()
+        })
+        .await
+    }
+}
+
+fn delivery(sql: &dyn Sql, row: &Row) -> Result<Delivery, StoreError> {
+    let enqueued = outbox_row(row)?;
+    let attempts = sql.query(
+        "SELECT attempt, holder, started_at, finished_at, status, class, detail, manual
+         FROM attempts WHERE outbox_id = ?1 ORDER BY attempt",
+        args![&enqueued.id],
+    )?;
+    Ok(Delivery {
+        row: enqueued,
+        state: delivery_state(row)?,
+        next_at: row.time("next_at")?,
+        closed_at: row.opt_time("closed_at")?,
+        note: row.opt_text("note")?,
+        superseded_by: row.opt_text("superseded_by")?,
+        collapsed: row.count("collapsed")?,
+        holder: row.opt_text("holder")?,
+        attempts: attempts.iter().map(attempt_row).collect::<Result<_, _>>()?,
+    })
+}
+
+fn attempt_row(row: &Row) -> Result<AttemptRow, StoreError> {
+    let status = row.unless_null("status", Row::int)?;
+    let status = status
+        .map(|status| u16::try_from(status).map_err(|_| bad("attempts.status", "no HTTP status")));
+    Ok(AttemptRow {
+        attempt: row.small("attempt")?,
+        holder: row.text("holder")?,
+        started_at: row.time("started_at")?,
+        finished_at: row.opt_time("finished_at")?,
+        status: status.transpose()?,
+        class: row.opt_text("class")?,
+        detail: row.opt_text("detail")?,
+        manual: row.flag("manual")?,
+    })
+}
+
+fn action_view(row: &Row) -> Result<ActionView, StoreError> {
+    let requested_at = row.time("created_at")?;
+    let confirmed_at = row.opt_time("confirmed_at")?;
+    let seconds = confirmed_at.map(|at| judge::time::ms_between(requested_at, at) as f64 / 1_000.0);
+    let state = match delivery_state(row)? {
+        DeliveryState::Pending | DeliveryState::Requested => ActionState::Requested,
+        DeliveryState::Accepted => ActionState::Accepted,
+        DeliveryState::Confirmed => ActionState::Confirmed,
+        // `Delivered` says that it was sent, not that the flag was read back.
+        DeliveryState::Delivered => ActionState::Accepted,
+        DeliveryState::Unconfirmed | DeliveryState::Dead | DeliveryState::Superseded => {
+            ActionState::Unconfirmed
+        }
+    };
+    Ok(ActionView {
+        id: row.text("id")?,
+        action: row.text("endpoint")?,
+        state,
+        requested_at,
+        confirmed_at,
+        seconds,
+    })
+}

@@ -1,0 +1,207 @@
+//! Out of the outbox: leases, attempts and what became of them.
+//!
+//! A lease is taken, never the row: a crash after sending and before recording costs one
+//! duplicate with the same id and the same bytes. Within (endpoint, partition, lane) a row that
+//! is not urgent waits for every earlier open one; urgent rows and manual re-sends never wait.
+//! Each lease starts a numbered attempt, and only the newest attempt can finish.
+
+use judge::time::Timestamp;
+
+use super::queue::{self, ROW_COLUMNS, outbox_row};
+use super::sql::{Row, Sql, args, bad};
+use super::{
+    Attempt, DeliveryState, Finished, OutboxItem, Outcome, Store, StoreError, StoreOptions, commit,
+};
+
+/// Bytes of an answer that are kept with an attempt.
+const DETAIL_BYTES: usize = 2048;
+
+/// Condition on row `o`: nothing of its own queue stands before it.
+const UNBLOCKED: &str = "(o.urgent = 1 OR o.manual = 1 OR NOT EXISTS (
+    SELECT 1 FROM outbox b WHERE b.closed_at IS NULL AND b.manual = 0
+        AND b.endpoint = o.endpoint AND b.partition_key = o.partition_key AND b.lane = o.lane
+        AND (b.sequence < o.sequence
+            OR (b.sequence = o.sequence AND b.position < o.position))))";
+
+impl Store {
+    /// Leases up to `limit` rows that are due, urgent ones first; messages that are past their
+    /// time go dead (`expired`) instead. An expired lease is taken over with the same id.
+    pub async fn lease_outbox(
+        &self,
+        wall_now: Timestamp,
+        holder: &str,
+        lease_until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<OutboxItem>, StoreError> {
+        let holder = holder.to_owned();
+        self.write(move |sql| lease(sql, wall_now, &holder, lease_until, limit))
+            .await
+    }
+
+    /// Records a finished attempt with everything that follows from it, if the lease still holds.
+    pub async fn finish_attempt(&self, attempt: Attempt) -> Result<Finished, StoreError> {
+        let options = self.options;
+        self.write(move |sql| finish(sql, &attempt, &options)).await
+    }
+
+    /// Sends a closed row again under the same id, or makes a waiting one due now. `false` when
+    /// there is no such row or somebody is sending it.
+    pub async fn redeliver(&self, id: &str, wall_now: Timestamp) -> Result<bool, StoreError> {
+        let id = id.to_owned();
+        self.write(move |sql| {
+            let touched = sql.exec(
+                "UPDATE outbox SET next_at = ?2,
+                     state = CASE WHEN closed_at IS NULL THEN state ELSE 'pending' END,
+                     manual = CASE WHEN closed_at IS NULL THEN manual ELSE 1 END,
+                     closed_at = NULL, confirmed_at = NULL, note = NULL, superseded_by = NULL
+                 WHERE id = ?1 AND holder IS NULL",
+                args![&id, wall_now],
+            )?;
+            Ok(touched > 0)
+        })
+        .await
+    }
+
+    /// The earliest instant (wall time) at which a row can be leased: for sleeping.
+    pub async fn earliest_outbox(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read(|sql| {
+            let row = sql.first(
+                &format!(
+                    "SELECT MIN(COALESCE(o.lease_until, o.next_at)) AS at FROM outbox o
+                     WHERE o.closed_at IS NULL AND {UNBLOCKED}"
+                ),
+                args![],
+            )?;
+            row.map_or(Ok(None), |row| row.opt_time("at"))
+        })
+        .await
+    }
+}
+
+fn lease(
+    sql: &dyn Sql,
+    now: Timestamp,
+    holder: &str,
+    lease_until: Timestamp,
+    limit: usize,
+) -> Result<Vec<OutboxItem>, StoreError> {
+    sql.exec(
+        "UPDATE outbox SET state = 'dead', note = 'expired', closed_at = ?1,
+             holder = NULL, lease_until = NULL
+         WHERE closed_at IS NULL AND lane = 'message' AND manual = 0 AND expires_at <= ?1
+             AND (lease_until IS NULL OR lease_until <= ?1)",
+        args![now],
+    )?;
+    let rows = sql.query(
+        &format!(
+            "UPDATE outbox SET holder = ?2, lease_until = ?3, attempts = attempts + 1,
+                 first_attempt_at = COALESCE(first_attempt_at, ?1)
+             WHERE id IN (
+                 SELECT o.id FROM outbox o WHERE o.closed_at IS NULL AND o.next_at <= ?1
+                     AND (o.lease_until IS NULL OR o.lease_until <= ?1) AND {UNBLOCKED}
+                 ORDER BY o.urgent DESC, o.position LIMIT ?4)
+             RETURNING {ROW_COLUMNS}, position, attempts, state, collapsed, manual,
+                 first_attempt_at"
+        ),
+        args![now, holder, lease_until, limit],
+    )?;
+    let mut items = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let item = item(row)?;
+        sql.exec(
+            "INSERT INTO attempts (outbox_id, attempt, holder, started_at, manual)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+            args![&item.row.id, item.attempt, holder, now, item.manual],
+        )?;
+        items.push((!item.row.urgent, row.int("position")?, item));
+    }
+    items.sort_by_key(|(calm, position, _)| (*calm, *position));
+    Ok(items.into_iter().map(|(_, _, item)| item).collect())
+}
+
+fn item(row: &Row) -> Result<OutboxItem, StoreError> {
+    Ok(OutboxItem {
+        row: outbox_row(row)?,
+        attempt: row.small("attempts")?,
+        state: delivery_state(row)?,
+        collapsed: row.count("collapsed")?,
+        manual: row.flag("manual")?,
+        first_attempt_at: row.time("first_attempt_at")?,
+    })
+}
+
+/// Reads the state column.
+pub(super) fn delivery_state(row: &Row) -> Result<DeliveryState, StoreError> {
+    DeliveryState::parse(&row.text("state")?).ok_or_else(|| bad("outbox.state", "no such state"))
+}
+
+fn finish(
+    sql: &dyn Sql,
+    attempt: &Attempt,
+    options: &StoreOptions,
+) -> Result<Finished, StoreError> {
+    let held = sql.first(
+        "SELECT state, partition_key, next_at FROM outbox
+         WHERE id = ?1 AND holder = ?2 AND attempts = ?3 AND closed_at IS NULL",
+        args![&attempt.id, &attempt.holder, attempt.attempt],
+    )?;
+    let Some(held) = held else {
+        return Ok(Finished::LeaseLost);
+    };
+    let (state, next_at) = after(
+        attempt.outcome,
+        delivery_state(&held)?,
+        held.time("next_at")?,
+    );
+    let closed_at = state.is_closed().then_some(attempt.finished_at);
+    let confirmed_at = (state == DeliveryState::Confirmed).then_some(attempt.finished_at);
+    sql.exec(
+        "UPDATE outbox SET state = ?2, next_at = ?3, closed_at = ?4, confirmed_at = ?5,
+             holder = NULL, lease_until = NULL WHERE id = ?1",
+        args![
+            &attempt.id,
+            state.as_str(),
+            next_at,
+            closed_at,
+            confirmed_at
+        ],
+    )?;
+    sql.exec(
+        "UPDATE attempts SET started_at = ?3, finished_at = ?4, status = ?5, class = ?6,
+             detail = ?7 WHERE outbox_id = ?1 AND attempt = ?2",
+        args![
+            &attempt.id,
+            attempt.attempt,
+            attempt.started_at,
+            attempt.finished_at,
+            attempt.status.map(u32::from),
+            &attempt.class,
+            cut(&attempt.detail),
+        ],
+    )?;
+    let partition = held.text("partition_key")?;
+    for entry in &attempt.log {
+        commit::append_log(sql, &partition, entry)?;
+    }
+    queue::enqueue(sql, &attempt.extra_outbox, options)?;
+    Ok(Finished::Recorded)
+}
+
+/// State and next instant after an outcome.
+fn after(outcome: Outcome, state: DeliveryState, next_at: Timestamp) -> (DeliveryState, Timestamp) {
+    match outcome {
+        Outcome::Delivered => (DeliveryState::Delivered, next_at),
+        Outcome::Dead => (DeliveryState::Dead, next_at),
+        Outcome::Confirmed => (DeliveryState::Confirmed, next_at),
+        // A failed look at an action does not undo how far it got.
+        Outcome::Retry { next_at } => (state, next_at),
+        Outcome::Requested { next_at } => (DeliveryState::Requested, next_at),
+        Outcome::Accepted { next_at } => (DeliveryState::Accepted, next_at),
+        Outcome::Unconfirmed { next_at } => (DeliveryState::Unconfirmed, next_at),
+    }
+}
+
+/// At most [`DETAIL_BYTES`], cut between characters.
+fn cut(detail: &str) -> &str {
+    &detail[..detail.floor_char_boundary(DETAIL_BYTES)]
+}

@@ -1,0 +1,177 @@
+//! Into the outbox: idempotent enqueue, verdicts that take the place of older ones, and bounds.
+//!
+//! Nothing is dropped silently: what is pushed out stays, dead or superseded, with its reason.
+//! Urgent rows and actions are never pushed out.
+
+use std::collections::BTreeMap;
+
+use judge::time::Timestamp;
+
+use super::sql::{Row, Sql, args, bad, next_count};
+use super::{Lane, OutboxRow, Store, StoreError, StoreOptions};
+
+/// Columns of a row as it was enqueued.
+pub(super) const ROW_COLUMNS: &str = "id, endpoint, partition_key, sequence, kind, urgent, lane, \
+    notice_id, body, content, created_at, not_before, expires_at, final_state";
+
+impl Store {
+    /// Enqueues what belongs to no evaluation (source and file notices, test sends). The same id
+    /// a second time changes nothing.
+    pub async fn enqueue(&self, rows: Vec<OutboxRow>) -> Result<(), StoreError> {
+        let options = self.options;
+        self.write(move |sql| enqueue(sql, &rows, &options)).await
+    }
+}
+
+/// Puts rows into the outbox, within the caller's transaction.
+pub(super) fn enqueue(
+    sql: &dyn Sql,
+    rows: &[OutboxRow],
+    options: &StoreOptions,
+) -> Result<(), StoreError> {
+    let mut grown = BTreeMap::new();
+    for row in rows {
+        if insert(sql, row)? {
+            supersede(sql, row)?;
+            grown.insert(row.endpoint.as_str(), row.created_at);
+        }
+    }
+    for (endpoint, now) in grown {
+        bound(sql, endpoint, now, options)?;
+    }
+    Ok(())
+}
+
+fn insert(sql: &dyn Sql, row: &OutboxRow) -> Result<bool, StoreError> {
+    let position = next_count(sql, "outbox")?;
+    let touched = sql.exec(
+        "INSERT INTO outbox (id, endpoint, partition_key, sequence, position, kind, urgent, lane,
+             notice_id, body, content, bytes, created_at, not_before, expires_at, final_state,
+             state, next_at, attempts, manual, collapsed)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,
+             'pending', ?14, 0, 0, 0)
+         ON CONFLICT (id) DO NOTHING",
+        args![
+            &row.id,
+            &row.endpoint,
+            &row.partition,
+            row.sequence,
+            position,
+            &row.kind,
+            row.urgent,
+            lane_name(row.lane),
+            &row.notice_id,
+            &row.body,
+            &row.content,
+            row.body.len() + row.content.len(),
+            row.created_at,
+            row.not_before,
+            row.expires_at,
+            row.final_state,
+        ],
+    )?;
+    Ok(touched > 0)
+}
+
+/// Verdicts say where an experiment stands, so a newer one makes an unsent older one moot.
+/// A revision names the verdict it corrects; the receiver needs both.
+fn replaces_older(row: &OutboxRow) -> bool {
+    row.lane == Lane::Message
+        && row.kind.starts_with("experiment.verdict.")
+        && row.kind != "experiment.verdict.revised"
+}
+
+/// Unsent, not final, not urgent verdicts of the partition give way to a newer one.
+fn supersede(sql: &dyn Sql, row: &OutboxRow) -> Result<(), StoreError> {
+    if !replaces_older(row) {
+        return Ok(());
+    }
+    let older = sql.query(
+        "UPDATE outbox SET state = 'superseded', superseded_by = ?1, closed_at = ?5
+         WHERE endpoint = ?2 AND partition_key = ?3 AND lane = 'message' AND sequence < ?4
+             AND closed_at IS NULL AND attempts = 0 AND final_state = 0 AND urgent = 0
+             AND kind LIKE 'experiment.verdict.%' AND kind <> 'experiment.verdict.revised'
+         RETURNING collapsed",
+        args![
+            &row.id,
+            &row.endpoint,
+            &row.partition,
+            row.sequence,
+            row.created_at
+        ],
+    )?;
+    let mut collapsed = 0;
+    for row in &older {
+        collapsed += 1 + row.count("collapsed")?;
+    }
+    if collapsed > 0 {
+        sql.exec(
+            "UPDATE outbox SET collapsed = ?2 WHERE id = ?1",
+            args![&row.id, collapsed],
+        )?;
+    }
+    Ok(())
+}
+
+/// Keeps the open messages of an endpoint within rows and bytes; the oldest go first.
+fn bound(
+    sql: &dyn Sql,
+    endpoint: &str,
+    now: Timestamp,
+    options: &StoreOptions,
+) -> Result<(), StoreError> {
+    let open = sql.first(
+        "SELECT COUNT(*) AS n, CAST(COALESCE(SUM(bytes), 0) AS BIGINT) AS bytes FROM outbox
+         WHERE endpoint = ?1 AND closed_at IS NULL AND lane = 'message'",
+        args![endpoint],
+    )?;
+    let open = open.ok_or_else(|| bad("outbox", "a count without a row"))?;
+    let (mut rows, mut bytes) = (open.count("n")?, open.count("bytes")?);
+    while rows > options.queue_rows || bytes > options.queue_bytes {
+        let gone = sql.first(
+            "UPDATE outbox SET state = 'dead', note = 'queue_full', closed_at = ?2
+             WHERE id = (SELECT id FROM outbox WHERE endpoint = ?1 AND closed_at IS NULL
+                 AND lane = 'message' AND urgent = 0 AND lease_until IS NULL
+                 ORDER BY position LIMIT 1)
+             RETURNING bytes",
+            args![endpoint, now],
+        )?;
+        let Some(gone) = gone else { return Ok(()) };
+        rows -= 1;
+        bytes = bytes.saturating_sub(gone.count("bytes")?);
+    }
+    Ok(())
+}
+
+/// The word for a lane in the store.
+pub(super) fn lane_name(lane: Lane) -> &'static str {
+    match lane {
+        Lane::Message => "message",
+        Lane::Action => "action",
+    }
+}
+
+/// A row as it was enqueued.
+pub(super) fn outbox_row(row: &Row) -> Result<OutboxRow, StoreError> {
+    let lane = match row.text("lane")?.as_str() {
+        "message" => Lane::Message,
+        "action" => Lane::Action,
+        _ => return Err(bad("outbox.lane", "no such lane")),
+    };
+    Ok(OutboxRow {
+        id: row.text("id")?,
+        endpoint: row.text("endpoint")?,
+        partition: row.text("partition_key")?,
+        kind: row.text("kind")?,
+        urgent: row.flag("urgent")?,
+        lane,
+        notice_id: row.text("notice_id")?,
+        body: row.text("body")?,
+        content: row.text("content")?,
+        created_at: row.time("created_at")?,
+        not_before: row.time("not_before")?,
+        expires_at: row.time("expires_at")?,
+        final_state: row.flag("final_state")?,
+        sequence: row.int("sequence")?,
+    })
+}

@@ -1,0 +1,3 @@
+select day as time, arm, num, den
+  from daily
+ where day >= {{start}} and day < {{end}}

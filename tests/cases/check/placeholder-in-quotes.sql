@@ -1,0 +1,4 @@
+-- days since {{start}}
+select day as time, arm, num, den
+  from daily
+ where day >= '{{start}}' and day < {{end}}

@@ -1,0 +1,4 @@
+set time zone 'UTC';
+select day as time, arm, num, den
+  from daily
+ where day >= {{start}} and day < {{end}}
