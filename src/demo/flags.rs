@@ -131,13 +131,11 @@ async fn turn_off(
 }
 
 fn answer(name: &str, enabled: Option<bool>) -> Response {
-    match enabled {
-        Some(enabled) => Json(json!({"name": name, "enabled": enabled})).into_response(),
-        None => {
-            let body = Json(json!({"error": format!("no flag named {name}")}));
-            (StatusCode::NOT_FOUND, body).into_response()
-        }
+    if let Some(enabled) = enabled {
+        return Json(json!({"name": name, "enabled": enabled})).into_response();
     }
+    let body = Json(json!({"error": format!("no flag named {name}")}));
+    (StatusCode::NOT_FOUND, body).into_response()
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 
 use judge::time::Timestamp;
 
+pub use data::write_data;
 pub use play::run;
 
 use flags::Call;
@@ -93,7 +94,7 @@ pub struct DemoOutcome {
 
 impl DemoOutcome {
     /// Whether every story reached what the contract says.
-    pub fn is_as_expected(&self) -> bool {
+    pub fn all_as_told(&self) -> bool {
         self.stories.iter().all(StoryOutcome::is_as_expected)
     }
 }

@@ -3,6 +3,7 @@
 //! It stands at the demo's clock: nothing later than the domain instant exists, and inside an
 //! outage it answers 503. Everything else is told the way Prometheus tells it, errors included.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
@@ -88,21 +89,11 @@ impl Prometheus {
         if count > MAX_POINTS {
             return Err("exceeded maximum resolution of 11,000 points per timeseries".to_owned());
         }
-        let mut series: Vec<(Option<&'static str>, Vec<Value>)> = Vec::new();
+        let mut series: BTreeMap<Option<&'static str>, Vec<Value>> = BTreeMap::new();
         for index in 0..count {
             let at = add_ms(start, index * step_ms);
             for (arm, value) in self.answers(&expression, at) {
-                let values = match series.iter_mut().find(|(name, _)| *name == arm) {
-                    Some((_, values)) => values,
-                    None => {
-                        series.push((arm, Vec::new()));
-                        let Some((_, values)) = series.last_mut() else {
-                            continue;
-                        };
-                        values
-                    }
-                };
-                values.push(sample(at, value));
+                series.entry(arm).or_default().push(sample(at, value));
             }
         }
         let result: Vec<Value> = series

@@ -344,7 +344,9 @@ mod tests {
     fn every_expression_of_the_story_files_is_known() {
         let fold = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         let files = crate::demo::stage::EXPERIMENT_FILES;
-        let yaml = files.iter().filter(|(name, _)| name.ends_with(".yaml"));
+        let yaml = files
+            .iter()
+            .filter(|(name, _)| crate::demo::stage::is_experiment(name));
         let all = fold(&yaml.map(|(_, text)| *text).collect::<String>());
         let mut left = all.clone();
         // Longest first: some expressions contain others.

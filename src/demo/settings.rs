@@ -196,7 +196,7 @@ mod tests {
         };
         for (_, yaml) in EXPERIMENT_FILES
             .iter()
-            .filter(|(name, _)| name.ends_with(".yaml"))
+            .filter(|(name, _)| crate::demo::stage::is_experiment(name))
         {
             for line in yaml.lines().map(str::trim) {
                 match line.split_once(": ") {

@@ -40,6 +40,13 @@ const ACTIVATION_REVISION: &str =
 const SUPPORT_REVISION: &str =
     include_str!("../../config/experiments/revisions/support-root-cause.yaml");
 
+/// Whether a file is an experiment, not one of its queries.
+pub fn is_experiment(name: &str) -> bool {
+    std::path::Path::new(name)
+        .extension()
+        .is_some_and(|extension| extension == "yaml")
+}
+
 /// Something the audience should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Happening {

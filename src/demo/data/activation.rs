@@ -159,7 +159,7 @@ fn day_of_ms(at: i64) -> i64 {
 fn cycle(rng: &mut Rng, totals: &Totals) -> Vec<User> {
     let days: Vec<f64> = (0..SIGNUP_DAYS).map(day_weight).collect();
     let draw = |rng: &mut Rng| [(); 2].map(|()| spread(rng, USERS_PER_ARM, &days));
-    let sizes = until(rng, draw, |sizes| is_fair_split(sizes));
+    let sizes = until(rng, draw, is_fair_split);
     let action_x = per_arm(rng, &sizes, totals.action_x, |_| true);
     let fast = per_arm(rng, &sizes, totals.fast, |_| true);
     let is_flat = totals.wins[0] == totals.wins[1];
@@ -174,8 +174,9 @@ fn cycle(rng: &mut Rng, totals: &Totals) -> Vec<User> {
             for flag in &mut flags {
                 rng.shuffle(flag);
             }
-            for index in 0..*size as usize {
-                let does = [flags[0][index], flags[1][index], flags[2][index]];
+            let [action_x, fast, wins] = flags;
+            for ((action_x, fast), wins) in action_x.into_iter().zip(fast).zip(wins) {
+                let does = [action_x, fast, wins];
                 users.push(user(rng, totals.start + day as i64, arm, does));
             }
         }

@@ -20,7 +20,7 @@ use std::path::Path;
 pub use activation::{Activation, User};
 pub use cohorts::{CohortDay, Cohorts, Recruiting, Sales, Support};
 pub use files::Files;
-pub use hourly::{BUCKETS, Counter, Gauge, Metrics};
+pub use hourly::{BUCKETS, Counter, Gauge, Labels, Metrics};
 
 use files::writeln_to;
 

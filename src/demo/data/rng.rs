@@ -33,7 +33,7 @@ impl Rng {
 
     /// A whole number in `[0, bound)`; 0 when `bound` is 0.
     pub(super) fn below(&mut self, bound: u64) -> u64 {
-        (u128::from(self.next()) * u128::from(bound) >> 64) as u64
+        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
     }
 
     /// A number in `[0, 1)`.
