@@ -102,7 +102,7 @@ pub fn data_files(seed: u64) -> Files {
 }
 
 /// Writes them.
-pub fn write_data(folder: &Path, seed: u64) -> std::io::Result<()> {
+pub fn write_data(folder: &Path, seed: u64) -> anyhow::Result<()> {
     for (name, text) in data_files(seed) {
         let path = folder.join(name);
         if let Some(parent) = path.parent() {
