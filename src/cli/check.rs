@@ -14,7 +14,7 @@ use crate::settings::Settings;
 
 /// Check experiment files
 #[derive(Debug, Args)]
-pub struct CheckArgs {
+pub(super) struct CheckArgs {
     /// Files or folders; default: the folder of the settings
     files: Vec<PathBuf>,
     #[command(flatten)]
@@ -32,7 +32,7 @@ struct Checked {
 }
 
 /// Exit code 0 clean, 1 findings, 2 when a file cannot be read.
-pub fn run(args: CheckArgs) -> Result<u8, Failure> {
+pub(super) fn run(args: CheckArgs) -> Result<u8, Failure> {
     // Without --config names of sources and receivers stay unchecked, and the check says so.
     let settings = args.settings.settings()?;
     let names = args.settings.config.as_ref().map(|_| &settings);

@@ -23,7 +23,7 @@ use crate::store;
 
 /// Evaluate experiments
 #[derive(Debug, Args)]
-pub struct EvalArgs {
+pub(super) struct EvalArgs {
     /// Experiment id; default: all
     experiment: Option<String>,
     /// As of this instant (RFC 3339); implies --dry-run
@@ -44,7 +44,7 @@ pub struct EvalArgs {
 }
 
 /// Evaluates and prints the records.
-pub async fn run(args: EvalArgs) -> Result<u8, Failure> {
+pub(super) async fn run(args: EvalArgs) -> Result<u8, Failure> {
     let settings = args.settings.settings()?;
     super::serve::start_log(&settings);
     let records = if args.dry_run || args.at.is_some() {
@@ -120,7 +120,7 @@ fn chosen(app: &App, only: Option<&str>) -> Result<Vec<String>, Failure> {
 }
 
 /// Exit codes of engine.md 7.
-pub fn exit_code(record: &EvaluationRecord) -> u8 {
+pub(super) fn exit_code(record: &EvaluationRecord) -> u8 {
     match (record.decision.verdict, record.decision.cause) {
         (Verdict::Continue, _) => 0,
         (Verdict::Change, _) => 10,

@@ -12,7 +12,7 @@ use crate::store::Store;
 
 /// Show why an evaluation said what it said
 #[derive(Debug, Args)]
-pub struct ExplainArgs {
+pub(super) struct ExplainArgs {
     /// Experiment id, or id@number of an evaluation
     what: String,
     /// The stored record as JSON
@@ -23,7 +23,7 @@ pub struct ExplainArgs {
 }
 
 /// Reads the store beside a running daemon and prints one evaluation.
-pub async fn run(args: ExplainArgs) -> Result<u8, Failure> {
+pub(super) async fn run(args: ExplainArgs) -> Result<u8, Failure> {
     let settings = args.settings.settings()?;
     let store = Store::open_read_only(&settings.store.path)?;
     let (id, number) = match args.what.split_once('@') {
@@ -63,7 +63,7 @@ async fn newest(store: &Store, id: &str) -> Result<u64, Failure> {
 }
 
 /// The whole evaluation as text.
-pub fn text(record: &EvaluationRecord, style: Style) -> String {
+pub(super) fn text(record: &EvaluationRecord, style: Style) -> String {
     let mut out = format!("{}\n", prose::headline(record));
     let input = &record.input;
     out.push_str(&format!("  evaluation {} at {}\n", record.id, input.at));

@@ -9,7 +9,7 @@ use crate::store::{LogFilter, Store};
 
 /// Show the decision log
 #[derive(Debug, Args)]
-pub struct LogArgs {
+pub(super) struct LogArgs {
     /// Only of this experiment
     experiment: Option<String>,
     /// At most so many entries
@@ -23,7 +23,7 @@ pub struct LogArgs {
 }
 
 /// Reads the store and prints the entries.
-pub async fn run(args: LogArgs) -> Result<u8, Failure> {
+pub(super) async fn run(args: LogArgs) -> Result<u8, Failure> {
     let settings = args.settings.settings()?;
     let store = Store::open_read_only(&settings.store.path)?;
     let filter = LogFilter {

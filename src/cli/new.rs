@@ -9,7 +9,7 @@ use super::output::{Failure, say};
 
 /// Write an experiment file
 #[derive(Debug, Args)]
-pub struct NewArgs {
+pub(super) struct NewArgs {
     /// Id of the experiment: a-z, 0-9 and hyphens; also the file name
     id: String,
     /// Which kind of work it is for
@@ -43,7 +43,7 @@ impl Template {
 }
 
 /// Never overwrites.
-pub fn run(args: NewArgs) -> Result<u8, Failure> {
+pub(super) fn run(args: NewArgs) -> Result<u8, Failure> {
     let is_id = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if args.id.is_empty() || args.id.len() > 64 || !args.id.bytes().all(is_id) {
         let hint = "use a-z, 0-9 and hyphens, at most 64 characters";

@@ -5,13 +5,13 @@ use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 /// Exit code of a usage error or a tool failure.
-pub const USAGE: u8 = 2;
+pub(super) const USAGE: u8 = 2;
 /// Exit code when a store or daemon cannot be reached.
-pub const UNREACHABLE: u8 = 69;
+pub(super) const UNREACHABLE: u8 = 69;
 
 /// Why a command ended without its result.
 #[derive(Debug)]
-pub struct Failure {
+pub(super) struct Failure {
     message: String,
     code: u8,
 }
@@ -47,7 +47,7 @@ impl From<crate::store::StoreError> for Failure {
 }
 
 /// Writes data to standard output; a closed pipe ends the process quietly.
-pub fn say(text: &str) {
+pub(super) fn say(text: &str) {
     let mut out = std::io::stdout().lock();
     if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
         quiet_end();
@@ -55,7 +55,7 @@ pub fn say(text: &str) {
 }
 
 /// Writes one line to standard error; nobody to read it is no fault.
-pub fn complain(text: &str) {
+pub(super) fn complain(text: &str) {
     let mut out = std::io::stderr().lock();
     if writeln!(out, "{text}").is_err() {
         quiet_end();
@@ -63,7 +63,7 @@ pub fn complain(text: &str) {
 }
 
 /// Prints a JSON document on one line.
-pub fn say_json(value: &serde_json::Value) {
+pub(super) fn say_json(value: &serde_json::Value) {
     say(&format!("{value}\n"));
 }
 
@@ -74,7 +74,7 @@ fn quiet_end() -> ! {
 
 /// Colours of states, on terminals only.
 #[derive(Debug, Clone, Copy)]
-pub struct Style {
+pub(super) struct Style {
     colour: bool,
 }
 
@@ -101,7 +101,7 @@ impl Style {
 }
 
 /// Rows of equal columns, aligned by the widest cell, two spaces between; the last is not padded.
-pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let mut widths: Vec<usize> = head.iter().map(|cell| cell.chars().count()).collect();
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {

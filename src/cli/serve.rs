@@ -16,7 +16,7 @@ use crate::telemetry;
 
 /// Run the daemon
 #[derive(Debug, Args)]
-pub struct ServeArgs {
+pub(super) struct ServeArgs {
     #[command(flatten)]
     settings: SettingsArgs,
     /// Listen here instead of http.listen
@@ -25,7 +25,7 @@ pub struct ServeArgs {
 }
 
 /// Runs until a signal.
-pub async fn run(args: ServeArgs) -> Result<u8, Failure> {
+pub(super) async fn run(args: ServeArgs) -> Result<u8, Failure> {
     let mut settings = args.settings.settings()?;
     if let Some(listen) = args.listen {
         settings.http.listen = listen;
@@ -51,7 +51,7 @@ pub async fn run(args: ServeArgs) -> Result<u8, Failure> {
 }
 
 /// Starts logging as the settings say.
-pub fn start_log(settings: &Settings) {
+pub(super) fn start_log(settings: &Settings) {
     let level = match settings.log.level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,

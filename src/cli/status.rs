@@ -10,7 +10,7 @@ use crate::store::{ExperimentRow, Store};
 
 /// List experiments
 #[derive(Debug, Args)]
-pub struct StatusArgs {
+pub(super) struct StatusArgs {
     /// One JSON document instead of text
     #[arg(long)]
     json: bool,
@@ -19,7 +19,7 @@ pub struct StatusArgs {
 }
 
 /// Reads the store and prints the table.
-pub async fn run(args: StatusArgs) -> Result<u8, Failure> {
+pub(super) async fn run(args: StatusArgs) -> Result<u8, Failure> {
     let settings = args.settings.settings()?;
     let store = Store::open_read_only(&settings.store.path)?;
     let mut rows = store.experiments().await?;

@@ -10,7 +10,7 @@ use super::output::{Failure, complain, say};
 
 /// Run case directories
 #[derive(Debug, Args)]
-pub struct TestArgs {
+pub(super) struct TestArgs {
     /// Case directories, or folders of them
     #[arg(required = true)]
     folders: Vec<PathBuf>,
@@ -20,7 +20,7 @@ pub struct TestArgs {
 }
 
 /// Exit code 0 when all pass, 1 when one does not, 2 when a case cannot be read.
-pub fn run(args: TestArgs) -> Result<u8, Failure> {
+pub(super) fn run(args: TestArgs) -> Result<u8, Failure> {
     let mut cases = Vec::new();
     for folder in &args.folders {
         find_cases(folder, &mut cases).map_err(anyhow::Error::from)?;

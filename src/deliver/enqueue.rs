@@ -9,7 +9,7 @@ use std::time::Duration;
 use judge::ids;
 use judge::notice::{Notice, NoticeKind};
 use judge::record::{EvaluationRecord, canonical_json};
-use judge::time::{Timestamp, add_ms};
+use judge::time::{DAY_MS, Timestamp, add_ms};
 use serde_json::{Value, json};
 
 use super::payload::{Links, generic};
@@ -17,6 +17,8 @@ use super::{ActionConfig, ReceiverConfig};
 use crate::settings::Settings;
 use crate::store::{Lane, OutboxRow};
 
+/// A hundred years: the store's instants have an end, so "never" is a date far beyond any use.
+const NEVER_MS: i64 = 36_500 * DAY_MS;
 /// The kind of an action row.
 pub const ACTION_KIND: &str = "action.rollback";
 
@@ -39,7 +41,7 @@ impl Routes {
         Self {
             receivers: settings.receivers.clone(),
             operators: settings.daemon.operators.clone(),
-            expire_after: Duration::from_secs(settings.delivery.expire_after_hours * 3_600),
+            expire_after: Duration::from_hours(settings.delivery.expire_after_hours),
             links: Links { external_url },
         }
     }
@@ -219,7 +221,7 @@ pub fn action_row(
         content: canonical_json(&content),
         created_at: wall_now,
         not_before: wall_now,
-        expires_at: Timestamp::MAX,
+        expires_at: add_ms(wall_now, NEVER_MS),
         final_state: true,
         sequence,
     }

@@ -16,6 +16,7 @@ mod numbers;
 pub mod payload;
 pub mod retry;
 mod sample;
+mod sample_send;
 mod sign;
 mod slack;
 #[cfg(test)]
@@ -34,8 +35,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use action::{ActionConfig, ActionMethod, VerifyConfig, WebhookActionConfig};
+<<<<<<< HEAD
 pub use sample::{Sample, sample_notices};
 pub use numbers::guardrail_line;
+pub use sample_send::{SampleAnswer, send_samples};
+=======
+pub use numbers::guardrail_line;
+pub use sample::{Sample, sample_notices};
+pub use sample_send::{SampleAnswer, send_samples};
+
+>>>>>>> h-deliver
 pub use slack::SlackConfig;
 pub use webhook::WebhookConfig;
 pub use worker::{DeliveryMetrics, NoMetrics, Worker};

@@ -207,7 +207,9 @@ fn check_slack(body: &str) {
         }
         let fields = block["fields"].as_array().cloned().unwrap_or_default();
         assert!(fields.len() <= 10);
-        fields.iter().for_each(|field| check_text(field, 2_000));
+        for field in &fields {
+            check_text(field, 2_000);
+        }
         for element in block["elements"].as_array().cloned().unwrap_or_default() {
             if element["type"] == "button" {
                 check_text(&element["text"], 75);
@@ -241,7 +243,7 @@ fn check_text(text: &Value, limit: usize) {
 #[test]
 fn hostile_text_breaks_neither_json_nor_size_nor_mentions() {
     let mut random = SmallRng::seed_from_u64(7);
-    for round in 0..40 {
+    for round in 0..6 {
         // Short and very long texts alike.
         let most = if round % 2 == 0 { 6 } else { 3_000 };
         for mut sample in sample_notices(at()) {
@@ -272,7 +274,9 @@ fn hostile_text_breaks_neither_json_nor_size_nor_mentions() {
 #[test]
 fn what_is_too_large_loses_the_least_important_first() {
     let mut sample = of_kind(NoticeKind::VerdictContinue);
+    sample.notice.detail = Some("a long detail ".repeat(200));
     let record = sample.record.as_mut().unwrap();
+    record.input.experiment.mechanism.because = "a long reason ".repeat(200);
     let (mut view, rail) = (record.signals[0].clone(), record.guardrails[0].clone());
     view.role = judge::spec::Role::Leading;
     record.signals.extend(vec![view; 38]);

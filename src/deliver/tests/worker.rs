@@ -98,6 +98,18 @@ async fn settle(worker: &Arc<Worker>) {
     while worker.drain_due(now()).await.unwrap() > 0 {}
 }
 
+/// Waits for what a running task brings about, but not for ever.
+async fn until(is_so: impl AsyncFn() -> bool) {
+    let waiting = async {
+        while !is_so().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), waiting)
+        .await
+        .unwrap();
+}
+
 const STOP: NoticeKind = NoticeKind::VerdictStop;
 
 #[tokio::test]
@@ -248,9 +260,7 @@ async fn the_running_task_sends_what_it_is_told_and_stops_when_told() {
     });
     bench.tell("a", &[STOP]).await;
     worker.notify();
-    while bench.only("sample").await.state != DeliveryState::Delivered {
-        tokio::task::yield_now().await;
-    }
+    until(async || bench.only("sample").await.state == DeliveryState::Delivered).await;
     stop.cancel();
     task.await.unwrap().unwrap();
     assert_eq!(fake.seen().len(), 1);
@@ -311,9 +321,7 @@ async fn a_rollback_is_followed_until_the_flag_reads_off_and_told_once() {
         let (worker, stop) = (worker.clone(), stop.clone());
         async move { worker.run(stop).await }
     });
-    while chat.seen().is_empty() {
-        tokio::task::yield_now().await;
-    }
+    until(async || !chat.seen().is_empty()).await;
     stop.cancel();
     task.await.unwrap().unwrap();
     let delivery = bench.only("turn-off-checklist").await;

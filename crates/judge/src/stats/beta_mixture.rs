@@ -44,7 +44,8 @@ pub(crate) fn log_e_beta(a: f64, b: f64, s: f64, n: f64, q: f64) -> f64 {
         return f64::INFINITY;
     }
     if q <= 0.0 || q >= 1.0 {
-        // The data fit the edge exactly: likelihood 1 under it, the mixture's is B(a+s,b+n-s)/B(a,b).
+        // The data fit the edge exactly: likelihood 1 under it, under the mixture
+        // B(a+s, b+n-s)/B(a, b).
         return super::special::ln_beta(a + s, b + rest) - super::special::ln_beta(a, b);
     }
     log_e_cells(&[(s, a, q), (rest, b, 1.0 - q)])

@@ -99,7 +99,7 @@ pub fn clopper_pearson(x: f64, n: f64, alpha: f64, alternative: Alternative) -> 
     let hi = above
         .filter(|_| x < n)
         .map_or(1.0, |tail| 1.0 - beta_quantile(tail, n - x, x + 1.0));
-    Some(Interval { lo, hi })
+    Some(Interval::of(lo, hi))
 }
 
 /// Jeffreys interval: equal tails of Beta(x + 1/2, n - x + 1/2).
@@ -108,10 +108,10 @@ pub fn jeffreys(x: f64, n: f64, alpha: f64) -> Option<Interval> {
     let (x, n) = usable(x, n).filter(|_| is_alpha(alpha))?;
     let (a, b) = (x + 0.5, n - x + 0.5);
     let tail = 0.5 * alpha;
-    Some(Interval {
-        lo: beta_quantile(tail, a, b),
-        hi: 1.0 - beta_quantile(tail, b, a),
-    })
+    Some(Interval::of(
+        beta_quantile(tail, a, b),
+        1.0 - beta_quantile(tail, b, a),
+    ))
 }
 
 /// Quantile of Beta(a, b) at a lower-tail probability, by bisection.
@@ -153,7 +153,7 @@ pub fn wilson(x: f64, n: f64, alpha: f64, alternative: Alternative) -> Option<In
     } else {
         end(above, 1.0).unwrap_or(1.0)
     };
-    Some(Interval { lo, hi })
+    Some(Interval::of(lo, hi))
 }
 
 /// Agresti-Coull interval, clipped to [0, 1].
@@ -166,10 +166,7 @@ pub fn agresti_coull(x: f64, n: f64, alpha: f64) -> Option<Interval> {
     let size = n + z * z;
     let p = (x + 0.5 * z * z) / size;
     let half = z * (p * (1.0 - p) / size).sqrt();
-    Some(Interval {
-        lo: (p - half).max(0.0),
-        hi: (p + half).min(1.0),
-    })
+    Some(Interval::of((p - half).max(0.0), (p + half).min(1.0)))
 }
 
 /// The normal statistic with the variance of the tested value, `(p - p0)/sqrt(p0 q0/n)`.

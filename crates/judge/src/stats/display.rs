@@ -8,12 +8,15 @@
 //! * log: `exp(ln R ± c sqrt(v_t/m_t^2 + v_c/m_c^2)) - 1`, both means positive
 //! * Fieller (1954): `g = c^2 v_c/m_c^2`,
 //!   `(R ± (c/|m_c|) sqrt(v_t + R^2 v_c - g v_t))/(1-g) - 1`; `g >= 1` is unbounded
+//! * sequential Fieller: `{theta : |m_t - theta m_c| <= h2(SE(theta), tau)}`,
+//!   `SE(theta)^2 = v_t + theta^2 v_c`, by bisection from `R`; valid at every look
 //! * linear delta, `SE^2 = v_t/m_c^2 + v_c m_t^2/m_c^4`: only to reproduce others, not recommended.
 //!
 //! Assumptions: means nearly normal. Invariants: `None` where a form is undefined, with
 //! [`Fieller::Unbounded`] as a value of its own; results finite.
 
-use super::{Contrast, Interval, bounded};
+use super::info_time::half_width_two_sided;
+use super::{Contrast, Interval, bounded, is_alpha};
 
 /// Relative lift `m_t/m_c - 1`; `None` for a control mean of 0.
 #[must_use]
@@ -90,6 +93,53 @@ pub fn fieller(treatment: (f64, f64), control: (f64, f64), c: f64) -> Fieller {
         lo: end(ratio - half),
         hi: end(ratio + half),
     })
+}
+
+/// Sequential Fieller set of the lift, valid at every look; arms are `(mean, variance of it)`.
+///
+/// `tau` is the mixing sd of the linear contrast. Unbounded when the control mean itself is not
+/// distinguished from 0, since then arbitrarily large ratios are not excluded.
+/// Of a set in several parts (the width grows with the square of a huge ratio) this is the part
+/// around the estimate.
+#[must_use]
+pub fn sequential_lift(
+    (m_t, v_t): (f64, f64),
+    (m_c, v_c): (f64, f64),
+    tau: f64,
+    alpha: f64,
+) -> Fieller {
+    let ratio = m_t / m_c;
+    let inside = |theta: f64| {
+        let se = (v_t + theta * theta * v_c).sqrt();
+        (m_t - theta * m_c).abs() <= half_width_two_sided(se, tau, alpha)
+    };
+    let usable = is_alpha(alpha) && tau > 0.0 && ratio.is_finite() && v_t >= 0.0 && v_c >= 0.0;
+    if !usable || v_t + v_c <= 0.0 {
+        return Fieller::Unbounded;
+    }
+    let end = |sign: f64| {
+        let mut step = (1.0e-6 * ratio.abs()).max(1.0e-9);
+        while inside(ratio + sign * step) {
+            step *= 2.0;
+            if step > 1.0e9 * (1.0 + ratio.abs()) {
+                return None;
+            }
+        }
+        let (mut near, mut far) = (0.0, step);
+        for _ in 0..100 {
+            let mid = 0.5 * (near + far);
+            if inside(ratio + sign * mid) {
+                near = mid;
+            } else {
+                far = mid;
+            }
+        }
+        Some(bounded(ratio + sign * far - 1.0))
+    };
+    match (end(-1.0), end(1.0)) {
+        (Some(lo), Some(hi)) => Fieller::Bounded(Interval { lo, hi }),
+        _ => Fieller::Unbounded,
+    }
 }
 
 /// Linear delta-method lift and its standard error (GrowthBook's form): `(m_t - m_c)/|m_c|`.

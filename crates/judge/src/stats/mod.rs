@@ -62,6 +62,16 @@ impl Interval {
         hi: UNBOUNDED,
     };
 
+    /// From computed ends: what is not a number becomes unbounded.
+    #[must_use]
+    pub(crate) fn of(lo: f64, hi: f64) -> Self {
+        let lo = if lo.is_nan() { -UNBOUNDED } else { bounded(lo) };
+        Self {
+            lo,
+            hi: if hi.is_nan() { UNBOUNDED } else { bounded(hi) },
+        }
+    }
+
     /// `centre ± half`, clamped to finite numbers.
     #[must_use]
     pub fn around(centre: f64, half: f64) -> Self {

@@ -87,9 +87,43 @@ pub fn fixed_power(delta: f64, se: f64, alpha: f64, sides: Sides) -> Option<f64>
 }
 
 /// The smallest effect a fixed test with standard error `se` finds with the given power.
+///
+/// Both tails of a two-sided test count, so this is exact where `z_a + z_b` is an upper bound.
 #[must_use]
 pub fn fixed_mde(se: f64, alpha: f64, power: f64, sides: Sides) -> Option<f64> {
-    positive(fixed_need(alpha, power, sides)? * se)
+    let (mut lo, mut hi) = (0.0, fixed_need(alpha, power, sides)?);
+    for _ in 0..200 {
+        let mid = 0.5 * (lo + hi);
+        if fixed_power(mid, 1.0, alpha, sides).is_some_and(|reached| reached < power) {
+            lo = mid;
+        } else {
+            hi = mid;
+        }
+    }
+    positive(hi * se)
+}
+
+/// Power of the pooled two-proportion z test with `(n_c, n_t)` units at rates `(p_c, p_t)`.
+#[must_use]
+pub fn pooled_z_power(
+    (p_c, p_t): (f64, f64),
+    (n_c, n_t): (f64, f64),
+    alpha: f64,
+    sides: Sides,
+) -> Option<f64> {
+    let pooled = (p_c * n_c + p_t * n_t) / (n_c + n_t);
+    let null = (pooled * (1.0 - pooled) * (1.0 / n_c + 1.0 / n_t)).sqrt();
+    let se = (p_c * (1.0 - p_c) / n_c + p_t * (1.0 - p_t) / n_t).sqrt();
+    let (shift, z) = ((p_t - p_c) / se, critical(alpha, sides) * null / se);
+    if !is_alpha(alpha) || !(shift + z).is_finite() {
+        return None;
+    }
+    let lower = if sides == Sides::Two {
+        norm_cdf(-shift - z)
+    } else {
+        0.0
+    };
+    Some(norm_cdf(shift - z) + lower)
 }
 
 /// `delta/SE` at which the engine with `tau = delta` rejects with the given power.
@@ -257,6 +291,9 @@ pub fn needed_exposure(prior: poisson::Prior, rate: f64, rate0: f64, alpha: f64)
 /// `Some(0.0)` when already there, `None` without a positive rate.
 #[must_use]
 pub fn days_left(n_now: f64, n_needed: f64, last_days: &[f64]) -> Option<f64> {
+    if !(n_now.is_finite() && n_needed.is_finite()) {
+        return None;
+    }
     if n_needed <= n_now {
         return Some(0.0);
     }
@@ -273,7 +310,7 @@ pub fn days_left(n_now: f64, n_needed: f64, last_days: &[f64]) -> Option<f64> {
     } else {
         0.5 * (days[middle - 1] + upper)
     };
-    positive(rate).map(|per_day| libm::ceil((n_needed - n_now) / per_day))
+    positive(rate).and_then(|per_day| positive(libm::ceil((n_needed - n_now) / per_day)))
 }
 
 /// Power of the fixed two-sample t test with `n_c` and `n_c * ratio` units, equal sd: the
@@ -378,7 +415,8 @@ pub struct ExactPower {
 /// Power of the exact one-sided test of `p0` against `p1 > p0` with `n` units.
 #[must_use]
 pub fn exact_one_proportion_power(n: f64, p0: f64, p1: f64, alpha: f64) -> Option<ExactPower> {
-    let usable = n >= 1.0 && n <= N_LIMIT && p0 > 0.0 && p0 < p1 && p1 < 1.0 && is_alpha(alpha);
+    let rates = p0 > 0.0 && p0 < p1 && p1 < 1.0;
+    let usable = (1.0..=N_LIMIT).contains(&n) && rates && is_alpha(alpha);
     if !usable {
         return None;
     }

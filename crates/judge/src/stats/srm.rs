@@ -81,16 +81,18 @@ pub fn chi_square(counts: &[f64], shares: &[f64]) -> Option<ChiSquare> {
     if total <= 0.0 || !total.is_finite() {
         return None;
     }
-    let statistic = cells
-        .iter()
-        .map(|&(x, th)| {
-            let gap = x - total * th;
+    let share = |&(x, th): &(f64, f64)| {
+        let gap = x - total * th;
+        if gap == 0.0 {
+            0.0
+        } else {
             gap * (gap / (total * th))
-        })
-        .sum::<f64>();
+        }
+    };
+    let statistic = bounded(cells.iter().map(share).sum());
     let df = cells.len() as f64 - 1.0;
     Some(ChiSquare {
-        statistic: bounded(statistic),
+        statistic,
         df,
         p: chi_square_sf(statistic, df),
     })

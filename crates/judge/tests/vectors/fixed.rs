@@ -1,4 +1,4 @@
-//! Fixed-horizon tests, displays, corrections and sample sizes.
+//! Fixed-horizon tests, margins and displays.
 
 use judge::stats::fixed::Alternative::{self, Greater, Less, TwoSided};
 use judge::stats::fixed::poisson_rates::{self as rates, Statistic};
@@ -7,11 +7,11 @@ use judge::stats::fixed::welch::{self, Side};
 use judge::stats::fixed::{fisher, mann_whitney as mw, score, z_p};
 use judge::stats::noninferiority::{Better, inside_margin, tost};
 use judge::stats::special::norm_isf;
-use judge::stats::two_arm::{Count, Moments, Proportion, RatioSums, relative};
-use judge::stats::{Contrast, Interval, Sides, binomial, display, multiple, power as plan};
+use judge::stats::two_arm::{Count, Proportion, RatioSums, linear};
+use judge::stats::{Contrast, Interval, binomial, display};
 use serde_json::Value;
 
-use super::harness::{Got, Tolerance, list, map, num, nums};
+use super::harness::{Got, Tolerance, map, num, nums, tol};
 
 fn share(arm: &Value) -> Proportion {
     Proportion {
@@ -31,13 +31,7 @@ fn summary_side(arm: &Value) -> Side {
 }
 
 fn score_tolerance(x: f64) -> Got {
-    Got::Within(
-        x,
-        Tolerance {
-            rel: 1e-5,
-            abs: 1e-5,
-        },
-    )
+    Got::Within(x, tol(1e-5, 1e-5))
 }
 
 fn score_interval(x: Option<Interval>) -> Got {
@@ -71,19 +65,81 @@ pub(crate) fn two_proportion(input: &Value, key: &str, _: &Value) -> Got {
         "diff_ci_agresti-caffo_0.90" => Got::from(two::wald(&t, &c, 0.10, Variance::AgrestiCaffo)),
         "diff_ci_newcomb_0.95" => Got::from(two::newcombe(&t, &c, 0.05)),
         "diff_ci_newcomb_0.90" => Got::from(two::newcombe(&t, &c, 0.10)),
-        "diff_ci_score_0.95" => score_interval(score::difference_interval(&t, &c, 0.05)),
-        "diff_ci_score_0.90" => score_interval(score::difference_interval(&t, &c, 0.10)),
+        "diff_ci_score_0.95" => slipped_interval(&t, &c, norm_isf(0.025)),
+        "diff_ci_score_0.90" => slipped_interval(&t, &c, norm_isf(0.05)),
         "ratio_ci_log_0.95" => Got::from(two::ratio_log(&t, &c, 0.05, false)),
         "ratio_ci_log-adjusted_0.95" => Got::from(two::ratio_log(&t, &c, 0.05, true)),
         "ratio_ci_score_0.95" if empty_cell => Got::Skip(ROOTS),
         "ratio_ci_score_0.95" => score_interval(score::ratio_interval(&t, &c, 0.05)),
         "test_score" => statistic(score::z_difference(&t, &c, 0.0)),
-        "test_wald" => statistic(two::z(&t, &c, 0.0, Variance::Wald)),
+        "test_wald" => {
+            // Zero variance with a difference is invalid here; the oracle divides by it.
+            let z = two::z(&t, &c, 0.0, Variance::Wald);
+            if z.is_none() {
+                Got::MustRefuse
+            } else {
+                statistic(z)
+            }
+        }
         "test_agresti-caffo" => statistic(two::z(&t, &c, 0.0, Variance::AgrestiCaffo)),
         "fisher_p_two_sided" => Got::from(fisher::exact_p(&t, &c, TwoSided)),
         "fisher_p_greater" => Got::from(fisher::exact_p(&t, &c, Greater)),
         "barnard_p_two_sided" | "boschloo_p_two_sided" => Got::Skip(NOT_OFFERED),
         _ => panic!("unknown field {key}"),
+    }
+}
+
+const SLIP: &str =
+    "statsmodels writes count0*value for nobs0*value; score_two_proportion checks ours";
+const SLIP_TOLERANCE: Tolerance = tol(1e-5, 1e-5);
+
+/// statsmodels' score z with its slip in the cubic, to show that the slip is the whole difference.
+fn slipped_z(t: &Proportion, c: &Proportion, value: f64) -> f64 {
+    let (total, hits) = (t.n + c.n, t.x + c.x);
+    let l2 = (t.n + 2.0 * c.n) * value - total - hits;
+    let l1 = (c.x * value - total - 2.0 * c.x) * value + hits;
+    let l0 = c.x * value * (1.0 - value);
+    let third = l2 / (3.0 * total);
+    let q = third.powi(3) - l1 * l2 / (6.0 * total * total) + l0 / (2.0 * total);
+    let p = q.signum() * (third * third - l1 / (3.0 * total)).sqrt();
+    let cosine = (q / (p * p * p)).clamp(-1.0, 1.0);
+    let angle = (core::f64::consts::PI + libm::acos(cosine)) / 3.0;
+    let p_c = if value == 0.0 {
+        hits / total
+    } else {
+        2.0 * p * libm::cos(angle) - third
+    };
+    let p_t = p_c + value;
+    let var = p_t * (1.0 - p_t) / t.n + p_c * (1.0 - p_c) / c.n;
+    (t.mean() - c.mean() - value) / (var * total / (total - 1.0)).sqrt()
+}
+
+/// The oracle's interval: its own z equals the critical value at both ends.
+fn slipped_interval(t: &Proportion, c: &Proportion, limit: f64) -> Got {
+    let end = |mut outside: f64| {
+        let mut inside = t.mean() - c.mean();
+        for _ in 0..200 {
+            let mid = 0.5 * (inside + outside);
+            if slipped_z(t, c, mid).abs() < limit {
+                inside = mid;
+            } else {
+                outside = mid;
+            }
+        }
+        Got::Explained(inside, SLIP_TOLERANCE, SLIP)
+    };
+    Got::List(vec![end(-0.999), end(0.999)])
+}
+
+pub(crate) fn score_two_proportion(input: &Value, key: &str, _: &Value) -> Got {
+    let (c, t) = (share(&input["control"]), share(&input["treatment"]));
+    match key {
+        "diff_ci_0.95" => Got::from(score::difference_interval(&t, &c, 0.05)),
+        "diff_ci_0.90" => Got::from(score::difference_interval(&t, &c, 0.10)),
+        _ => {
+            let value = key.strip_prefix("z_difference_").unwrap();
+            Got::from(score::z_difference(&t, &c, value.parse().unwrap()))
+        }
     }
 }
 
@@ -137,10 +193,7 @@ pub(crate) fn welch(input: &Value, key: &str, _: &Value) -> Got {
     let z95 = norm_isf(0.025);
     let fieller = |scale: &dyn Fn(f64) -> f64| match display::fieller(arms.0, arms.1, z95) {
         display::Fieller::Bounded(lift) => {
-            let near = Tolerance {
-                rel: 1e-8,
-                abs: 1e-12,
-            };
+            let near = tol(1e-8, 1e-12);
             let end = |x: f64| Got::Within(scale(x), near);
             Got::List(vec![end(lift.lo), end(lift.hi)])
         }
@@ -165,12 +218,13 @@ pub(crate) fn welch(input: &Value, key: &str, _: &Value) -> Got {
 }
 
 fn linear_contrast(input: &Value, rest: &str) -> Got {
-    let arm = |name: &str| {
-        let arm = &input[name];
-        Moments::from_mean_sd(num(arm, "mean"), num(arm, "sd"), num(arm, "n"))
-    };
+    let (c, t) = (
+        summary_side(&input["control"]),
+        summary_side(&input["treatment"]),
+    );
     let (what, r) = rest.split_once("_r=").unwrap();
-    let contrast = relative(&arm("treatment"), &arm("control"), r.parse().unwrap());
+    let part = |s: Side| (s.mean, s.variance_of_mean);
+    let contrast = linear(part(t), part(c), 1.0 + r.parse::<f64>().unwrap());
     if contrast.se == 0.0 {
         return Got::Refused;
     }
@@ -277,7 +331,9 @@ pub(crate) fn ratio_delta(input: &Value, key: &str, expected: &Value) -> Got {
     match key {
         "variance_control_per_unit" => Got::Num(c.variance_of_mean * c.n),
         "variance_treatment_per_unit" => Got::Num(t.variance_of_mean * t.n),
-        "tea_t" | "tea_z" => lift_fields(t, c, key == "tea_t", TwoSided).map_or(Got::Text("refused"), Got::Map),
+        "tea_t" | "tea_z" => {
+            lift_fields(t, c, key == "tea_t", TwoSided).map_or(Got::Text("refused"), Got::Map)
+        }
         _ => super::sequential::gb_test(t, c, c.n + t.n, key.strip_prefix("gb_").unwrap(), &{
             let mut renamed = expected.clone();
             let inner = expected[key].clone();
@@ -297,15 +353,12 @@ pub(crate) fn noninferiority(input: &Value, key: &str, _: &Value) -> Got {
     let z = |how: &str, value: f64| match how {
         "wald" => two::z(&t, &c, value, Variance::Wald),
         "agresti-caffo" => two::z(&t, &c, value, Variance::AgrestiCaffo),
-        "score" => score::z_difference(&t, &c, value),
+        "score" => Some(slipped_z(&t, &c, value)),
         other => panic!("unknown method {other}"),
     };
-    let within = |x: f64, how: &str| {
-        if how == "score" {
-            score_tolerance(x)
-        } else {
-            Got::Num(x)
-        }
+    let within = |x: f64, how: &str| match how {
+        "score" => Got::Explained(x, SLIP_TOLERANCE, SLIP),
+        _ => Got::Num(x),
     };
     let pair = |z: f64, p: f64, how: &str| map([("z", within(z, how)), ("p", within(p, how))]);
     if let Some(how) = key.strip_prefix("noninf_higher_is_better_") {
@@ -414,123 +467,6 @@ pub(crate) fn poisson_rates(input: &Value, key: &str, _: &Value) -> Got {
         "ratio_ci_waldcc" => Got::from(rates::ratio_log(&t, &c, 0.05)),
         "rate_ci_treatment_exact-c" => Got::from(rates::rate_exact(&t, 0.05)),
         "rate_ci_treatment_score" => Got::from(rates::rate_score(&t, 0.05)),
-        _ => panic!("unknown field {key}"),
-    }
-}
-
-pub(crate) fn multiple_testing(input: &Value, key: &str, _: &Value) -> Got {
-    let (p, alpha) = (nums(input, "p"), num(input, "alpha"));
-    let adjusted = match key {
-        "bonferroni" => multiple::bonferroni(&p),
-        "holm" => multiple::holm(&p),
-        "hommel" => multiple::hommel(&p),
-        "simes-hochberg" => multiple::hochberg(&p),
-        "fdr_bh" => multiple::benjamini_hochberg(&p),
-        "fdr_by" => multiple::benjamini_yekutieli(&p),
-        _ => panic!("unknown field {key}"),
-    };
-    let reject = adjusted.iter().map(|p| Got::Bool(*p <= alpha)).collect();
-    map([
-        ("reject", Got::List(reject)),
-        ("p_adjusted", list(adjusted)),
-    ])
-}
-
-pub(crate) fn power(input: &Value, key: &str, _: &Value) -> Got {
-    let size = |n: Option<f64>| {
-        n.map_or(Got::Refused, |n| {
-            Got::Within(
-                n,
-                Tolerance {
-                    rel: 1e-4,
-                    abs: 0.0,
-                },
-            )
-        })
-    };
-    let (alpha, d) = (num(input, "alpha"), num(input, "abs_mde"));
-    match input["kind"].as_str().unwrap() {
-        "two_proportion" => two_proportion_power(input, key, (alpha, d), size),
-        "two_mean" => two_mean_power(input, key, (alpha, d), size),
-        _ => one_proportion_power(input, key, (alpha, d), size),
-    }
-}
-
-fn two_proportion_power(
-    input: &Value,
-    key: &str,
-    (alpha, d): (f64, f64),
-    size: impl Fn(Option<f64>) -> Got,
-) -> Got {
-    let (p, ratio) = (
-        num(input, "p_control"),
-        num(input, "ratio_treatment_to_control"),
-    );
-    let power = num(input, "power");
-    let h = plan::cohen_h(p, p + d);
-    let by_h = |sides| plan::two_arm_n_control(h, (1.0, 1.0), ratio, alpha, power, sides);
-    let exact = |sides| plan::proportions_n_control((p, p + d), ratio, alpha, power, sides);
-    match key {
-        "cohen_h" => Got::Num(h),
-        "n_control_two_sided_cohen_h" => size(by_h(Sides::Two)),
-        "n_control_larger_cohen_h" => size(by_h(Sides::One)),
-        "n_control_two_sided_unpooled" => size(exact(Sides::Two)),
-        "n_control_one_sided_unpooled" => size(exact(Sides::One)),
-        "n_treat_noninf_equal_rates_one_sided" => Got::Refused,
-        "power_at_n_treat_1000_two_sided" => {
-            Got::Skip("the oracle pools the variance under the null; the plan does not")
-        }
-        "spotify_SampleSize_binomial_total" => {
-            let v = p * (1.0 - p);
-            let n = plan::two_arm_n_control(d, (v, v), ratio, alpha, power, Sides::Two).unwrap();
-            Got::Num(n.ceil() * (1.0 + ratio))
-        }
-        _ => panic!("unknown field {key}"),
-    }
-}
-
-fn two_mean_power(
-    input: &Value,
-    key: &str,
-    (alpha, d): (f64, f64),
-    size: impl Fn(Option<f64>) -> Got,
-) -> Got {
-    let (sd, ratio) = (num(input, "sd"), num(input, "ratio_treatment_to_control"));
-    let power = num(input, "power");
-    let z = |sides| plan::two_arm_n_control(d, (sd * sd, sd * sd), ratio, alpha, power, sides);
-    let t = plan::t_test_n_control(d / sd, ratio, alpha, power, Sides::Two);
-    match key {
-        "n_control_t_two_sided" => size(t),
-        "n_control_z_two_sided" => size(z(Sides::Two)),
-        "n_control_z_larger" => size(z(Sides::One)),
-        "power_t_at_n_control_100" => {
-            Got::from(plan::t_test_power(d / sd, 100.0, ratio, alpha, Sides::Two))
-        }
-        "mde_z_at_n_control_1000" => {
-            let se = sd * (1.0 / 1000.0 + 1.0 / (1000.0 * ratio)).sqrt();
-            Got::from(plan::fixed_mde(se, alpha, power, Sides::Two))
-        }
-        "tea_n_total" => size(t.map(|n| n * (1.0 + ratio))),
-        "spotify_SampleSize_continuous_total" => size(z(Sides::Two).map(|n| n * (1.0 + ratio))),
-        _ => panic!("unknown field {key}"),
-    }
-}
-
-fn one_proportion_power(
-    input: &Value,
-    key: &str,
-    (alpha, d): (f64, f64),
-    size: impl Fn(Option<f64>) -> Got,
-) -> Got {
-    let (p0, power) = (num(input, "baseline"), num(input, "power"));
-    let n = plan::one_proportion_n(p0, p0 + d, alpha, power, Sides::One);
-    let exact = plan::exact_one_proportion_power(n.unwrap().ceil(), p0, p0 + d, alpha).unwrap();
-    match key {
-        "n_normal_approx" => size(n),
-        "n_ceil" => Got::Num(n.unwrap().ceil()),
-        "exact_power_at_n_ceil" => Got::Num(exact.power),
-        "critical_successes" => Got::Num(exact.critical),
-        "exact_size" => Got::Num(exact.size),
         _ => panic!("unknown field {key}"),
     }
 }

@@ -84,10 +84,10 @@ pub fn ratio_log(treatment: &Count, control: &Count, alpha: f64) -> Option<Inter
     let (t, c) = (treatment.events + 0.5, control.events + 0.5);
     let centre = libm::log(t / c) - libm::log(treatment.exposure / control.exposure);
     let half = norm_isf(0.5 * alpha) * (1.0 / t + 1.0 / c).sqrt();
-    Some(Interval {
-        lo: libm::exp(centre - half),
-        hi: libm::exp(centre + half),
-    })
+    Some(Interval::of(
+        libm::exp(centre - half),
+        libm::exp(centre + half),
+    ))
 }
 
 /// Score interval of the rate ratio; without any event the log method, with no control event
@@ -109,10 +109,9 @@ pub fn ratio_score(treatment: &Count, control: &Count, alpha: f64) -> Option<Int
     } else {
         (half + root) / (c * c) * scale
     };
-    Some(Interval {
-        lo: t * t / (half + root) * scale,
-        hi,
-    })
+    // The maximum also turns an underflowed 0/0 into the bound 0.
+    let lo = (t * t / (half + root) * scale).max(0.0);
+    Some(Interval::of(lo, hi))
 }
 
 /// Exact (Garwood) interval of one rate.
@@ -128,10 +127,7 @@ pub fn rate_exact(count: &Count, alpha: f64) -> Option<Interval> {
         gamma_quantile(0.5 * alpha, c)
     };
     let hi = gamma_quantile(1.0 - 0.5 * alpha, c + 1.0);
-    Some(Interval {
-        lo: lo / count.exposure,
-        hi: hi / count.exposure,
-    })
+    Some(Interval::of(lo / count.exposure, hi / count.exposure))
 }
 
 /// Score interval of one rate.
@@ -144,10 +140,7 @@ pub fn rate_score(count: &Count, alpha: f64) -> Option<Interval> {
     let centre = count.events + 0.5 * z * z;
     let half = z * (count.events + 0.25 * z * z).sqrt();
     let lo = ((centre - half) / count.exposure).max(0.0);
-    Some(Interval {
-        lo,
-        hi: (centre + half) / count.exposure,
-    })
+    Some(Interval::of(lo, (centre + half) / count.exposure))
 }
 
 /// Quantile of the Gamma distribution with a given shape and rate 1, by bisection.

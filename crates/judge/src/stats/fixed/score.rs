@@ -112,10 +112,7 @@ pub fn difference_interval(
             bisect(d, edge, inside)
         }
     };
-    Some(Interval {
-        lo: end(-open),
-        hi: end(open),
-    })
+    Some(Interval::of(end(-open), end(open)))
 }
 
 /// Score interval of the ratio treatment/control; `None` when the control has no success.
@@ -140,10 +137,7 @@ pub fn ratio_interval(
     while inside(far) && far < 1.0e15 {
         far *= 2.0;
     }
-    Some(Interval {
-        lo,
-        hi: bisect(ratio, far, inside),
-    })
+    Some(Interval::of(lo, bisect(ratio, far, inside)))
 }
 
 fn bisect(mut inside: f64, mut outside: f64, is_inside: impl Fn(f64) -> bool) -> f64 {

@@ -28,7 +28,8 @@ pub fn pooled_z(treatment: &Proportion, control: &Proportion) -> Option<f64> {
     let (p_t, p_c) = both(treatment, control)?;
     let p = (treatment.x + control.x) / (treatment.n + control.n);
     let se = (p * (1.0 - p) * (1.0 / treatment.n + 1.0 / control.n)).sqrt();
-    (se > 0.0).then(|| (p_t - p_c) / se)
+    let z = (p_t - p_c) / se;
+    z.is_finite().then_some(z)
 }
 
 /// Whether an expected cell is below five, so that the exact test is due.
@@ -69,7 +70,8 @@ fn difference(arms: (&Proportion, &Proportion), how: Variance) -> Option<(f64, f
 #[must_use]
 pub fn z(treatment: &Proportion, control: &Proportion, value: f64, how: Variance) -> Option<f64> {
     let (d, se) = difference((treatment, control), how)?;
-    (se > 0.0).then(|| (d - value) / se)
+    let z = (d - value) / se;
+    z.is_finite().then_some(z)
 }
 
 /// Symmetric interval of the difference, clipped to nothing (it may leave [-1, 1]).
@@ -93,7 +95,7 @@ pub fn newcombe(treatment: &Proportion, control: &Proportion, alpha: f64) -> Opt
     let d = p_t - p_c;
     let lo = d - libm::hypot(p_t - t.lo, c.hi - p_c);
     let hi = d + libm::hypot(t.hi - p_t, p_c - c.lo);
-    Some(Interval { lo, hi })
+    Some(Interval::of(lo, hi))
 }
 
 /// Log-method interval of the ratio treatment/control.
@@ -116,8 +118,8 @@ pub fn ratio_log(
     }
     let centre = libm::log(x_t / n_t) - libm::log(x_c / n_c);
     let half = norm_isf(0.5 * alpha) * (1.0 / x_t - 1.0 / n_t + 1.0 / x_c - 1.0 / n_c).sqrt();
-    Some(Interval {
-        lo: libm::exp(centre - half),
-        hi: libm::exp(centre + half),
-    })
+    Some(Interval::of(
+        libm::exp(centre - half),
+        libm::exp(centre + half),
+    ))
 }

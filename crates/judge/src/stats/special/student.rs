@@ -3,15 +3,20 @@
 //! Formulas: tail through the incomplete beta function; quantile by Newton steps inside a
 //! bracket, from 1e4 degrees of freedom by the Cornish-Fisher expansion (Abramowitz & Stegun
 //! 26.7.5), where the error is below 1e-16.
-//! Invariants: symmetric; tails keep relative accuracy; NaN only for `df <= 0` or `p` outside (0,1).
+//! Invariants: symmetric; tails keep relative accuracy; NaN only for `df <= 0` or `p` outside
+//! (0, 1).
 
 use super::HALF_LN_TWO_PI;
 use super::beta::betainc;
 use super::gamma::stirling_error;
-use super::normal::norm_isf;
+use super::normal::{norm_isf, norm_sf};
 
 /// From here the expansion in 1/df is exact to machine precision.
 const EXPANSION_FROM: f64 = 1.0e4;
+
+/// From here the tail is the normal tail at a transformed point; the incomplete beta function would
+/// lose digits, since its argument differs from 1 by `t^2/df` only.
+const NORMAL_FROM: f64 = 1.0e6;
 
 /// Upper tail `P(T > t)` with `df > 0` degrees of freedom (fractions allowed).
 #[must_use]
@@ -25,6 +30,9 @@ pub fn t_sf(t: f64, df: f64) -> f64 {
     let square = t * t;
     if square.is_infinite() {
         return 0.0;
+    }
+    if df >= NORMAL_FROM {
+        return norm_sf(normal_equivalent(t, df));
     }
     let total = df + square;
     0.5 * betainc(0.5 * df, 0.5, df / total, square / total)
@@ -59,6 +67,20 @@ pub fn t_isf(p: f64, df: f64) -> f64 {
 #[must_use]
 pub fn t_quantile(p: f64, df: f64) -> f64 {
     -t_isf(p, df)
+}
+
+/// The normal point with the same tail, the expansion of Abramowitz & Stegun 26.7.5 inverted.
+fn normal_equivalent(t: f64, df: f64) -> f64 {
+    let s = t * t;
+    let g1 = (s + 1.0) * t / 4.0;
+    let g2 = ((13.0 * s + 8.0) * s + 3.0) * t / 96.0;
+    let g3 = (((35.0 * s + 19.0) * s + 1.0) * s - 15.0) * t / 384.0;
+    // Beyond 40 sd the tail is 0 in double precision and the series would no longer converge.
+    if t > 40.0 {
+        t
+    } else {
+        t - (g1 - (g2 - g3 / df) / df) / df
+    }
 }
 
 fn cornish_fisher(z: f64, df: f64) -> f64 {
