@@ -136,7 +136,8 @@ fn general(places: &Places, servers: Servers, listen: &str) -> String {
         quoted(&places.root.join("demo.db")),
     );
     format!(
-        "# Written by `verdictd demo`.\n[daemon]\nexperiments = {experiments}\ntimezone = \"UTC\"\n\n\
+        "# Written by `verdictd demo`.\n\
+         [daemon]\nexperiments = {experiments}\ntimezone = \"UTC\"\n\n\
          [store]\npath = {store}\n\n\
          [scheduler]\n# One look an hour: the demo plays weeks in minutes.\n\
          guardrail_every_secs = 3600\njitter = false\n\n\

@@ -283,8 +283,9 @@ impl Support {
         let known = vec![at_once(&opened), at_once(&tagged)];
         let tickets = Cohorts::new("tickets", &["opened", "tagged"], &days, known);
         let opened = [opened_before, opened].concat();
-        let resolved = [resolved_before, resolved].concat();
-        let known = vec![at_once(&opened), later(&mut rng, &resolved, 2)];
+        // The baseline was exported once all of it had matured.
+        let resolved = [at_once(&resolved_before), later(&mut rng, &resolved, 2)].concat();
+        let known = vec![at_once(&opened), resolved];
         let days = [before, days].concat();
         let resolution = Cohorts::new("resolution", &["opened", "resolved_48h"], &days, known);
         Self {
