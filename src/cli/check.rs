@@ -14,7 +14,7 @@ use crate::settings::Settings;
 
 /// Check experiment files
 #[derive(Debug, Args)]
-pub struct CheckArgs {
+pub(super) struct CheckArgs {
     /// Files or folders; default: the folder of the settings
     files: Vec<PathBuf>,
     #[command(flatten)]
@@ -32,7 +32,7 @@ struct Checked {
 }
 
 /// Exit code 0 clean, 1 findings, 2 when a file cannot be read.
-pub fn run(args: CheckArgs) -> Result<u8, Failure> {
+pub(super) fn run(args: CheckArgs) -> Result<u8, Failure> {
     // Without --config names of sources and receivers stay unchecked, and the check says so.
     let settings = args.settings.settings()?;
     let names = args.settings.config.as_ref().map(|_| &settings);
@@ -48,9 +48,17 @@ pub fn run(args: CheckArgs) -> Result<u8, Failure> {
             Err(message) => unreadable.push(message),
         }
     }
-    if args.json { print_json(&checked, &unreadable) } else { print_text(&checked, &unreadable) }
+    if args.json {
+        print_json(&checked, &unreadable)
+    } else {
+        print_text(&checked, &unreadable)
+    }
     let has_findings = checked.iter().any(|file| !file.diagnostics.is_empty());
-    Ok(if !unreadable.is_empty() { USAGE } else { u8::from(has_findings) })
+    Ok(if !unreadable.is_empty() {
+        USAGE
+    } else {
+        u8::from(has_findings)
+    })
 }
 
 fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
@@ -77,15 +85,24 @@ fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
 fn check_file(path: &Path, settings: Option<&Settings>) -> Result<Checked, String> {
     let name = path.display().to_string();
     let text = portfolio::read_bounded(path).map_err(|error| format!("{name}: {error}"))?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
     let queries = portfolio::query_files(folder.unwrap_or(Path::new("."))).unwrap_or_default();
     let parsed = spec::check(&name, &text, &context(settings, queries), None);
-    Ok(Checked { file: name, text, diagnostics: parsed.diagnostics })
+    Ok(Checked {
+        file: name,
+        text,
+        diagnostics: parsed.diagnostics,
+    })
 }
 
 fn context(settings: Option<&Settings>, files: BTreeMap<String, String>) -> Context {
     let names = match settings {
-        None => Names { timezone: "UTC".to_owned(), ..Names::default() },
+        None => Names {
+            timezone: "UTC".to_owned(),
+            ..Names::default()
+        },
         Some(settings) => Names {
             timezone: settings.daemon.timezone.clone(),
             sources: Some(
@@ -115,7 +132,9 @@ fn print_text(checked: &[Checked], unreadable: &[String]) {
     let errors = count(checked, is_error);
     let warnings = count(checked, |diagnostic| !is_error(diagnostic));
     let files = checked.len();
-    say(&format!("{files} files checked: {errors} errors, {warnings} warnings\n"));
+    say(&format!(
+        "{files} files checked: {errors} errors, {warnings} warnings\n"
+    ));
 }
 
 fn is_error(diagnostic: &Diagnostic) -> bool {
@@ -123,7 +142,11 @@ fn is_error(diagnostic: &Diagnostic) -> bool {
 }
 
 fn count(checked: &[Checked], wanted: impl Fn(&Diagnostic) -> bool) -> usize {
-    checked.iter().flat_map(|file| &file.diagnostics).filter(|d| wanted(d)).count()
+    checked
+        .iter()
+        .flat_map(|file| &file.diagnostics)
+        .filter(|d| wanted(d))
+        .count()
 }
 
 fn print_json(checked: &[Checked], unreadable: &[String]) {

@@ -8,13 +8,13 @@ use super::output::{Failure, say};
 
 /// Print shell completions
 #[derive(Debug, Args)]
-pub struct CompletionsArgs {
+pub(super) struct CompletionsArgs {
     /// bash, zsh, fish, elvish or powershell
     shell: Shell,
 }
 
 /// Prints the script.
-pub fn run(args: CompletionsArgs) -> Result<u8, Failure> {
+pub(super) fn run(args: CompletionsArgs) -> Result<u8, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "verdictd", &mut script);
     say(&String::from_utf8_lossy(&script));

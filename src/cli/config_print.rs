@@ -8,7 +8,7 @@ use super::output::{Failure, say, say_json};
 
 /// Work with settings
 #[derive(Debug, Subcommand)]
-pub enum ConfigCommand {
+pub(super) enum ConfigCommand {
     /// Print every setting with its value and its origin
     Print {
         #[command(flatten)]
@@ -20,7 +20,7 @@ pub enum ConfigCommand {
 }
 
 /// Loading is the check: a wrong file, variable or flag is an error here as it is at start.
-pub fn run(command: ConfigCommand) -> Result<u8, Failure> {
+pub(super) fn run(command: ConfigCommand) -> Result<u8, Failure> {
     let ConfigCommand::Print { settings, json } = command;
     let loaded = settings.load()?;
     if json {

@@ -11,7 +11,7 @@ use crate::store::Store;
 
 /// Record a human decision
 #[derive(Debug, Args)]
-pub struct DecideArgs {
+pub(super) struct DecideArgs {
     /// Experiment id
     experiment: String,
     /// What is decided
@@ -59,7 +59,7 @@ impl ActionArg {
 }
 
 /// Whoever may write the store file is trusted with the name; the API asks for a token instead.
-pub async fn run(args: DecideArgs) -> Result<u8, Failure> {
+pub(super) async fn run(args: DecideArgs) -> Result<u8, Failure> {
     let settings = args.settings.settings()?;
     let store = Store::open(&settings.store.path)?;
     let is_admin = settings.daemon.admins.contains(&args.by);

@@ -9,7 +9,7 @@ use crate::demo::{self, DemoOptions};
 
 /// Play the five stories
 #[derive(Debug, Args)]
-pub struct DemoArgs {
+pub(super) struct DemoArgs {
     /// Moves times and mess of the data, never the totals
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -28,10 +28,14 @@ pub struct DemoArgs {
 }
 
 /// Plays and tells; exit code 1 when a story ended otherwise than it should.
-pub async fn run(args: DemoArgs) -> Result<u8, Failure> {
+pub(super) async fn run(args: DemoArgs) -> Result<u8, Failure> {
     if let Some(folder) = args.write_data {
         demo::write_data(&folder, args.seed)?;
-        say(&format!("wrote the data of seed {} into {}\n", args.seed, folder.display()));
+        say(&format!(
+            "wrote the data of seed {} into {}\n",
+            args.seed,
+            folder.display()
+        ));
         return Ok(0);
     }
     let outcome = demo::run(DemoOptions {

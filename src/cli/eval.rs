@@ -23,7 +23,7 @@ use crate::store;
 
 /// Evaluate experiments
 #[derive(Debug, Args)]
-pub struct EvalArgs {
+pub(super) struct EvalArgs {
     /// Experiment id; default: all
     experiment: Option<String>,
     /// As of this instant (RFC 3339); implies --dry-run
@@ -44,7 +44,7 @@ pub struct EvalArgs {
 }
 
 /// Evaluates and prints the records.
-pub async fn run(args: EvalArgs) -> Result<u8, Failure> {
+pub(super) async fn run(args: EvalArgs) -> Result<u8, Failure> {
     let settings = args.settings.settings()?;
     super::serve::start_log(&settings);
     let records = if args.dry_run || args.at.is_some() {
@@ -56,8 +56,10 @@ pub async fn run(args: EvalArgs) -> Result<u8, Failure> {
         complain("verdictd: nothing to evaluate; `verdictd status` lists the experiments");
     }
     if args.json {
-        let documents: Vec<Value> =
-            records.iter().filter_map(|record| serde_json::from_str(&record.to_json()).ok()).collect();
+        let documents: Vec<Value> = records
+            .iter()
+            .filter_map(|record| serde_json::from_str(&record.to_json()).ok())
+            .collect();
         say_json(&json!({"schema": "verdictd/eval/1", "evaluations": documents}));
     } else {
         let style = Style::of_stdout();
@@ -107,8 +109,13 @@ async fn real(settings: Settings, only: Option<&str>) -> Result<Vec<EvaluationRe
 }
 
 fn chosen(app: &App, only: Option<&str>) -> Result<Vec<String>, Failure> {
-    let all: Vec<String> =
-        app.inner().portfolio.all().iter().map(|loaded| loaded.experiment.id.clone()).collect();
+    let all: Vec<String> = app
+        .inner()
+        .portfolio
+        .all()
+        .iter()
+        .map(|loaded| loaded.experiment.id.clone())
+        .collect();
     match only {
         None => Ok(all),
         Some(id) if all.iter().any(|known| known == id) => Ok(vec![id.to_owned()]),
@@ -120,7 +127,7 @@ fn chosen(app: &App, only: Option<&str>) -> Result<Vec<String>, Failure> {
 }
 
 /// Exit codes of engine.md 7.
-pub fn exit_code(record: &EvaluationRecord) -> u8 {
+pub(super) fn exit_code(record: &EvaluationRecord) -> u8 {
     match (record.decision.verdict, record.decision.cause) {
         (Verdict::Continue, _) => 0,
         (Verdict::Change, _) => 10,

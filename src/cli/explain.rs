@@ -12,7 +12,7 @@ use crate::store::Store;
 
 /// Show why an evaluation said what it said
 #[derive(Debug, Args)]
-pub struct ExplainArgs {
+pub(super) struct ExplainArgs {
     /// Experiment id, or id@number of an evaluation
     what: String,
     /// The stored record as JSON
@@ -23,7 +23,7 @@ pub struct ExplainArgs {
 }
 
 /// Reads the store beside a running daemon and prints one evaluation.
-pub async fn run(args: ExplainArgs) -> Result<u8, Failure> {
+pub(super) async fn run(args: ExplainArgs) -> Result<u8, Failure> {
     let settings = args.settings.settings()?;
     let store = Store::open_read_only(&settings.store.path)?;
     let (id, number) = match args.what.split_once('@') {
@@ -63,7 +63,7 @@ async fn newest(store: &Store, id: &str) -> Result<u64, Failure> {
 }
 
 /// The whole evaluation as text.
-pub fn text(record: &EvaluationRecord, style: Style) -> String {
+pub(super) fn text(record: &EvaluationRecord, style: Style) -> String {
     let mut out = format!("{}\n", prose::headline(record));
     let input = &record.input;
     out.push_str(&format!("  evaluation {} at {}\n", record.id, input.at));
@@ -87,11 +87,17 @@ pub fn text(record: &EvaluationRecord, style: Style) -> String {
         let kind = crate::cycle::say::word(&alarm.kind);
         let severity = crate::cycle::say::word(&alarm.severity);
         let clears = &alarm.clears;
-        out.push_str(&format!("\nalarm  {kind} ({severity}), clears when {clears}\n"));
+        out.push_str(&format!(
+            "\nalarm  {kind} ({severity}), clears when {clears}\n"
+        ));
     }
     out.push_str("\nalpha ledger\n");
     for line in &record.ledger {
-        let sides = if line.sides == 1 { "one-sided" } else { "two-sided" };
+        let sides = if line.sides == 1 {
+            "one-sided"
+        } else {
+            "two-sided"
+        };
         out.push_str(&format!("  {:<44} {} {sides}\n", line.purpose, line.alpha));
     }
     out.push('\n');
@@ -109,7 +115,10 @@ fn rule_lines(
     let mark = style.verdict(truth(node.value));
     match node.atom.and_then(|index| record.atoms.get(index)) {
         Some(atom) => {
-            out.push_str(&format!("{indent}{mark}  {}\n", prose::atom_line(atom, record)));
+            out.push_str(&format!(
+                "{indent}{mark}  {}\n",
+                prose::atom_line(atom, record)
+            ));
         }
         None => out.push_str(&format!("{indent}{mark}  {}\n", node.op)),
     }
@@ -119,7 +128,11 @@ fn rule_lines(
 }
 
 fn stop_lines(record: &EvaluationRecord, rule: &RuleValue, style: Style, out: &mut String) {
-    out.push_str(&format!("  {}  {}\n", style.verdict(truth(rule.value)), rule.text));
+    out.push_str(&format!(
+        "  {}  {}\n",
+        style.verdict(truth(rule.value)),
+        rule.text
+    ));
     for atom in &record.stop_atoms {
         let mark = style.verdict(truth(atom.met));
         out.push_str(&format!("    {mark}  {}\n", prose::atom_line(atom, record)));

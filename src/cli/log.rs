@@ -9,7 +9,7 @@ use crate::store::{LogFilter, Store};
 
 /// Show the decision log
 #[derive(Debug, Args)]
-pub struct LogArgs {
+pub(super) struct LogArgs {
     /// Only of this experiment
     experiment: Option<String>,
     /// At most so many entries
@@ -23,7 +23,7 @@ pub struct LogArgs {
 }
 
 /// Reads the store and prints the entries.
-pub async fn run(args: LogArgs) -> Result<u8, Failure> {
+pub(super) async fn run(args: LogArgs) -> Result<u8, Failure> {
     let settings = args.settings.settings()?;
     let store = Store::open_read_only(&settings.store.path)?;
     let filter = LogFilter {
@@ -49,7 +49,10 @@ pub async fn run(args: LogArgs) -> Result<u8, Failure> {
     }
     for row in rows {
         let who = row.entry.who.as_deref().unwrap_or("verdictd");
-        say(&format!("{} {} {} ({who})\n", row.entry.at, row.experiment, row.entry.kind));
+        say(&format!(
+            "{} {} {} ({who})\n",
+            row.entry.at, row.experiment, row.entry.kind
+        ));
         for line in row.entry.text.lines() {
             say(&format!("  {line}\n"));
         }

@@ -9,7 +9,7 @@ use crate::deliver;
 
 /// Work with receivers
 #[derive(Debug, Subcommand)]
-pub enum NotifyCommand {
+pub(super) enum NotifyCommand {
     /// Send a marked sample of every kind and print what the receiver answers
     Test {
         /// Name of a receiver in the settings
@@ -20,7 +20,7 @@ pub enum NotifyCommand {
 }
 
 /// Exit code 0 when every sample was taken, 1 when one was not.
-pub async fn run(command: NotifyCommand) -> Result<u8, Failure> {
+pub(super) async fn run(command: NotifyCommand) -> Result<u8, Failure> {
     let NotifyCommand::Test { endpoint, settings } = command;
     let settings = settings.settings()?;
     let Some(config) = settings.receivers.get(&endpoint) else {

@@ -5,30 +5,36 @@ use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 /// Exit code of a usage error or a tool failure.
-pub const USAGE: u8 = 2;
+pub(super) const USAGE: u8 = 2;
 /// Exit code when a store or daemon cannot be reached.
-pub const UNREACHABLE: u8 = 69;
+pub(super) const UNREACHABLE: u8 = 69;
 
 /// Why a command ended without its result.
 #[derive(Debug)]
-pub struct Failure {
+pub(super) struct Failure {
     message: String,
     code: u8,
 }
 
 impl Failure {
     /// The call was wrong.
-    pub fn usage(message: impl Into<String>) -> Self {
-        Self { message: message.into(), code: USAGE }
+    pub(super) fn usage(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            code: USAGE,
+        }
     }
 
     /// What was asked for is not there.
-    pub fn unreachable(message: impl Into<String>) -> Self {
-        Self { message: message.into(), code: UNREACHABLE }
+    pub(super) fn unreachable(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            code: UNREACHABLE,
+        }
     }
 
     /// Prints the message and gives the exit code.
-    pub fn report(self) -> ExitCode {
+    pub(super) fn report(self) -> ExitCode {
         complain(&format!("verdictd: {}", self.message));
         ExitCode::from(self.code)
     }
@@ -47,15 +53,19 @@ impl From<crate::store::StoreError> for Failure {
 }
 
 /// Writes data to standard output; a closed pipe ends the process quietly.
-pub fn say(text: &str) {
+pub(super) fn say(text: &str) {
     let mut out = std::io::stdout().lock();
-    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+    if out
+        .write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .is_err()
+    {
         quiet_end();
     }
 }
 
 /// Writes one line to standard error; nobody to read it is no fault.
-pub fn complain(text: &str) {
+pub(super) fn complain(text: &str) {
     let mut out = std::io::stderr().lock();
     if writeln!(out, "{text}").is_err() {
         quiet_end();
@@ -63,45 +73,54 @@ pub fn complain(text: &str) {
 }
 
 /// Prints a JSON document on one line.
-pub fn say_json(value: &serde_json::Value) {
+pub(super) fn say_json(value: &serde_json::Value) {
     say(&format!("{value}\n"));
 }
 
-#[expect(clippy::exit, reason = "the reader is gone: nothing is left to be done or said")]
+#[expect(
+    clippy::exit,
+    reason = "the reader is gone: nothing is left to be done or said"
+)]
 fn quiet_end() -> ! {
     std::process::exit(0)
 }
 
 /// Colours of states, on terminals only.
 #[derive(Debug, Clone, Copy)]
-pub struct Style {
+pub(super) struct Style {
     colour: bool,
 }
 
 impl Style {
     /// For standard output: a terminal, and neither NO_COLOR nor TERM=dumb.
-    pub fn of_stdout() -> Self {
+    pub(super) fn of_stdout() -> Self {
         let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let is_terminal = std::io::stdout().is_terminal();
         let wanted = (is_terminal && !is_dumb) || is_set("CLICOLOR_FORCE");
-        Self { colour: wanted && !is_set("NO_COLOR") }
+        Self {
+            colour: wanted && !is_set("NO_COLOR"),
+        }
     }
 
     /// The word in the colour of its meaning.
-    pub fn verdict(self, word: &str) -> String {
+    pub(super) fn verdict(self, word: &str) -> String {
         let code = match word.split([':', ' ']).next().unwrap_or_default() {
             "continue" | "ok" | "yes" => "32",
             "change" | "unproven" | "burning" | "unknown" => "33",
             "stop" | "tripped" | "no" => "31",
             _ => "2",
         };
-        if self.colour { format!("\u{1b}[{code}m{word}\u{1b}[0m") } else { word.to_owned() }
+        if self.colour {
+            format!("\u{1b}[{code}m{word}\u{1b}[0m")
+        } else {
+            word.to_owned()
+        }
     }
 }
 
 /// Rows of equal columns, aligned by the widest cell, two spaces between; the last is not padded.
-pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let mut widths: Vec<usize> = head.iter().map(|cell| cell.chars().count()).collect();
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -122,5 +141,7 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
         line
     };
     let head: Vec<String> = head.iter().map(|cell| (*cell).to_owned()).collect();
-    std::iter::once(line(&head)).chain(rows.iter().map(|row| line(row))).collect()
+    std::iter::once(line(&head))
+        .chain(rows.iter().map(|row| line(row)))
+        .collect()
 }

@@ -16,7 +16,7 @@ use crate::telemetry;
 
 /// Run the daemon
 #[derive(Debug, Args)]
-pub struct ServeArgs {
+pub(super) struct ServeArgs {
     #[command(flatten)]
     settings: SettingsArgs,
     /// Listen here instead of http.listen
@@ -25,15 +25,20 @@ pub struct ServeArgs {
 }
 
 /// Runs until a signal.
-pub async fn run(args: ServeArgs) -> Result<u8, Failure> {
+pub(super) async fn run(args: ServeArgs) -> Result<u8, Failure> {
     let mut settings = args.settings.settings()?;
     if let Some(listen) = args.listen {
         settings.http.listen = listen;
     }
     start_log(&settings);
-    let listener = TcpListener::bind(&settings.http.listen).await.map_err(|error| {
-        Failure::usage(format!("cannot listen on {}: {error}", settings.http.listen))
-    })?;
+    let listener = TcpListener::bind(&settings.http.listen)
+        .await
+        .map_err(|error| {
+            Failure::usage(format!(
+                "cannot listen on {}: {error}",
+                settings.http.listen
+            ))
+        })?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(anyhow::Error::from)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(anyhow::Error::from)?;
     let app = App::start(settings, Arc::new(SystemClock), Some(listener)).await?;
@@ -47,11 +52,15 @@ pub async fn run(args: ServeArgs) -> Result<u8, Failure> {
     };
     complain("verdictd: stopping; what is in flight is finished");
     app.shutdown().await?;
-    if failed { Err(Failure::usage("a task failed; the log says which")) } else { Ok(0) }
+    if failed {
+        Err(Failure::usage("a task failed; the log says which"))
+    } else {
+        Ok(0)
+    }
 }
 
 /// Starts logging as the settings say.
-pub fn start_log(settings: &Settings) {
+pub(super) fn start_log(settings: &Settings) {
     let level = match settings.log.level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,

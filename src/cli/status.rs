@@ -10,7 +10,7 @@ use crate::store::{ExperimentRow, Store};
 
 /// List experiments
 #[derive(Debug, Args)]
-pub struct StatusArgs {
+pub(super) struct StatusArgs {
     /// One JSON document instead of text
     #[arg(long)]
     json: bool,
@@ -19,7 +19,7 @@ pub struct StatusArgs {
 }
 
 /// Reads the store and prints the table.
-pub async fn run(args: StatusArgs) -> Result<u8, Failure> {
+pub(super) async fn run(args: StatusArgs) -> Result<u8, Failure> {
     let settings = args.settings.settings()?;
     let store = Store::open_read_only(&settings.store.path)?;
     let mut rows = store.experiments().await?;
@@ -46,7 +46,12 @@ pub async fn run(args: StatusArgs) -> Result<u8, Failure> {
     let cells: Vec<Vec<String>> = rows.iter().map(|row| cells(row, style)).collect();
     say(&table(&["EXPERIMENT", "LIFE", "VERDICT", "REASON"], &cells));
     for file in broken {
-        let first = file.diagnostics_text.lines().next().unwrap_or_default().to_owned();
+        let first = file
+            .diagnostics_text
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .to_owned();
         say(&format!("broken file {}: {first}\n", file.file));
     }
     Ok(0)
@@ -54,7 +59,10 @@ pub async fn run(args: StatusArgs) -> Result<u8, Failure> {
 
 fn cells(row: &ExperimentRow, style: Style) -> Vec<String> {
     let (verdict, reason) = match &row.last {
-        Some(last) => (format!("{}: {}", last.verdict, last.cause), last.headline.clone()),
+        Some(last) => (
+            format!("{}: {}", last.verdict, last.cause),
+            last.headline.clone(),
+        ),
         None => ("-".to_owned(), "not looked at yet".to_owned()),
     };
     vec![row.id.clone(), life(row), style.verdict(&verdict), reason]
@@ -62,7 +70,10 @@ fn cells(row: &ExperimentRow, style: Style) -> Vec<String> {
 
 fn life(row: &ExperimentRow) -> String {
     let state: Result<LifeState, _> = serde_json::from_str(&row.life_json);
-    state.map_or_else(|_| "unreadable".to_owned(), |state| crate::cycle::say::word(&state.life))
+    state.map_or_else(
+        |_| "unreadable".to_owned(),
+        |state| crate::cycle::say::word(&state.life),
+    )
 }
 
 fn as_json(row: &ExperimentRow) -> serde_json::Value {

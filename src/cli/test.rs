@@ -10,7 +10,7 @@ use super::output::{Failure, complain, say};
 
 /// Run case directories
 #[derive(Debug, Args)]
-pub struct TestArgs {
+pub(super) struct TestArgs {
     /// Case directories, or folders of them
     #[arg(required = true)]
     folders: Vec<PathBuf>,
@@ -20,13 +20,15 @@ pub struct TestArgs {
 }
 
 /// Exit code 0 when all pass, 1 when one does not, 2 when a case cannot be read.
-pub fn run(args: TestArgs) -> Result<u8, Failure> {
+pub(super) fn run(args: TestArgs) -> Result<u8, Failure> {
     let mut cases = Vec::new();
     for folder in &args.folders {
         find_cases(folder, &mut cases).map_err(anyhow::Error::from)?;
     }
     if cases.is_empty() {
-        return Err(Failure::usage("no case.yaml found; docs/guide/testing.md shows the format"));
+        return Err(Failure::usage(
+            "no case.yaml found; docs/guide/testing.md shows the format",
+        ));
     }
     let (mut passed, mut failed) = (0_u32, 0_u32);
     for folder in cases {
@@ -47,8 +49,10 @@ fn find_cases(folder: &Path, cases: &mut Vec<PathBuf>) -> std::io::Result<()> {
         cases.push(folder.to_owned());
         return Ok(());
     }
-    let mut inside: Vec<PathBuf> =
-        std::fs::read_dir(folder)?.flatten().map(|entry| entry.path()).collect();
+    let mut inside: Vec<PathBuf> = std::fs::read_dir(folder)?
+        .flatten()
+        .map(|entry| entry.path())
+        .collect();
     inside.sort();
     for path in inside.into_iter().filter(|path| path.is_dir()) {
         find_cases(&path, cases)?;
@@ -59,10 +63,17 @@ fn find_cases(folder: &Path, cases: &mut Vec<PathBuf>) -> std::io::Result<()> {
 /// Runs one case; the difference when it does not hold.
 fn run_case(folder: &Path, update: bool) -> Result<Option<String>, Failure> {
     let mut files = BTreeMap::new();
-    for entry in std::fs::read_dir(folder).map_err(anyhow::Error::from)?.flatten() {
+    for entry in std::fs::read_dir(folder)
+        .map_err(anyhow::Error::from)?
+        .flatten()
+    {
         let path = entry.path();
         if path.is_file() {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let name = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
             let text = crate::portfolio::read_bounded(&path)
                 .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
             files.insert(name, text);

@@ -55,7 +55,9 @@ pub(super) async fn list(
             limit,
         })
         .await?;
-    let next = (rows.len() == limit).then(|| rows.last().map(|row| row.id)).flatten();
+    let next = (rows.len() == limit)
+        .then(|| rows.last().map(|row| row.id))
+        .flatten();
     Ok(Json(json!({
         "schema": "verdictd/decisions/1",
         "decisions": rows.iter().map(entry).collect::<Vec<_>>(),
@@ -69,9 +71,8 @@ pub(super) async fn record(
     body: Result<Json<NewDecision>, JsonRejection>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let identity = auth::identify(&state.settings, &headers)?;
-    let Json(new) = body.map_err(|rejection| {
-        Problem::new(rejection.status(), "body", rejection.body_text())
-    })?;
+    let Json(new) =
+        body.map_err(|rejection| Problem::new(rejection.status(), "body", rejection.body_text()))?;
     if new.because.chars().count() > MAX_BECAUSE {
         let detail = format!("`because` may have at most {MAX_BECAUSE} characters");
         return Err(Problem::invalid(detail));

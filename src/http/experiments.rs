@@ -110,7 +110,9 @@ pub(super) async fn evaluations(
         return Err(Problem::invalid(format!("limit must be 1 to {MAX_PAGE}")));
     }
     let rows = state.store.evaluations(&id, page.before, limit).await?;
-    let next = (rows.len() == limit).then(|| rows.last().map(|row| row.number)).flatten();
+    let next = (rows.len() == limit)
+        .then(|| rows.last().map(|row| row.number))
+        .flatten();
     Ok(Json(json!({
         "schema": "verdictd/evaluations/1",
         "evaluations": rows.iter().map(evaluation_row).collect::<Vec<_>>(),
@@ -123,8 +125,8 @@ pub(super) async fn evaluation(
     Path((id, number)): Path<(String, u64)>,
 ) -> Result<Json<Value>, Problem> {
     let found = state.store.evaluation(&id, number).await?;
-    let (row, text) = found
-        .ok_or_else(|| Problem::not_found(format!("`{id}` has no evaluation {number}")))?;
+    let (row, text) =
+        found.ok_or_else(|| Problem::not_found(format!("`{id}` has no evaluation {number}")))?;
     let mut document = evaluation_row(&row);
     document["record"] = serde_json::from_str(&text)?;
     Ok(Json(document))

@@ -11,6 +11,8 @@ mod health;
 mod operations;
 mod pages;
 mod problem;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -60,8 +62,14 @@ pub fn router(state: HttpState) -> Router {
         .route("/experiments", get(experiments::list))
         .route("/experiments/{id}", get(experiments::one))
         .route("/experiments/{id}/verdict", get(experiments::verdict))
-        .route("/experiments/{id}/evaluations", get(experiments::evaluations))
-        .route("/experiments/{id}/evaluations/{number}", get(experiments::evaluation))
+        .route(
+            "/experiments/{id}/evaluations",
+            get(experiments::evaluations),
+        )
+        .route(
+            "/experiments/{id}/evaluations/{number}",
+            get(experiments::evaluation),
+        )
         .route("/decisions", get(decisions::list).post(decisions::record))
         .route("/sources", get(operations::sources))
         .route("/deliveries", get(operations::deliveries));
@@ -89,7 +97,10 @@ fn guarded(router: Router, max_body_bytes: usize) -> Router {
     router
         .layer(DefaultBodyLimit::max(max_body_bytes))
         .layer(axum::middleware::from_fn(problem::with_request_id))
-        .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, DEADLINE))
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::GATEWAY_TIMEOUT,
+            DEADLINE,
+        ))
         .layer(CatchPanicLayer::custom(problem::from_panic))
         .layer(PropagateRequestIdLayer::x_request_id())
         .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))

@@ -36,7 +36,9 @@ pub(super) async fn sources(State(state): State<HttpState>) -> Result<Json<Value
             })
         })
         .collect();
-    Ok(Json(json!({"schema": "verdictd/sources/1", "sources": sources})))
+    Ok(Json(
+        json!({"schema": "verdictd/sources/1", "sources": sources}),
+    ))
 }
 
 pub(super) async fn deliveries(
@@ -47,12 +49,13 @@ pub(super) async fn deliveries(
     if limit == 0 || limit > MAX_PAGE {
         return Err(Problem::invalid(format!("limit must be 1 to {MAX_PAGE}")));
     }
-    let wanted = match filter.state.as_deref() {
-        None => None,
-        Some(word) => Some(DeliveryState::parse(word).ok_or_else(|| {
-            Problem::invalid(format!("`{word}` is not a state of a delivery"))
-        })?),
-    };
+    let wanted =
+        match filter.state.as_deref() {
+            None => None,
+            Some(word) => Some(DeliveryState::parse(word).ok_or_else(|| {
+                Problem::invalid(format!("`{word}` is not a state of a delivery"))
+            })?),
+        };
     let rows = state
         .store
         .deliveries(DeliveryFilter {
@@ -64,7 +67,9 @@ pub(super) async fn deliveries(
         })
         .await?;
     let deliveries: Vec<Value> = rows.iter().map(delivery).collect();
-    Ok(Json(json!({"schema": "verdictd/deliveries/1", "deliveries": deliveries})))
+    Ok(Json(
+        json!({"schema": "verdictd/deliveries/1", "deliveries": deliveries}),
+    ))
 }
 
 fn delivery(row: &Delivery) -> Value {

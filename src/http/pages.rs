@@ -34,9 +34,18 @@ pub(super) async fn experiment(
     let row = experiments::find(&state, &id).await?;
     let record = experiments::newest_record(&state, &id).await?;
     let evaluations = state.store.evaluations(&id, None, 25).await?;
-    let filter = LogFilter { experiment: Some(id), limit: 25, ..LogFilter::default() };
+    let filter = LogFilter {
+        experiment: Some(id),
+        limit: 25,
+        ..LogFilter::default()
+    };
     let log = state.store.decisions(filter).await?;
-    Ok(evaluation::experiment_page(&row, record.as_ref(), &evaluations, &log))
+    Ok(evaluation::experiment_page(
+        &row,
+        record.as_ref(),
+        &evaluations,
+        &log,
+    ))
 }
 
 pub(super) async fn evaluation(
@@ -51,7 +60,10 @@ pub(super) async fn evaluation(
 }
 
 pub(super) async fn log(State(state): State<HttpState>) -> Result<Markup, Problem> {
-    let filter = LogFilter { limit: LOG_ENTRIES, ..LogFilter::default() };
+    let filter = LogFilter {
+        limit: LOG_ENTRIES,
+        ..LogFilter::default()
+    };
     let rows = state.store.decisions(filter).await?;
     let body = html! {
         h1 { "Decision log" }

@@ -62,7 +62,11 @@ impl Metrics {
         let daemon = DaemonMetrics::register(&mut registry);
         let experiments = Experiments::new(max_experiments);
         registry.register_collector(Box::new(experiments.collector()));
-        Self { registry, daemon, experiments }
+        Self {
+            registry,
+            daemon,
+            experiments,
+        }
     }
 
     /// The exposition text.
@@ -77,9 +81,12 @@ impl Metrics {
     /// Notes a look: every series of that experiment is replaced.
     pub fn observe_record(&self, record: &EvaluationRecord, now: &Timestamp) {
         self.daemon.verdict(&record.decision.verdict);
-        let age_ms = record.data_as_of().map(|at| now.as_millisecond() - at.as_millisecond());
+        let age_ms = record
+            .data_as_of()
+            .map(|at| now.as_millisecond() - at.as_millisecond());
         if let Some(age_ms) = age_ms {
-            self.daemon.signal_age(&record.input.experiment.id, age_ms as f64 / 1000.0);
+            self.daemon
+                .signal_age(&record.input.experiment.id, age_ms as f64 / 1000.0);
         }
         self.experiments.observe_record(record);
     }
@@ -132,6 +139,9 @@ impl Metrics {
 }
 
 /// A map behind a lock that a panic elsewhere does not poison for good.
-fn locked<T>(lock: &RwLock<BTreeMap<String, T>>) -> std::sync::RwLockWriteGuard<'_, BTreeMap<String, T>> {
-    lock.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+fn locked<T>(
+    lock: &RwLock<BTreeMap<String, T>>,
+) -> std::sync::RwLockWriteGuard<'_, BTreeMap<String, T>> {
+    lock.write()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }

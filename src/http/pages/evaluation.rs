@@ -34,7 +34,10 @@ pub(super) fn experiment_page(
 
 /// One evaluation for ever.
 pub(super) fn evaluation_page(row: &EvaluationRow, record: &EvaluationRecord) -> Markup {
-    let title = format!("{} · evaluation {}", record.input.experiment.title, row.number);
+    let title = format!(
+        "{} · evaluation {}",
+        record.input.experiment.title, row.number
+    );
     let body = html! {
         h1 { (record.input.experiment.title) }
         p.soft {

@@ -119,6 +119,9 @@ fn experiment_row(row: &Row, now: Timestamp) -> Markup {
             th scope="row" {
                 a href=(link) { (row.row.title) }
                 div.soft { (row.row.id) @if let Some(life) = &row.life { " · " (life_words(life)) } }
+                @if let Some(record) = &row.record {
+                    div.soft { "owner " (record.input.experiment.owner.name) }
+                }
             }
             @match &row.row.last {
                 Some(last) => {
@@ -143,7 +146,11 @@ fn experiment_row(row: &Row, now: Timestamp) -> Markup {
 
 fn life_words(life: &LifeState) -> String {
     let words = word(&life.life).replace('_', " ");
-    if life.cycle.number > 1 { format!("{words}, cycle {}", life.cycle.number) } else { words }
+    if life.cycle.number > 1 {
+        format!("{words}, cycle {}", life.cycle.number)
+    } else {
+        words
+    }
 }
 
 fn changes(row: &Row, role: Role) -> Markup {
@@ -163,7 +170,13 @@ pub(super) fn change(signal: &SignalView) -> String {
     };
     let unit = signal.unit.as_deref();
     let number = |value| prose::format_change(value, evidence.relative, signal.form, unit);
-    let end = |value: f64| if value.abs() > 1.0e300 { "open".to_owned() } else { number(value) };
+    let end = |value: f64| {
+        if value.abs() > 1.0e300 {
+            "open".to_owned()
+        } else {
+            number(value)
+        }
+    };
     let (lo, hi) = (end(evidence.interval.lo), end(evidence.interval.hi));
     format!("{} [{lo} to {hi}]", number(evidence.estimate))
 }
@@ -178,10 +191,13 @@ fn guardrail(row: &Row) -> Markup {
 
 fn checkpoint(row: &Row, now: Timestamp) -> Markup {
     use judge::lifecycle::Life;
-    let running = row.life.as_ref().filter(|life| {
-        matches!(life.life, Life::Running | Life::Scheduled | Life::Paused)
-    });
-    let Some(life) = running else { return html! { span.soft { "over" } } };
+    let running = row
+        .life
+        .as_ref()
+        .filter(|life| matches!(life.life, Life::Running | Life::Scheduled | Life::Paused));
+    let Some(life) = running else {
+        return html! { span.soft { "over" } };
+    };
     let days = ms_between(now, life.cycle.checkpoint_at) as f64 / DAY_MS as f64;
     html! {
         @if days >= 0.0 { "in " (format!("{:.0}", days.ceil())) " days" } @else { "open" }
