@@ -87,9 +87,18 @@ impl App {
             let token = app.token.clone();
             app.tasks.spawn(tasks::supervise(name, future, token));
         };
-        spawn("reload", Box::pin(tasks::reload::run(app.inner.clone(), app.token.clone())));
-        spawn("evaluate", Box::pin(tasks::evaluate::run(app.inner.clone(), app.token.clone())));
-        spawn("deliver", Box::pin(tasks::deliver::run(app.inner.clone(), app.token.clone())));
+        spawn(
+            "reload",
+            Box::pin(tasks::reload::run(app.inner.clone(), app.token.clone())),
+        );
+        spawn(
+            "evaluate",
+            Box::pin(tasks::evaluate::run(app.inner.clone(), app.token.clone())),
+        );
+        spawn(
+            "deliver",
+            Box::pin(tasks::deliver::run(app.inner.clone(), app.token.clone())),
+        );
         app.ready.store(true, Ordering::SeqCst);
         Ok(app)
     }
@@ -108,13 +117,21 @@ impl App {
             let router = http::router(http_state(&inner, &ready));
             let stop = token.clone().cancelled_owned();
             tasks.spawn(async move {
-                let served = axum::serve(listener, router).with_graceful_shutdown(stop).await;
+                let served = axum::serve(listener, router)
+                    .with_graceful_shutdown(stop)
+                    .await;
                 if let Err(error) = served {
                     tracing::error!(%error, "the page server ended");
                 }
             });
         }
-        Ok(Self { inner, tasks, token, address, ready })
+        Ok(Self {
+            inner,
+            tasks,
+            token,
+            address,
+            ready,
+        })
     }
 
     /// Reads the folder, does all work due at the clock's instant and all first attempts of the
@@ -124,7 +141,11 @@ impl App {
         self.ready.store(true, Ordering::SeqCst);
         loop {
             let done = tasks::evaluate::run_due(&self.inner).await?;
-            let sent = self.inner.worker.drain_due(self.inner.clock.wall_now()).await?;
+            let sent = self
+                .inner
+                .worker
+                .drain_due(self.inner.clock.wall_now())
+                .await?;
             if done == 0 && sent == 0 {
                 return Ok(());
             }
@@ -180,7 +201,11 @@ async fn build(
         sources.insert(name.clone(), source);
     }
     let metrics = Arc::new(Metrics::new(settings.metrics.max_experiments));
-    let holder = format!("{}-{}", std::process::id(), clock.wall_now().as_millisecond());
+    let holder = format!(
+        "{}-{}",
+        std::process::id(),
+        clock.wall_now().as_millisecond()
+    );
     let external_url = match address {
         Some(address) if settings.daemon.external_url.is_empty() => format!("http://{address}"),
         _ => settings.external_url(),
@@ -189,10 +214,13 @@ async fn build(
         receivers: settings.receivers.clone(),
         operators: settings.daemon.operators.clone(),
         expire_after: Duration::from_secs(settings.delivery.expire_after_hours * 3_600),
-        links: Links { external_url: external_url.clone() },
+        links: Links {
+            external_url: external_url.clone(),
+        },
     };
     let worker = deliver::Worker::build(&settings, store.clone(), clock.clone(), &holder)
-        .context("receivers and actions")?;
+        .context("receivers and actions")?
+        .with_metrics(metrics.clone());
     let known = store.sources().await?;
     Ok(Inner {
         health: Health::new(known, settings.scheduler.source_down_after_secs),
@@ -213,7 +241,9 @@ async fn build(
 }
 
 fn names(settings: &Settings, sources: &BTreeMap<String, Arc<dyn Source>>) -> Names {
-    let kinds = sources.iter().map(|(name, source)| (name.clone(), source.kind().to_owned()));
+    let kinds = sources
+        .iter()
+        .map(|(name, source)| (name.clone(), source.kind().to_owned()));
     Names {
         timezone: settings.daemon.timezone.clone(),
         sources: Some(kinds.collect()),

@@ -99,7 +99,10 @@ impl Portfolio {
 
     /// All experiments in force, by id.
     pub fn all(&self) -> Vec<Arc<Loaded>> {
-        self.by_id.read().map(|map| map.values().cloned().collect()).unwrap_or_default()
+        self.by_id
+            .read()
+            .map(|map| map.values().cloned().collect())
+            .unwrap_or_default()
     }
 
     /// Puts a revision in force.
@@ -117,7 +120,11 @@ impl Portfolio {
         let mut scan = Scan::default();
         let mut present = Vec::new();
         for path in paths {
-            let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let file = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
             present.push(file.clone());
             self.scan_file(&path, &file, &queries, &query_hash, names, &mut scan);
         }
@@ -139,7 +146,11 @@ impl Portfolio {
             Ok(text) => hash128(&["file", text, query_hash]),
             Err(error) => hash128(&["unreadable", error]),
         };
-        let before = self.seen.read().ok().and_then(|seen| seen.get(file).cloned());
+        let before = self
+            .seen
+            .read()
+            .ok()
+            .and_then(|seen| seen.get(file).cloned());
         if before.as_ref().is_some_and(|seen| seen.hash == hash) {
             return;
         }
@@ -154,7 +165,11 @@ impl Portfolio {
         match outcome {
             Ok(loaded) => scan.loaded.push(loaded),
             Err(message) => {
-                scan.broken.push(Broken { file: file.to_owned(), hash: hash.clone(), message });
+                scan.broken.push(Broken {
+                    file: file.to_owned(),
+                    hash: hash.clone(),
+                    message,
+                });
             }
         }
         if let Ok(mut seen) = self.seen.write() {
@@ -178,7 +193,9 @@ impl Portfolio {
     }
 
     fn forget_missing(&self, present: &[String], scan: &mut Scan) {
-        let Ok(mut seen) = self.seen.write() else { return };
+        let Ok(mut seen) = self.seen.write() else {
+            return;
+        };
         seen.retain(|file, state| {
             let is_here = present.contains(file);
             if !is_here && state.is_broken {
@@ -209,7 +226,9 @@ pub fn experiment_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let is_yaml = [".yaml", ".yml", ".json"].iter().any(|ending| name.ends_with(ending));
+        let is_yaml = [".yaml", ".yml", ".json"]
+            .iter()
+            .any(|ending| name.ends_with(ending));
         let is_other = name.starts_with('.') || name.ends_with(".schema.json");
         if is_yaml && !is_other && path.is_file() && paths.len() < MAX_FILES {
             paths.push(path);
@@ -227,7 +246,11 @@ pub fn query_files(folder: &Path) -> std::io::Result<BTreeMap<String, String>> {
         if path.extension().is_some_and(|extension| extension == "sql")
             && let Ok(text) = read_bounded(&path)
         {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let name = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
             files.insert(name, text);
         }
     }
@@ -236,9 +259,13 @@ pub fn query_files(folder: &Path) -> std::io::Result<BTreeMap<String, String>> {
 
 /// Reads a text file of bounded size.
 pub fn read_bounded(path: &Path) -> Result<String, String> {
-    let length = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
+    let length = std::fs::metadata(path)
+        .map_err(|error| error.to_string())?
+        .len();
     if length > MAX_FILE_BYTES {
-        return Err(format!("{length} bytes; a file may have at most {MAX_FILE_BYTES}"));
+        return Err(format!(
+            "{length} bytes; a file may have at most {MAX_FILE_BYTES}"
+        ));
     }
     let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
     String::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned())

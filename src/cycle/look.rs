@@ -35,7 +35,13 @@ pub async fn run(
     let probe = input_of(loaded, &context, &life, due.slot, Gathered::empty())?;
     let at_checkpoint = decide::is_at_checkpoint(&probe);
     let gathered = gather::gather(app, experiment, &life.cycle, due.slot, at_checkpoint).await?;
-    let look = Look { app, claim, loaded, due, gathered };
+    let look = Look {
+        app,
+        claim,
+        loaded,
+        due,
+        gathered,
+    };
     look.decide_and_commit(context).await
 }
 
@@ -114,8 +120,16 @@ impl Look<'_> {
         commit.series = accepted_series(context, &self.gathered, &record.input.unacknowledged);
         commit.log = log_of(record);
         commit.drop_tracks = say::ended_tracks(experiment, &next_life);
-        commit.outbox = say::outbox(app, experiment, &notices, Some(record), context.state_version);
-        commit.outbox.extend(say::action(app, record, slot, context.state_version));
+        commit.outbox = say::outbox(
+            app,
+            experiment,
+            &notices,
+            Some(record),
+            context.state_version,
+        );
+        commit
+            .outbox
+            .extend(say::action(app, record, slot, context.state_version));
         Ok(commit)
     }
 
@@ -146,13 +160,18 @@ pub async fn dry_run(
     let loaded = app.portfolio.get(experiment).with_context(|| {
         format!("no experiment `{experiment}` among the files; `verdictd status` lists them")
     })?;
-    let context = app.store.context(experiment).await?.context("no stored state")?;
+    let context = app
+        .store
+        .context(experiment)
+        .await?
+        .context("no stored state")?;
     let life = life_at(&context, at)?;
     let probe = input_of(&loaded, &context, &life, at, Gathered::empty())?;
     let at_checkpoint = decide::is_at_checkpoint(&probe);
-    let gathered =
-        gather::gather(app, &loaded.experiment, &life.cycle, at, at_checkpoint).await?;
-    Ok(evaluate_guarded(input_of(&loaded, &context, &life, at, gathered)?))
+    let gathered = gather::gather(app, &loaded.experiment, &life.cycle, at, at_checkpoint).await?;
+    Ok(evaluate_guarded(input_of(
+        &loaded, &context, &life, at, gathered,
+    )?))
 }
 
 fn input_of(
@@ -192,8 +211,14 @@ fn evaluate_guarded(input: LookInput) -> EvaluationRecord {
             return record;
         }
     }
-    tracing::error!(experiment.id = input.experiment.id, "the judge panicked twice");
-    decide::evaluate_fault(input, "the judge failed on this experiment; its log has the place")
+    tracing::error!(
+        experiment.id = input.experiment.id,
+        "the judge panicked twice"
+    );
+    decide::evaluate_fault(
+        input,
+        "the judge failed on this experiment; its log has the place",
+    )
 }
 
 /// The stored row of a record.
@@ -227,7 +252,9 @@ fn accepted_series(
     let accepted = gathered.series.iter().filter(|(name, series_id)| {
         !unacknowledged.contains(name) && context.series.get(*name) != Some(*series_id)
     });
-    accepted.map(|(name, series_id)| (name.clone(), series_id.clone())).collect()
+    accepted
+        .map(|(name, series_id)| (name.clone(), series_id.clone()))
+        .collect()
 }
 
 /// Verdicts that decide something are log entries; a collecting look is only a record.
@@ -240,7 +267,11 @@ fn log_of(record: &EvaluationRecord) -> Vec<LogEntry> {
         at: record.input.at,
         kind: "verdict".to_owned(),
         who: None,
-        verdict: Some(format!("{}: {}", say::word(&decision.verdict), say::word(&decision.cause))),
+        verdict: Some(format!(
+            "{}: {}",
+            say::word(&decision.verdict),
+            say::word(&decision.cause)
+        )),
         because: Some(prose::because(record)),
         text: prose::log_entry(record).join("\n"),
         evaluation_id: Some(record.id.clone()),

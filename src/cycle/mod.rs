@@ -41,10 +41,16 @@ pub async fn run(app: &Arc<Inner>, claim: &Claim) -> anyhow::Result<()> {
     let now = app.clock.domain_now();
     let Some(loaded) = app.portfolio.get(&claim.experiment) else {
         // The file is gone: nothing is asked for it until it comes back.
-        app.store.release(claim, judge::time::add_ms(now, 60_000)).await?;
+        app.store
+            .release(claim, judge::time::add_ms(now, 60_000))
+            .await?;
         return Ok(());
     };
-    let context = app.store.context(&claim.experiment).await?.context("no stored state")?;
+    let context = app
+        .store
+        .context(&claim.experiment)
+        .await?
+        .context("no stored state")?;
     match claim.track.strip_prefix("guardrail:") {
         Some(name) => guardrail::run(app, claim, &loaded, context, name).await,
         None => look::run(app, claim, &loaded, context).await,
@@ -92,17 +98,18 @@ pub fn unseen(guardrail: &Guardrail) -> GuardrailStatus {
 }
 
 /// Stored guardrail states in file order.
-fn guardrails_in_order(
-    loaded: &Loaded,
-    context: &Context,
-) -> Vec<GuardrailStatus> {
-    let stored = |name: &str| context.guardrails.iter().find(|status| status.name == name).cloned();
+fn guardrails_in_order(loaded: &Loaded, context: &Context) -> Vec<GuardrailStatus> {
+    let stored = |name: &str| {
+        context
+            .guardrails
+            .iter()
+            .find(|status| status.name == name)
+            .cloned()
+    };
     loaded
         .experiment
         .guardrails
         .iter()
-        .map(|guardrail| {
-            stored(&guardrail.name).unwrap_or_else(|| unseen(guardrail))
-        })
+        .map(|guardrail| stored(&guardrail.name).unwrap_or_else(|| unseen(guardrail)))
         .collect()
 }

@@ -41,7 +41,7 @@ impl Routes {
         Self {
             receivers: settings.receivers.clone(),
             operators: settings.daemon.operators.clone(),
-            expire_after: Duration::from_secs(settings.delivery.expire_after_hours * 3_600),
+            expire_after: Duration::from_hours(settings.delivery.expire_after_hours),
             links: Links { external_url },
         }
     }

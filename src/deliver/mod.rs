@@ -35,8 +35,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use action::{ActionConfig, ActionMethod, VerifyConfig, WebhookActionConfig};
-pub use sample::{Sample, sample_notices};
 pub use numbers::guardrail_line;
+pub use sample::{Sample, sample_notices};
 pub use sample_send::{SampleAnswer, send_samples};
 pub use slack::SlackConfig;
 pub use webhook::WebhookConfig;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use judge::time::{Timestamp, add_ms, ms_between};
 
 /// The longest wait a receiver can ask for.
-pub(super) const RETRY_AFTER_CAP: Duration = Duration::from_secs(24 * 3600);
+pub(super) const RETRY_AFTER_CAP: Duration = Duration::from_hours(24);
 /// Share of a delay that is spread at random so that receivers are not met by waves.
 const JITTER: f64 = 0.2;
 
@@ -161,11 +161,11 @@ mod tests {
     fn every_written_form_of_retry_after_is_read_safely() {
         let now: Timestamp = "2015-10-21T07:28:00Z".parse().unwrap();
         let read = |text: &str| parse_retry_after(text, now);
-        assert_eq!(read("120"), Some(Duration::from_secs(120)));
+        assert_eq!(read("120"), Some(Duration::from_mins(2)));
         assert_eq!(read(" 1.5 "), Some(Duration::from_millis(1_500)));
         assert_eq!(
             read("Wed, 21 Oct 2015 07:29:00 GMT"),
-            Some(Duration::from_secs(60))
+            Some(Duration::from_mins(1))
         );
         assert_eq!(read("Wed, 21 Oct 2015 07:00:00 GMT"), Some(Duration::ZERO));
         assert_eq!(read("Tue, 31 Dec 2999 23:59:59 GMT"), Some(RETRY_AFTER_CAP));

@@ -250,19 +250,17 @@ fn judged(answer: Answer) -> Result<Receipt, SendError> {
             ErrorClass::RateLimited,
         ));
     }
-    match answer.failure() {
-        Some(error) => Err(error),
-        None => {
-            // Slack's refusals are single words; anything else is somebody in between.
-            let refused = word.bytes().all(|it| it.is_ascii_lowercase() || it == b'_');
-            let then = if refused && !word.is_empty() {
-                Then::Permanent
-            } else {
-                Then::Retry { after: None }
-            };
-            Err(said(&answer, then, ErrorClass::NotAccepted))
-        }
+    if let Some(error) = answer.failure() {
+        return Err(error);
     }
+    // Slack's refusals are single words; anything else is somebody in between.
+    let refused = word.bytes().all(|it| it.is_ascii_lowercase() || it == b'_');
+    let then = if refused && !word.is_empty() {
+        Then::Permanent
+    } else {
+        Then::Retry { after: None }
+    };
+    Err(said(&answer, then, ErrorClass::NotAccepted))
 }
 
 fn said(answer: &Answer, then: Then, class: ErrorClass) -> SendError {

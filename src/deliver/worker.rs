@@ -362,18 +362,15 @@ impl Worker {
     async fn act(&self, item: &OutboxItem, started_at: Timestamp) -> Attempt {
         let accepted = item.state == DeliveryState::Accepted;
         let known = self.actions.get(&item.row.endpoint);
-        let (progress, interval_ms) = match known {
-            Some((config, action)) => {
-                let envelope = self.envelope(item, started_at);
-                (
-                    action.attempt(&envelope, accepted).await,
-                    config.verify_interval_ms(),
-                )
-            }
-            None => {
-                let cause = format!("no action is called {}", item.row.endpoint);
-                (super::action::Progress::unknown(&misconfigured(cause)), 0)
-            }
+        let (progress, interval_ms) = if let Some((config, action)) = known {
+            let envelope = self.envelope(item, started_at);
+            (
+                action.attempt(&envelope, accepted).await,
+                config.verify_interval_ms(),
+            )
+        } else {
+            let cause = format!("no action is called {}", item.row.endpoint);
+            (super::action::Progress::unknown(&misconfigured(cause)), 0)
         };
         let finished_at = self.clock.wall_now();
         let sent = Sent {
@@ -449,7 +446,7 @@ impl Worker {
 fn disabled() -> SendError {
     SendError {
         then: Then::Retry {
-            after: Some(Duration::from_secs(3_600)),
+            after: Some(Duration::from_hours(1)),
         },
         class: ErrorClass::Disabled,
         status: None,

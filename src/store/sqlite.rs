@@ -446,8 +446,10 @@ pub(super) fn copy_to(path: &Path, target: &Path) -> Result<(), StoreError> {
         path: path.to_owned(),
         cause: error.to_string(),
     };
-    let connection = rusqlite::Connection::open_with_flags(path, flags).map_err(open_error)?;
+    let connection = Connection::open_with_flags(path, flags).map_err(open_error)?;
     let target = target.to_string_lossy().into_owned();
-    connection.execute("VACUUM INTO ?1", [target]).map_err(open_error)?;
+    connection
+        .execute("VACUUM INTO ?1", [target])
+        .map_err(open_error)?;
     Ok(())
 }

@@ -43,9 +43,14 @@ pub async fn run(app: Arc<Inner>, token: CancellationToken) -> anyhow::Result<()
 pub async fn run_due(app: &Arc<Inner>) -> anyhow::Result<usize> {
     let lease = Duration::from_secs(app.settings.scheduler.lease_secs);
     let (domain_now, wall_now) = (app.clock.domain_now(), app.clock.wall_now());
-    let claims = app.store.claim_due(domain_now, wall_now, &app.holder, lease, BATCH).await?;
+    let claims = app
+        .store
+        .claim_due(domain_now, wall_now, &app.holder, lease, BATCH)
+        .await?;
     let count = claims.len();
-    let permits = Arc::new(tokio::sync::Semaphore::new(app.settings.scheduler.concurrency.max(1)));
+    let permits = Arc::new(tokio::sync::Semaphore::new(
+        app.settings.scheduler.concurrency.max(1),
+    ));
     let mut running = tokio::task::JoinSet::new();
     // Cursors of one experiment share its state: they run one after the other.
     for claims in by_experiment(claims) {
@@ -72,7 +77,10 @@ pub async fn run_due(app: &Arc<Inner>) -> anyhow::Result<usize> {
 fn by_experiment(claims: Vec<Claim>) -> Vec<Vec<Claim>> {
     let mut groups: std::collections::BTreeMap<String, Vec<Claim>> = Default::default();
     for claim in claims {
-        groups.entry(claim.experiment.clone()).or_default().push(claim);
+        groups
+            .entry(claim.experiment.clone())
+            .or_default()
+            .push(claim);
     }
     groups.into_values().collect()
 }
@@ -94,8 +102,6 @@ async fn run_one(app: &Arc<Inner>, claim: Claim) {
 async fn until_next(app: &Inner) -> Duration {
     let next = app.store.earliest_due().await.ok().flatten();
     let wait_ms = next.map_or(i64::MAX, |next| ms_between(app.clock.domain_now(), next));
-    Duration::from_millis(u64::try_from(wait_ms.max(0)).unwrap_or(0)).clamp(
-        Duration::from_millis(5),
-        MAX_SLEEP,
-    )
+    Duration::from_millis(u64::try_from(wait_ms.max(0)).unwrap_or(0))
+        .clamp(Duration::from_millis(5), MAX_SLEEP)
 }

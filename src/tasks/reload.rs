@@ -31,7 +31,10 @@ pub async fn run(app: Arc<Inner>, token: CancellationToken) -> anyhow::Result<()
             () = tokio::time::sleep(every) => {}
         }
         if let Err(error) = reload(&app).await {
-            tracing::error!(error = format!("{error:#}"), "reload failed; the last good files stay");
+            tracing::error!(
+                error = format!("{error:#}"),
+                "reload failed; the last good files stay"
+            );
             app.metrics.reloaded(false, app.clock.wall_now());
         }
     }
@@ -41,12 +44,18 @@ pub async fn run(app: Arc<Inner>, token: CancellationToken) -> anyhow::Result<()
 pub async fn reload(app: &Arc<Inner>) -> anyhow::Result<()> {
     let scan = {
         let app = app.clone();
-        let read = move || app.portfolio.scan(&app.settings.daemon.experiments, &app.names);
+        let read = move || {
+            app.portfolio
+                .scan(&app.settings.daemon.experiments, &app.names)
+        };
         tokio::task::spawn_blocking(read).await?
     };
     let folder = &app.settings.daemon.experiments;
-    let Scan { loaded, broken, mended } =
-        scan.with_context(|| format!("read the folder {}", folder.display()))?;
+    let Scan {
+        loaded,
+        broken,
+        mended,
+    } = scan.with_context(|| format!("read the folder {}", folder.display()))?;
     let has_news = !loaded.is_empty();
     let is_good = broken.is_empty();
     for file in mended {
@@ -57,7 +66,9 @@ pub async fn reload(app: &Arc<Inner>) -> anyhow::Result<()> {
     }
     for loaded in loaded {
         let id = loaded.experiment.id.clone();
-        register(app, &loaded).await.with_context(|| format!("register `{id}`"))?;
+        register(app, &loaded)
+            .await
+            .with_context(|| format!("register `{id}`"))?;
     }
     let is_good = is_good && app.store.broken_files().await?.is_empty();
     app.metrics.reloaded(is_good, app.clock.wall_now());
@@ -68,9 +79,14 @@ pub async fn reload(app: &Arc<Inner>) -> anyhow::Result<()> {
 }
 
 async fn report_broken(app: &Arc<Inner>, broken: Broken) -> anyhow::Result<()> {
-    tracing::warn!(file = broken.file, "experiment file refused; its last good revision stays");
+    tracing::warn!(
+        file = broken.file,
+        "experiment file refused; its last good revision stays"
+    );
     let known = app.store.broken_files().await?;
-    let is_told = known.iter().any(|k| k.file == broken.file && k.revision_hash == broken.hash);
+    let is_told = known
+        .iter()
+        .any(|k| k.file == broken.file && k.revision_hash == broken.hash);
     app.store
         .put_broken(BrokenFile {
             file: broken.file.clone(),
@@ -104,7 +120,10 @@ async fn register(app: &Arc<Inner>, loaded: &Loaded) -> anyhow::Result<()> {
         Some(context) => revise(app, loaded, context, now).await?,
     };
     if life.life == Life::Draft {
-        tracing::warn!(experiment.id = experiment.id, "kept as a draft; `verdictd check` says why");
+        tracing::warn!(
+            experiment.id = experiment.id,
+            "kept as a draft; `verdictd check` says why"
+        );
     }
     app.store
         .ensure_experiment(NewExperiment {
@@ -123,7 +142,9 @@ async fn register(app: &Arc<Inner>, loaded: &Loaded) -> anyhow::Result<()> {
 /// The Definition of Done holds.
 fn is_runnable(loaded: &Loaded, first_seen: Timestamp) -> bool {
     let findings = spec::lint(&loaded.experiment, Some(first_seen));
-    !findings.iter().any(|finding| finding.severity == spec::Severity::Error)
+    !findings
+        .iter()
+        .any(|finding| finding.severity == spec::Severity::Error)
 }
 
 /// Lets a new revision act on the stored life; the same revision changes nothing.
@@ -164,7 +185,10 @@ fn revision_commit(
     commit.life_json = Some(serde_json::to_string(life)?);
     if effect == RevisionEffect::NewCycle {
         // A new cycle is a new test: its definitions are in force without an acknowledgement.
-        let whole = Window { start: experiment.start, end: experiment.start };
+        let whole = Window {
+            start: experiment.start,
+            end: experiment.start,
+        };
         commit.series = experiment
             .signals
             .iter()
@@ -180,7 +204,12 @@ fn revision_commit(
         who: None,
         verdict: None,
         because: Some(experiment.mechanism.because.clone()),
-        text: format!("revision {} of {}: {}", experiment.revision, loaded.file, effect_text(effect)),
+        text: format!(
+            "revision {} of {}: {}",
+            experiment.revision,
+            loaded.file,
+            effect_text(effect)
+        ),
         evaluation_id: None,
     }];
     Ok(commit)
@@ -203,7 +232,10 @@ fn cursors(app: &Inner, loaded: &Loaded, life: &LifeState, now: Timestamp) -> Ve
     let is_coming = life.life == Life::Scheduled;
     let mut cursors = Vec::new();
     if is_coming || lifecycle::needs_looks(life.life) {
-        cursors.push(CursorSpec { track: "look".to_owned(), next_at: first_look(loaded, life, now) });
+        cursors.push(CursorSpec {
+            track: "look".to_owned(),
+            next_at: first_look(loaded, life, now),
+        });
     }
     if !is_coming && !lifecycle::guardrails_run(life.life) {
         return cursors;
@@ -217,7 +249,11 @@ fn cursors(app: &Inner, loaded: &Loaded, life: &LifeState, now: Timestamp) -> Ve
         let every = guardrail::rhythm(app, rail);
         let offset = guardrail::offset_ms(app, &loaded.experiment.id, &track, every);
         let slot = aligned_slot(from, every, offset);
-        let next_at = if slot < life.cycle.started_at { add_ms(slot, every.ms) } else { slot };
+        let next_at = if slot < life.cycle.started_at {
+            add_ms(slot, every.ms)
+        } else {
+            slot
+        };
         cursors.push(CursorSpec { track, next_at });
     }
     cursors

@@ -11,6 +11,7 @@ pub(crate) mod carry;
 mod look;
 mod margins;
 mod measure;
+mod methods;
 mod outlook;
 mod rule;
 mod split;
@@ -23,9 +24,9 @@ pub use alpha::ledger;
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{AtomKind, Form, OnTrip, Role, Signal, Want};
 use crate::observe::{Observation, Observed};
 use crate::record::LookInput;
+use crate::spec::{AtomKind, Form, OnTrip, Role, Signal, Want};
 use crate::stats::Interval;
 use crate::time::{Timestamp, ms_between};
 
@@ -368,7 +369,10 @@ pub fn analyse(input: &LookInput, at_checkpoint: bool) -> Analysis {
     let split = split::check(input, &mut look.carry);
     Analysis {
         rule: rule::value(&checkpoint.continue_when, &atoms),
-        stop_rule: checkpoint.stop_when.as_ref().map(|rule| rule::value(rule, &stop_atoms)),
+        stop_rule: checkpoint
+            .stop_when
+            .as_ref()
+            .map(|rule| rule::value(rule, &stop_atoms)),
         signals,
         atoms,
         stop_atoms,
@@ -386,11 +390,9 @@ pub fn analyse(input: &LookInput, at_checkpoint: bool) -> Analysis {
 fn progress(input: &LookInput) -> Option<f64> {
     let experiment = &input.experiment;
     let share = |signal: &Signal| {
-        let observed = match input.observations.get(&signal.name) {
-            Some(Observation::Ok(observed) | Observation::Insufficient { observed, .. }) => observed,
-            _ => return 0.0,
-        };
-        share_of_plan(input, signal, observed).clamp(0.0, 1.0)
+        let observed = input.observations.get(&signal.name).and_then(Observation::counted);
+        let share = observed.map_or(0.0, |observed| share_of_plan(input, signal, observed));
+        share.clamp(0.0, 1.0)
     };
     experiment.outcomes().map(share).reduce(f64::min)
 }
@@ -399,7 +401,12 @@ fn share_of_plan(input: &LookInput, signal: &Signal, observed: &Observed) -> f64
     let by_units = !matches!(signal.form, Form::Value | Form::Rate);
     match tau::planned_units(&input.experiment, signal) {
         Some(planned) if by_units => {
-            observed.arms.values().map(|arm| arm.sums.units()).sum::<f64>() / planned
+            observed
+                .arms
+                .values()
+                .map(|arm| arm.sums.units())
+                .sum::<f64>()
+                / planned
         }
         _ => {
             let whole = ms_between(input.cycle.started_at, input.cycle.checkpoint_at);

@@ -8,6 +8,8 @@
 mod drive;
 mod file;
 mod notation;
+#[cfg(test)]
+mod tests;
 mod timeline;
 mod world;
 

@@ -352,7 +352,7 @@ fn read_time(
             );
         }
     };
-    let window = request.need.window;
+    let window = grid.window();
     if at < window.start || at >= window.end {
         let why = format!(
             "outside the asked window {} to {}",

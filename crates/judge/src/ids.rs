@@ -17,13 +17,24 @@ pub fn hash128(parts: &[&str]) -> String {
         hasher.update((part.len() as u64).to_be_bytes());
         hasher.update(part.as_bytes());
     }
-    hasher.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    hasher
+        .finalize()
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// The id of the evaluation of one slot: (experiment, track, scheduled_at) and how often restated.
 pub fn evaluation_id(experiment: &str, track: &str, at: Timestamp, restatement_no: u32) -> String {
     let at_ms = at.as_millisecond().to_string();
-    hash128(&["evaluation", experiment, track, &at_ms, &restatement_no.to_string()])
+    hash128(&[
+        "evaluation",
+        experiment,
+        track,
+        &at_ms,
+        &restatement_no.to_string(),
+    ])
 }
 
 /// The id of something there is to say about an evaluation.
@@ -49,8 +60,14 @@ mod tests {
     #[test]
     fn ids_are_stable_for_ever() {
         let at = "2026-08-11T00:00:00Z".parse().unwrap();
-        assert_eq!(evaluation_id("a", "look", at, 0), evaluation_id("a", "look", at, 0));
-        assert_ne!(evaluation_id("a", "look", at, 0), evaluation_id("a", "look", at, 1));
+        assert_eq!(
+            evaluation_id("a", "look", at, 0),
+            evaluation_id("a", "look", at, 0)
+        );
+        assert_ne!(
+            evaluation_id("a", "look", at, 0),
+            evaluation_id("a", "look", at, 1)
+        );
         assert!(message_id("n", "chat").starts_with("msg_"));
     }
 }

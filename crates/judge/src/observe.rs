@@ -146,6 +146,16 @@ pub enum Observation {
     },
 }
 
+impl Observation {
+    /// What was counted, whether or not it is enough to judge.
+    pub fn counted(&self) -> Option<&Observed> {
+        match self {
+            Self::Ok(observed) | Self::Insufficient { observed, .. } => Some(observed),
+            Self::NoData { .. } | Self::SourceError { .. } | Self::Immature { .. } => None,
+        }
+    }
+}
+
 /// What was observed of one signal at one instant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Observed {

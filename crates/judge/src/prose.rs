@@ -7,6 +7,8 @@
 mod atoms;
 mod numbers;
 mod reasons;
+#[cfg(test)]
+mod tests;
 
 pub use self::atoms::{atom_line, atom_numbers, what_would_flip};
 pub use self::numbers::{count, format_change, format_level};

@@ -169,7 +169,7 @@ pub(super) fn routes() -> Routes {
     let receiver: ReceiverConfig = serde_json::from_value(webhook).unwrap();
     Routes {
         receivers: [("sample".to_owned(), receiver)].into(),
-        expire_after: Duration::from_secs(3_600),
+        expire_after: Duration::from_hours(1),
         ..Routes::default()
     }
 }
@@ -220,7 +220,7 @@ fn ended(state: DeliveryState, attempt: u32, reached: Reached, seconds: f64) -> 
     let ladder = Ladder::repeating(vec![0, 1_000, 2_000, 5_000, 10_000, 20_000, 30_000]);
     let plan = ActionPlan {
         ladder: &ladder,
-        escalate_after: Duration::from_secs(60),
+        escalate_after: Duration::from_mins(1),
         interval_ms: 500,
         jitter: 0.5,
         domain_now: at(),

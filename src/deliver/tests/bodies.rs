@@ -207,7 +207,9 @@ fn check_slack(body: &str) {
         }
         let fields = block["fields"].as_array().cloned().unwrap_or_default();
         assert!(fields.len() <= 10);
-        fields.iter().for_each(|field| check_text(field, 2_000));
+        for field in &fields {
+            check_text(field, 2_000);
+        }
         for element in block["elements"].as_array().cloned().unwrap_or_default() {
             if element["type"] == "button" {
                 check_text(&element["text"], 75);

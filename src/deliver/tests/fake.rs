@@ -37,9 +37,8 @@ impl Reply {
     /// A whole answer with one more header.
     pub(super) fn with_header(status: u16, header: &str, body: &str) -> Self {
         let length = body.len();
-        let bytes = format!(
-            "HTTP/1.1 {status} X\r\n{header}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
-        );
+        let head = format!("HTTP/1.1 {status} X\r\n{header}\r\ncontent-length: {length}");
+        let bytes = format!("{head}\r\nconnection: close\r\n\r\n{body}");
         Self {
             bytes,
             after: After::Close,

@@ -6,9 +6,7 @@ use serde_json::json;
 
 use super::fake::{After, Fake, Reply};
 use super::{envelope, receiver, secret};
-use crate::deliver::{
-    ErrorClass, Receipt, ReceiverConfig, SendError, Then, build, send_samples,
-};
+use crate::deliver::{ErrorClass, Receipt, ReceiverConfig, SendError, Then, build, send_samples};
 use crate::secret::SecretRef;
 
 const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -303,9 +301,22 @@ async fn every_sample_is_sent_marked_and_answered() {
     let fake = Fake::start(vec![Reply::status(500, "down"), Reply::status(200, "fine")]).await;
     let config = json!({"webhook": {"url": fake.url, "allow_private": true}});
     let config: ReceiverConfig = serde_json::from_value(config).unwrap();
-    let answers = send_samples("test", &config, "https://v.example", super::at()).await.unwrap();
+    let answers = send_samples("test", &config, "https://v.example", super::at())
+        .await
+        .unwrap();
     assert_eq!(answers.len(), 19);
-    assert!(!answers[0].is_ok && answers[0].detail.contains("HTTP 500: down"), "{answers:?}");
-    assert!(answers[1..].iter().all(|it| it.is_ok && it.detail == "HTTP 200 fine"));
-    assert!(fake.seen().iter().all(|it| it.body.contains("\"sample\":true")));
+    assert!(
+        !answers[0].is_ok && answers[0].detail.contains("HTTP 500: down"),
+        "{answers:?}"
+    );
+    assert!(
+        answers[1..]
+            .iter()
+            .all(|it| it.is_ok && it.detail == "HTTP 200 fine")
+    );
+    assert!(
+        fake.seen()
+            .iter()
+            .all(|it| it.body.contains("\"sample\":true"))
+    );
 }

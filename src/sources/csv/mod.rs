@@ -182,7 +182,7 @@ impl Folder {
         let totals = ledger
             .finish(|at_ms| {
                 if seen.time {
-                    period_of(&grid, request, at_ms)
+                    period_of(&grid, at_ms)
                 } else {
                     Some(0)
                 }
@@ -193,10 +193,10 @@ impl Folder {
 }
 
 /// Start of the period of an instant, if it lies wholly inside the window.
-fn period_of(grid: &Grid, request: &Request, at_ms: i64) -> Option<i64> {
+fn period_of(grid: &Grid, at_ms: i64) -> Option<i64> {
     let at = Timestamp::from_millisecond(at_ms).ok()?;
     let start = grid.start_of(at);
-    let inside = request.need.window.holds(start, grid.end_of(start));
+    let inside = grid.window().holds(start, grid.end_of(start));
     inside.then(|| start.as_millisecond())
 }
 

@@ -4,7 +4,8 @@
 //! of it and are added up later; a line that repeats another one in every cell is the same line
 //! exported twice and counts once (single units need a column that tells them apart).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{Hash as _, Hasher as _};
 
 use judge::contract::Refusal;
 use judge::plan::Request;
@@ -16,7 +17,10 @@ use super::files::Finished;
 use super::typed::{Times, number};
 
 /// Rows typed before they are added up.
-const CHUNK_ROWS: usize = 16_384;
+const CHUNK_ROWS: usize = 65_536;
+
+/// Time cells whose meaning is remembered: an export repeats them from row to row.
+const KNOWN_TIMES: usize = 10_000;
 
 /// What a query asks of every file.
 pub(super) struct Wanted<'a> {
@@ -52,6 +56,7 @@ struct Reading<'a> {
     /// Sums by arm, against which totals rows are checked.
     sums: BTreeMap<String, Vec<f64>>,
     lines: HashSet<u128>,
+    times: HashMap<String, i64>,
     repeated: Option<u64>,
     most_units: f64,
     totals: Vec<TotalsRow>,
@@ -90,6 +95,7 @@ pub(super) fn add_file(
         chunk: Chunk::new(width),
         sums: BTreeMap::new(),
         lines: HashSet::new(),
+        times: HashMap::new(),
         repeated: None,
         most_units: 0.0,
         totals: Vec::new(),
@@ -266,17 +272,26 @@ impl Reading<'_> {
         by_time || is_total_label(arm) || total_arm(arm).is_some()
     }
 
-    fn add_row(&mut self, record: &Record) -> Result<(), Refusal> {
-        let time_ms = match &self.header.time {
-            Some((index, header)) => {
-                let text = record.cell(*index);
-                let at = self.wanted.times.read(text).map_err(|fault| {
-                    Refusal::new(&self.place(record.line()), fault.why, fault.fix).at(header, text)
-                })?;
-                at.as_millisecond()
-            }
-            None => 0,
+    /// The time cell, typed; 0 without a time column.
+    fn time_ms(&mut self, record: &Record) -> Result<i64, Refusal> {
+        let Some((index, header)) = &self.header.time else {
+            return Ok(0);
         };
+        let text = record.cell(*index);
+        if let Some(known) = self.times.get(text) {
+            return Ok(*known);
+        }
+        let at = self.wanted.times.read(text).map_err(|fault| {
+            Refusal::new(&self.place(record.line()), fault.why, fault.fix).at(header, text)
+        })?;
+        if self.times.len() < KNOWN_TIMES {
+            self.times.insert(text.to_owned(), at.as_millisecond());
+        }
+        Ok(at.as_millisecond())
+    }
+
+    fn add_row(&mut self, record: &Record) -> Result<(), Refusal> {
+        let time_ms = self.time_ms(record)?;
         let cells = self.values(record)?;
         if cells.iter().all(Option::is_none) {
             // The row says nothing: a gap, and an older file may still know the key.
@@ -284,9 +299,9 @@ impl Reading<'_> {
         }
         let mut values = Vec::with_capacity(cells.len());
         for (value, (_, header, _)) in cells.into_iter().zip(&self.header.values) {
-            let place = self.place(record.line());
             let fix = "write 0 where you counted nothing, or leave the row out";
             values.push(value.ok_or_else(|| {
+                let place = self.place(record.line());
                 Refusal::new(&place, "nothing beside numbers in the same row", fix).at(header, "")
             })?);
         }
@@ -388,17 +403,13 @@ impl Reading<'_> {
     }
 }
 
-/// 128 bits that stand for a line.
+/// 128 bits that stand for a line: two differently started 64-bit hashes, within this process.
 fn fingerprint(record: &Record) -> u128 {
-    use sha2::{Digest as _, Sha256};
-    let mut hasher = Sha256::new();
-    for cell in record.cells() {
-        hasher.update((cell.len() as u64).to_be_bytes());
-        hasher.update(cell.as_bytes());
-    }
-    let digest = hasher.finalize();
-    digest
-        .iter()
-        .take(16)
-        .fold(0, |bits, byte| bits << 8 | u128::from(*byte))
+    let hash = |start: u8| {
+        let mut hasher = std::hash::DefaultHasher::new();
+        start.hash(&mut hasher);
+        record.cells().for_each(|cell| cell.hash(&mut hasher));
+        u128::from(hasher.finish())
+    };
+    hash(0) << 64 | hash(1)
 }

@@ -143,6 +143,11 @@ fn accepted() -> Vec<Case> {
                 "2026-08-03 all 5 11",
             ]),
         ),
+    ]
+}
+
+fn accepted_forms() -> Vec<Case> {
+    vec![
         case(
             "totals_fit.csv",
             Ok(&["2026-08-01 control 3 10", "2026-08-01 treatment 4 11"]),
@@ -212,6 +217,11 @@ fn refusals() -> Vec<Case> {
             Err("quoted_breaks.csv:4, column num, \"oops\": not a number"),
         ),
         case("snapshot.csv", Err("no column \"num\"")),
+    ]
+}
+
+fn refusals_of_rows() -> Vec<Case> {
+    vec![
         case(
             "half_missing.csv",
             Err("half_missing.csv:3, column num, \"\": nothing beside"),
@@ -243,23 +253,23 @@ fn refusals() -> Vec<Case> {
 
 #[tokio::test]
 async fn the_zoo_is_accepted_where_it_is_sound() {
-    for case in accepted() {
+    for case in accepted().into_iter().chain(accepted_forms()) {
         case.check().await;
     }
 }
 
 #[tokio::test]
 async fn the_zoo_is_refused_with_file_line_column_and_fix() {
-    for case in refusals() {
+    for case in refusals().into_iter().chain(refusals_of_rows()) {
         case.check().await;
     }
 }
 
 #[test]
 fn every_inhabitant_of_the_zoo_is_asked() {
-    let asked: Vec<&str> = accepted()
+    let asked: Vec<&str> = [accepted(), accepted_forms(), refusals(), refusals_of_rows()]
         .into_iter()
-        .chain(refusals())
+        .flatten()
         .map(|case| case.file)
         .collect();
     for entry in std::fs::read_dir(zoo().folder).unwrap() {

@@ -69,7 +69,7 @@ impl PostgresSource {
 
     async fn answer(&self, request: &Request) -> Result<Batch, FetchError> {
         let grid = Grid::of(&request.need).map_err(|refusal| refused(&refusal))?;
-        let statement = sql::statement(&request.need, grid.zone())?;
+        let statement = sql::statement(&request.need, &grid)?;
         self.session(async |client| self.query(client, request, &statement).await)
             .await
     }

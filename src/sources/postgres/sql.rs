@@ -4,6 +4,7 @@
 //! quoted names and comments nothing is replaced and nothing counts as the end of a statement.
 
 use jiff::tz::TimeZone;
+use judge::contract::Grid;
 use judge::plan::Need;
 use judge::time::{Timestamp, date_of};
 
@@ -11,7 +12,7 @@ use crate::sources::placeholder::{Placeholder, render};
 use crate::sources::{FetchClass, FetchError};
 
 /// The statement of a need, ready to send.
-pub(super) fn statement(need: &Need, zone: &TimeZone) -> Result<String, FetchError> {
+pub(super) fn statement(need: &Need, grid: &Grid) -> Result<String, FetchError> {
     let wrong = |message: &str| FetchError::new(FetchClass::UserError, message);
     let text = need.query.sql.as_deref().ok_or_else(|| {
         wrong("a PostgreSQL source needs SQL: `file:` of an .sql beside the experiment, or `sql:`")
@@ -20,12 +21,13 @@ pub(super) fn statement(need: &Need, zone: &TimeZone) -> Result<String, FetchErr
         return Err(wrong("`only` is for CSV: filter in the SQL"));
     }
     let text = single(text)?;
+    let (window, zone) = (grid.window(), grid.zone());
     render(text, opaque, |hole| {
         Some(match hole {
-            Placeholder::Start => instant(need.window.start),
-            Placeholder::End => instant(need.window.end),
-            Placeholder::StartDate => date(need.window.start, zone),
-            Placeholder::EndDate => date(need.window.end, zone),
+            Placeholder::Start => instant(window.start),
+            Placeholder::End => instant(window.end),
+            Placeholder::StartDate => date(window.start, zone),
+            Placeholder::EndDate => date(window.end, zone),
             Placeholder::Experiments => texts(&[need.experiment.as_str()]),
             Placeholder::Grain => format!("interval '{} milliseconds'", need.grain.ms),
         })
@@ -177,8 +179,8 @@ mod tests {
     fn write(sql: &str) -> Result<String, FetchError> {
         let mut need = request().need;
         need.query.sql = Some(sql.to_owned());
-        let zone = TimeZone::get("America/New_York").unwrap();
-        statement(&need, &zone)
+        need.timezone = "America/New_York".to_owned();
+        statement(&need, &Grid::of(&need).unwrap())
     }
 
     #[test]
@@ -262,9 +264,10 @@ mod tests {
     #[test]
     fn other_kinds_of_query_are_refused() {
         let mut need = request().need;
-        assert!(statement(&need, &TimeZone::UTC).is_err());
+        let grid = Grid::of(&need).unwrap();
+        assert!(statement(&need, &grid).is_err());
         need.query.sql = Some("select 1".to_owned());
         need.query.only = crate::sources::test_support::columns(&[("a", "b")]);
-        assert!(statement(&need, &TimeZone::UTC).is_err());
+        assert!(statement(&need, &grid).is_err());
     }
 }

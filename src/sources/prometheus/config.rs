@@ -10,6 +10,10 @@ use crate::secret::SecretRef;
 use crate::sources::Limits;
 
 /// `[sources.<name>.prometheus]`: Prometheus, VictoriaMetrics, Mimir, Thanos, Cortex and alike.
+///
+/// A query is one PromQL expression per column, asked at the end of each period. A period that
+/// lacks one column is no data: an error counter that does not exist before its first error is
+/// not zero. Write `sum(increase(errors_total[{{grain}}])) or vector(0)` if absence means none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PrometheusConfig {

@@ -107,7 +107,7 @@ impl<'a> Joined<'a> {
     pub(super) fn into_batch(
         self,
         columns: &[&str],
-        complete_up_to: Timestamp,
+        complete_up_to: Option<Timestamp>,
         warnings: Vec<String>,
     ) -> Batch {
         let mut names = vec!["time".to_owned()];
@@ -130,10 +130,17 @@ impl<'a> Joined<'a> {
                 place: self.place(*start, arm),
             });
         }
+        if rows.is_empty() && !self.cells.is_empty() {
+            let columns = columns.join(", ");
+            tracing::debug!(
+                columns,
+                "no period has all columns; an absent series is not zero"
+            );
+        }
         Batch {
             columns: names,
             rows,
-            complete_up_to: Some(complete_up_to),
+            complete_up_to,
             warnings,
         }
     }

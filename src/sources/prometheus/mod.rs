@@ -15,8 +15,9 @@ mod schedule;
 mod tests;
 
 use judge::contract::Grid;
-use judge::plan::{Batch, Request};
-use judge::time::{SECOND_MS, Span, Timestamp, Window, add_ms};
+use judge::plan::{Batch, Need, Request, Shape};
+use judge::spec::Form;
+use judge::time::{SECOND_MS, Span, Timestamp, Window, add_ms, ms_between};
 
 pub use self::config::{PrometheusAuth, PrometheusConfig};
 
@@ -51,17 +52,30 @@ impl PrometheusSource {
             .map_err(|refusal| FetchError::new(FetchClass::Contract, refusal.to_string()))?;
         let until = add_ms(request.at, -self.query_delay.ms).min(need.window.end);
         let asked = Window {
-            start: need.window.start,
+            start: grid.window().start,
             end: until,
         };
-        let periods: Vec<Window> = grid.periods(asked).collect();
+        let mut periods: Vec<Window> = grid.periods(asked).collect();
+        let mut runs = runs(&periods);
+        let mut complete_up_to = Some(until);
+        if periods.is_empty() && is_number_of_now(need) {
+            // Asked now, kept as the newest period: a gauge is not added up over it.
+            let start = grid.newest_before(need.window.end);
+            periods.push(Window { start, end: until });
+            runs.push(Run {
+                first_end: until,
+                step_ms: need.grain.ms,
+                count: 1,
+            });
+            complete_up_to = None;
+        }
         let label = need.query.columns.get("arm").map_or("arm", String::as_str);
         let arm_label = (!need.arms.is_empty()).then_some(label);
         let mut joined = Joined::new(&periods, arm_label);
         let mut warnings = Vec::new();
         for (column, text) in &queries {
-            for run in runs(&periods) {
-                let (series, said) = self.ask(request, text, run).await?;
+            for run in &runs {
+                let (series, said) = self.ask(request, text, *run).await?;
                 joined.add(column, series)?;
                 warnings.extend(said);
             }
@@ -69,7 +83,7 @@ impl PrometheusSource {
         warnings.sort();
         warnings.dedup();
         let columns: Vec<&str> = queries.iter().map(|(column, _)| *column).collect();
-        Ok(joined.into_batch(&columns, until, warnings))
+        Ok(joined.into_batch(&columns, complete_up_to, warnings))
     }
 
     /// Asks one run; halves it when the server says it would load too many samples.
@@ -130,6 +144,13 @@ impl Source for PrometheusSource {
     fn lateness(&self) -> Span {
         self.query_delay
     }
+}
+
+/// Whether the need is one value of this moment (a guardrail's bound) and not a series: such a
+/// window is one period long and starts anywhere.
+fn is_number_of_now(need: &Need) -> bool {
+    let length_ms = ms_between(need.window.start, need.window.end);
+    need.shape == Shape::Form(Form::Value) && length_ms <= need.grain.ms
 }
 
 /// The PromQL of every contract column, in the shape's order.

@@ -1,112 +1,16 @@
 //! Tests against a small fake API on a free port: requests as asked, every failure class.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+mod fake;
 
-use axum::Router;
-use axum::body::Bytes;
-use axum::http::{HeaderMap, Response, Uri};
 use judge::contract;
 use judge::plan::Shape;
 use judge::points::Sums;
 use judge::spec::Form;
 
+use self::fake::{Fake, Reply, error, matrix, success};
 use super::*;
 use crate::secret::SecretRef;
 use crate::sources::test_support::{columns, request, ts};
-
-/// One request as the fake saw it.
-#[derive(Debug, Clone)]
-struct Asked {
-    path: String,
-    form: BTreeMap<String, String>,
-    headers: HeaderMap,
-}
-
-type Reply = (u16, &'static [(&'static str, &'static str)], String);
-
-/// A fake API that answers with `reply` and remembers what it was asked.
-struct Fake {
-    url: String,
-    asked: Arc<Mutex<Vec<Asked>>>,
-}
-
-impl Fake {
-    async fn start(reply: impl Fn(&Asked) -> Reply + Clone + Send + Sync + 'static) -> Self {
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let seen = Arc::clone(&asked);
-        let app = Router::new().fallback(move |uri: Uri, headers: HeaderMap, body: Bytes| {
-            let form = url::form_urlencoded::parse(&body).into_owned().collect();
-            let one = Asked {
-                path: uri.path().to_owned(),
-                form,
-                headers,
-            };
-            let (status, headers, body) = reply(&one);
-            seen.lock().unwrap().push(one);
-            let mut response = Response::builder().status(status);
-            for (name, value) in headers {
-                response = response.header(*name, *value);
-            }
-            std::future::ready(response.body(body).unwrap())
-        });
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, app).await });
-        Self { url, asked }
-    }
-
-    fn source(&self) -> PrometheusSource {
-        PrometheusSource::new(&PrometheusConfig::new(&self.url)).unwrap()
-    }
-
-    fn asked(&self) -> Vec<Asked> {
-        self.asked.lock().unwrap().clone()
-    }
-}
-
-/// A success with one sample per asked instant; `series` are (labels, value) pairs.
-fn matrix(asked: &Asked, series: &[(&str, &str)]) -> Reply {
-    let number = |name: &str| asked.form[name].parse::<f64>().unwrap();
-    let times: Vec<f64> = if asked.form.contains_key("time") {
-        vec![number("time")]
-    } else {
-        let (start, end, step) = (number("start"), number("end"), number("step"));
-        let count = ((end - start) / step).round() as usize + 1;
-        (0..count)
-            .map(|index| start + step * index as f64)
-            .collect()
-    };
-    let series: Vec<String> = series
-        .iter()
-        .map(|(labels, value)| {
-            let samples: Vec<String> = times
-                .iter()
-                .map(|time| format!("[{time},\"{value}\"]"))
-                .collect();
-            format!(
-                "{{\"metric\":{{{labels}}},\"values\":[{}]}}",
-                samples.join(",")
-            )
-        })
-        .collect();
-    (
-        200,
-        &[("content-type", "application/json")],
-        success(&series.join(",")),
-    )
-}
-
-fn success(series: &str) -> String {
-    format!(
-        "{{\"status\":\"success\",\"data\":{{\"resultType\":\"matrix\",\"result\":[{series}]}}}}"
-    )
-}
-
-fn error(status: u16, kind: &str, text: &str) -> Reply {
-    let body = format!("{{\"status\":\"error\",\"errorType\":\"{kind}\",\"error\":\"{text}\"}}");
-    (status, &[("content-type", "application/json")], body)
-}
 
 /// The week of days, asked for a proportion.
 fn week() -> Request {
@@ -196,6 +100,27 @@ async fn a_single_period_is_an_instant_query_and_may_be_a_scalar() {
 }
 
 #[tokio::test]
+async fn a_number_of_now_is_asked_between_periods_and_kept_as_the_newest_one() {
+    let fake = Fake::start(|asked| matrix(asked, &[("", "0.1")])).await;
+    let mut request = value();
+    request.need.grain = Span::seconds(30);
+    request.need.query.columns = columns(&[("value", "max_over_time(flag[{{grain}}])")]);
+    request.at = ts("2026-08-01T10:00:15Z");
+    request.need.window = Window {
+        start: ts("2026-08-01T09:59:45Z"),
+        end: request.at,
+    };
+    let batch = fake.source().fetch(&request).await.unwrap();
+    let points = contract::points(&request, &batch).unwrap();
+    assert_eq!(points.len(), 1);
+    assert_eq!(points[0].start, ts("2026-08-01T09:59:30Z"));
+    let asked = fake.asked();
+    let at = ts("2026-08-01T09:59:45Z").as_second();
+    assert_eq!(asked[0].form["time"], at.to_string());
+    assert_eq!(asked[0].form["query"], "max_over_time(flag[30s])");
+}
+
+#[tokio::test]
 async fn arms_come_from_a_label_and_a_missing_column_is_no_row() {
     let fake = Fake::start(|asked| {
         let both = [("\"cohort\":\"a\"", "2"), ("\"cohort\":\"b\"", "3")];
@@ -277,55 +202,65 @@ async fn histograms_and_unasked_samples_are_refused() {
     }
 }
 
-#[tokio::test]
-async fn every_failure_has_its_class() {
-    let json = error;
-    let html = "<html>login</html>";
-    let cases: Vec<(Reply, FetchClass, &str)> = vec![
+/// Failures as the API states them.
+fn failures_in_json() -> Vec<(Reply, FetchClass, &'static str)> {
+    vec![
         (
-            json(400, "bad_data", "parse error"),
+            error(400, "bad_data", "parse error"),
             FetchClass::UserError,
             "parse error",
         ),
-        (json(401, "", "no"), FetchClass::Auth, "401"),
-        (json(403, "", "no"), FetchClass::Auth, "403"),
+        (error(401, "", "no"), FetchClass::Auth, "401"),
+        (error(403, "", "no"), FetchClass::Auth, "403"),
+        (
+            error(406, "not_acceptable", "x"),
+            FetchClass::UserError,
+            "406",
+        ),
+        (
+            error(422, "execution", "context deadline exceeded"),
+            FetchClass::Timeout,
+            "deadline",
+        ),
+        (
+            error(422, "execution", "query was canceled"),
+            FetchClass::Transient,
+            "canceled",
+        ),
+        (
+            error(422, "execution", "vector cannot match"),
+            FetchClass::UserError,
+            "cannot match",
+        ),
+        (error(499, "canceled", "x"), FetchClass::Transient, "499"),
+        (
+            error(500, "internal", "x"),
+            FetchClass::Transient,
+            "internal",
+        ),
+        (
+            error(503, "timeout", "query timed out"),
+            FetchClass::Timeout,
+            "timed out",
+        ),
+        (
+            error(200, "execution", "x"),
+            FetchClass::UserError,
+            "execution",
+        ),
+    ]
+}
+
+/// What proxies and broken servers answer.
+fn failures_of_others() -> Vec<(Reply, FetchClass, &'static str)> {
+    let html = "<html>login</html>";
+    vec![
         (
             (404, &[], "404 page not found".into()),
             FetchClass::UserError,
             "page not found",
         ),
         ((405, &[], "no POST".into()), FetchClass::UserError, "405"),
-        (
-            json(406, "not_acceptable", "x"),
-            FetchClass::UserError,
-            "406",
-        ),
-        (
-            json(422, "execution", "context deadline exceeded"),
-            FetchClass::Timeout,
-            "deadline",
-        ),
-        (
-            json(422, "execution", "query was canceled"),
-            FetchClass::Transient,
-            "canceled",
-        ),
-        (
-            json(422, "execution", "vector cannot match"),
-            FetchClass::UserError,
-            "cannot match",
-        ),
-        (json(499, "canceled", "x"), FetchClass::Transient, "499"),
-        (
-            json(500, "internal", "x"),
-            FetchClass::Transient,
-            "internal",
-        ),
-        (
-            json(503, "timeout", "query timed out"),
-            FetchClass::Timeout,
-            "timed out",
-        ),
         (
             (503, &[], "starting".into()),
             FetchClass::Transient,
@@ -349,17 +284,16 @@ async fn every_failure_has_its_class() {
             "EOF",
         ),
         (
-            json(200, "execution", "x"),
-            FetchClass::UserError,
-            "execution",
-        ),
-        (
             (302, &[("location", "http://x/?t=1")], String::new()),
             FetchClass::UserError,
             "http://x/",
         ),
-    ];
-    for (reply, class, part) in cases {
+    ]
+}
+
+#[tokio::test]
+async fn every_failure_has_its_class() {
+    for (reply, class, part) in failures_in_json().into_iter().chain(failures_of_others()) {
         let shown = format!("{reply:?}");
         let fake = Fake::start(move |_| reply.clone()).await;
         let error = fake.source().fetch(&value()).await.unwrap_err();

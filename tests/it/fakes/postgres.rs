@@ -26,7 +26,11 @@ impl Postgres {
         let output = process::unprivileged(&bin.join("initdb"))
             .current_dir(folder.path())
             .arg(format!("--pgdata={}", data.display()))
-            .args(["--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8"])
+            .args([
+                "--username=postgres",
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+            ])
             .args(["--locale=C", "--no-sync", "--no-instructions"])
             .arg(format!("--pwfile={}", folder.path().join("pw").display()))
             .output()
@@ -35,7 +39,11 @@ impl Postgres {
         assert!(output.status.success(), "initdb: {said}");
         let port = free_port();
         let mut command = process::unprivileged(&bin.join("postgres"));
-        command.current_dir(folder.path()).arg("-D").arg(&data).args(["-p", &port.to_string()]);
+        command
+            .current_dir(folder.path())
+            .arg("-D")
+            .arg(&data)
+            .args(["-p", &port.to_string()]);
         for option in [
             "listen_addresses=127.0.0.1",
             "unix_socket_directories=",
@@ -47,7 +55,11 @@ impl Postgres {
             command.args(["-c", option]);
         }
         let server = Server::start(command, &folder.path().join("postgres.log"));
-        let postgres = Self { server, folder, port };
+        let postgres = Self {
+            server,
+            folder,
+            port,
+        };
         postgres.wait_ready();
         postgres
     }
@@ -71,7 +83,14 @@ impl Postgres {
         std::fs::write(&script, sql).unwrap();
         let output = Command::new(tool("VERDICTD_TEST_PG_BIN").join("psql"))
             .env("PGPASSWORD", PASSWORD)
-            .args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "postgres"])
+            .args([
+                "-h",
+                "127.0.0.1",
+                "-p",
+                &self.port.to_string(),
+                "-U",
+                "postgres",
+            ])
             .args(["-d", "postgres", "-v", "ON_ERROR_STOP=1", "-q", "-f"])
             .arg(&script)
             .output()

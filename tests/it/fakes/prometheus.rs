@@ -24,7 +24,11 @@ impl Prometheus {
         let config = scrape_config(targets);
         std::fs::write(folder.path().join("prometheus.yml"), config).unwrap();
         give_away(folder.path());
-        let mut prometheus = Self { server: None, folder, port: free_port() };
+        let mut prometheus = Self {
+            server: None,
+            folder,
+            port: free_port(),
+        };
         prometheus.resume();
         prometheus
     }
@@ -47,8 +51,14 @@ impl Prometheus {
         let mut command = process::unprivileged(&tool("VERDICTD_TEST_PROMETHEUS"));
         command
             .current_dir(folder)
-            .arg(format!("--config.file={}", folder.join("prometheus.yml").display()))
-            .arg(format!("--storage.tsdb.path={}", folder.join("data").display()))
+            .arg(format!(
+                "--config.file={}",
+                folder.join("prometheus.yml").display()
+            ))
+            .arg(format!(
+                "--storage.tsdb.path={}",
+                folder.join("data").display()
+            ))
             .arg("--storage.tsdb.retention.time=10y")
             .arg(format!("--web.listen-address=127.0.0.1:{}", self.port));
         self.server = Some(Server::start(command, &folder.join("prometheus.log")));
@@ -64,7 +74,11 @@ fn scrape_config(targets: &[String]) -> String {
     format!(
         "global: {{scrape_interval: 1s}}\nscrape_configs:\n- job_name: verdictd\n  \
          static_configs: [{{targets: [{}]}}]\n",
-        targets.iter().map(|target| format!("\"{target}\"")).collect::<Vec<_>>().join(", ")
+        targets
+            .iter()
+            .map(|target| format!("\"{target}\""))
+            .collect::<Vec<_>>()
+            .join(", ")
     )
 }
 
@@ -72,7 +86,13 @@ fn backfill(folder: &tempfile::TempDir, text: &str) {
     let file: PathBuf = folder.path().join("history.om");
     std::fs::write(&file, text).unwrap();
     let output = std::process::Command::new(tool("VERDICTD_TEST_PROMTOOL"))
-        .args(["tsdb", "create-blocks-from", "--max-block-duration=744h", "--quiet", "openmetrics"])
+        .args([
+            "tsdb",
+            "create-blocks-from",
+            "--max-block-duration=744h",
+            "--quiet",
+            "openmetrics",
+        ])
         .arg(&file)
         .arg(folder.path().join("data"))
         .output()
@@ -84,7 +104,9 @@ fn backfill(folder: &tempfile::TempDir, text: &str) {
 /// One plain HTTP request, without a client library.
 fn is_ready(address: &str) -> bool {
     use std::io::{Read as _, Write as _};
-    let Ok(mut stream) = std::net::TcpStream::connect(address) else { return false };
+    let Ok(mut stream) = std::net::TcpStream::connect(address) else {
+        return false;
+    };
     let request = "GET /-/ready HTTP/1.0\r\n\r\n";
     let mut answer = String::new();
     stream.write_all(request.as_bytes()).is_ok()

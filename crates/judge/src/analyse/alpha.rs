@@ -64,10 +64,15 @@ fn spread(rule: &Rule, share: f64, atoms: &mut Vec<f64>) {
     match rule {
         Rule::Atom(_) => atoms.push(SIGNAL * share),
         Rule::Not(inner) => spread(inner, share, atoms),
-        Rule::And(rules) => rules.iter().for_each(|rule| spread(rule, share, atoms)),
-        Rule::Or(rules) => {
-            let each = share / rules.len().max(1) as f64;
-            rules.iter().for_each(|rule| spread(rule, each, atoms));
+        Rule::And(rules) | Rule::Or(rules) => {
+            let branches = if matches!(rule, Rule::Or(_)) {
+                rules.len().max(1)
+            } else {
+                1
+            };
+            for inner in rules {
+                spread(inner, share / branches as f64, atoms);
+            }
         }
     }
 }

@@ -205,6 +205,19 @@ impl Basis {
                 mirrored,
                 normal,
             } => {
+                let all_of_it = if events.treatment > 0.0 {
+                    -1.0
+                } else {
+                    -1.0 - f64::EPSILON
+                };
+                if matches!(null, Null::Relative(relative) if relative <= all_of_it) {
+                    // No share falls by more than all of it, nor by all while it has events.
+                    return if side == Side::AtLeast {
+                        -UNBOUNDED
+                    } else {
+                        0.0
+                    };
+                }
                 let Some(psi) = ratio_of(null, *mirrored) else {
                     return normal.ln_p(null, side, tau, sides);
                 };
@@ -245,6 +258,9 @@ impl Basis {
 
     /// The relative changes not excluded, by bisection outwards from the estimate.
     fn relative_interval(&self, bound: Bound, tau: f64, alpha: f64) -> Interval {
+        if let Some(whole) = self.exact_relative(tau, alpha) {
+            return one_ended(whole, bound);
+        }
         let Some(centre) = self.relative_change() else {
             return Interval::ALL;
         };
@@ -266,6 +282,37 @@ impl Basis {
             _ => edge(centre, 1.0, |relative| excluded(relative, Side::AtMost)),
         };
         Interval { lo, hi }
+    }
+
+    /// The exact tests' relative interval, without a search.
+    fn exact_relative(&self, tau: f64, alpha: f64) -> Option<Interval> {
+        let share = |end: f64, of: f64| {
+            if end >= UNBOUNDED {
+                end
+            } else {
+                end / of - 1.0
+            }
+        };
+        let (interval, of) = match self {
+            Self::OneProportion { s, n, p0 } if *p0 > 0.0 => {
+                let prior = one_proportion::prior_tau(*p0, tau);
+                (one_proportion::interval(prior, *s, *n, alpha), *p0)
+            }
+            Self::OneRate { count, r0 } if *r0 > 0.0 => {
+                let prior = poisson::prior_tau(*r0, tau);
+                (poisson::interval(prior, count, alpha), *r0)
+            }
+            Self::Rare {
+                events,
+                mirrored: false,
+                normal,
+            } if normal.comparison.0 > 0.0 => (rare::interval(events, alpha), 1.0),
+            _ => return None,
+        };
+        Some(Interval {
+            lo: share(interval.lo, of),
+            hi: share(interval.hi, of),
+        })
     }
 
     /// The same design at another change and `factor` times the data.

@@ -9,7 +9,7 @@ use super::alpha::SIGNAL;
 use super::atoms::bound_for;
 use super::basis::{Null, opposite};
 use super::look::{Look, Purpose, Question};
-use super::measure::Gap;
+use super::measure::{Gap, Measure};
 use super::states::good_side;
 use super::{GuardrailStatus, UnknownWhy, tau};
 use crate::guardrails::no_worse_than::{self, MarginEvidence};
@@ -82,29 +82,8 @@ fn evidence(
     signal: &Signal,
 ) -> Result<MarginEvidence, Gap> {
     let measure = look.measure(signal)?;
-    let experiment = look.experiment();
     let sign = signal.want.sign();
-    let uncontrolled = look
-        .observed(signal)
-        .is_ok_and(|observed| observed.baseline.is_some());
-    let base =
-        tau::stated_from(experiment, signal).or(uncontrolled.then(|| measure.basis.comparison()));
-    let (null, tau) = match (kind.margin, base) {
-        (Margin::Absolute(margin), _) => (Null::Change(-margin.abs() * sign), Some(margin.abs())),
-        (Margin::Relative(share), Some(base)) => {
-            let margin = (share * base).abs();
-            (Null::Change(-margin * sign), Some(margin))
-        }
-        (Margin::Relative(share), None) => (
-            Null::Relative(-share.abs() * sign),
-            tau::of_signal(experiment, signal, None),
-        ),
-    };
-    let tau = tau.filter(|tau| *tau > 0.0).ok_or_else(|| Gap {
-        why: UnknownWhy::Invalid,
-        state: super::SignalState::Invalid,
-        words: Some("no plan or baseline gives a tau".to_owned()),
-    })?;
+    let (null, tau) = margin_of(look, kind, signal, &measure)?;
     let (good, sides) = (good_side(signal), Sides::One);
     let bad = opposite(good);
     let safe = Question {
@@ -154,4 +133,35 @@ fn evidence(
         worse: worse.now,
         units: measure.units,
     })
+}
+
+/// "Worse by exactly the margin" and its size in contrast units, the tau of both tests.
+fn margin_of(
+    look: &Look<'_>,
+    kind: &NoWorseThan,
+    signal: &Signal,
+    measure: &Measure,
+) -> Result<(Null, f64), Gap> {
+    let (experiment, sign) = (look.experiment(), signal.want.sign());
+    let fixed = look
+        .observed(signal)
+        .is_ok_and(|observed| observed.baseline.is_some());
+    let base = tau::stated_from(experiment, signal).or(fixed.then(|| measure.basis.comparison()));
+    let (null, tau) = match (kind.margin, base) {
+        (Margin::Absolute(margin), _) => (Null::Change(-margin.abs() * sign), Some(margin.abs())),
+        (Margin::Relative(share), Some(base)) => {
+            let margin = (share * base).abs();
+            (Null::Change(-margin * sign), Some(margin))
+        }
+        (Margin::Relative(share), None) => (
+            Null::Relative(-share.abs() * sign),
+            tau::of_signal(experiment, signal, None),
+        ),
+    };
+    let tau = tau.filter(|tau| *tau > 0.0).ok_or_else(|| Gap {
+        why: UnknownWhy::Invalid,
+        state: super::SignalState::Invalid,
+        words: Some("no plan or baseline gives a tau".to_owned()),
+    })?;
+    Ok((null, tau))
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::SplitCheck;
 use super::carry::{Epoch, close, open};
-use crate::observe::{Observation, Observed};
+use crate::observe::Observation;
 use crate::record::{Carry, LookInput};
 use crate::spec::{Compare, Experiment, Form, Role, Signal};
 use crate::stats::info_time::ln_p_from_log_e;
@@ -28,8 +28,12 @@ pub(super) fn shares_of(experiment: &Experiment) -> Option<&BTreeMap<String, f64
 pub(super) fn check(input: &LookInput, carry: &mut Carry) -> Option<SplitCheck> {
     let experiment = &input.experiment;
     let shares = shares_of(experiment)?;
-    let observed = signal_of(experiment)
-        .and_then(|signal| input.observations.get(&signal.name).and_then(units));
+    let observed = signal_of(experiment).and_then(|signal| {
+        input
+            .observations
+            .get(&signal.name)
+            .and_then(Observation::counted)
+    });
     let units = |arm: &String| {
         let sample = observed.and_then(|observed| observed.arms.get(arm));
         (
@@ -75,11 +79,4 @@ fn signal_of(experiment: &Experiment) -> Option<&Signal> {
             .filter(|signal| signal.role != Role::Guardrail)
             .find(counted)
     })
-}
-
-fn units(observation: &Observation) -> Option<&Observed> {
-    match observation {
-        Observation::Ok(observed) | Observation::Insufficient { observed, .. } => Some(observed),
-        _ => None,
-    }
 }

@@ -235,6 +235,7 @@ impl<'a> Player<'a> {
         if guardrail.on_trip == OnTrip::Stop {
             let record = evaluate_trip(self.look_input(now), &guardrail.name);
             if record.decision.verdict == Verdict::Stop {
+                self.timeline.verdict(&record);
                 self.commit(&record);
             }
         }

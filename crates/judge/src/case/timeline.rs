@@ -51,6 +51,15 @@ impl Timeline {
         self.head(at, &format!("guardrail {}: {state}{numbers}", status.name));
     }
 
+    /// The verdict of a guardrail's own track.
+    pub(super) fn verdict(&mut self, record: &EvaluationRecord) {
+        let decision = &record.decision;
+        self.line(&format!(
+            "verdict {}",
+            verdict_text(decision.verdict, decision.cause)
+        ));
+    }
+
     pub(super) fn notices(&mut self, notices: &[Notice]) {
         for notice in notices {
             let parts = [

@@ -8,14 +8,15 @@
 use jiff::tz::TimeZone;
 
 use super::Refusal;
-use crate::plan::Need;
+use crate::plan::{Need, Shape};
+use crate::spec::Form;
 use crate::time::{DAY_MS, Span, Timestamp, Window, add, add_ms, aligned_slot, daily_slot};
 
 /// Where periods start and end.
 #[derive(Debug, Clone)]
 pub struct Grid {
     grain: Span,
-    anchor: Timestamp,
+    window: Window,
     zone: TimeZone,
 }
 
@@ -36,11 +37,24 @@ impl Grid {
                 "set a longer grain",
             ));
         }
-        Ok(Self {
+        let mut grid = Self {
             grain: need.grain,
-            anchor: need.window.start,
+            window: need.window,
             zone,
-        })
+        };
+        let is_value = need.shape == Shape::Form(Form::Value);
+        if is_value && grid.periods(need.window).next().is_none() {
+            let newest = grid.newest_before(need.window.end);
+            grid.window.start = newest.min(need.window.start);
+        }
+        Ok(grid)
+    }
+
+    /// The need's window. A value without counts may be asked for in a window that holds no whole
+    /// period (the last 30 s, at any instant): it then reaches back to the newest one. Counts
+    /// never do, because that would add what happened before the window.
+    pub fn window(&self) -> Window {
+        self.window
     }
 
     /// The zone of civil dates.
@@ -55,7 +69,7 @@ impl Grid {
     /// Start of the period that holds `at`.
     pub fn start_of(&self, at: Timestamp) -> Timestamp {
         match self.whole_days() {
-            Some(days) => daily_slot(at, self.anchor, days, &self.zone),
+            Some(days) => daily_slot(at, self.window.start, days, &self.zone),
             None => aligned_slot(at, self.grain, 0),
         }
     }

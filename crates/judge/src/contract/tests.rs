@@ -1,5 +1,7 @@
 //! Tests of the contract step: every rule of its head, both ways.
 
+mod properties;
+
 use super::*;
 use crate::plan::{Need, Subject};
 use crate::spec::Query;
@@ -465,42 +467,31 @@ fn periods_follow_the_calendar_across_a_clock_change() {
 }
 
 #[test]
+fn a_value_asked_for_between_periods_is_that_of_the_newest_one() {
+    let window = Window {
+        start: ts("2026-08-06T10:00:00Z"),
+        end: ts("2026-08-07T10:00:00Z"),
+    };
+    let mut value = request(VALUE, &[]);
+    value.need.window = window;
+    assert_eq!(
+        Grid::of(&value.need).unwrap().window().start,
+        ts("2026-08-06T00:00:00Z")
+    );
+    let lines = ["time,value", "2026-08-06,7", "2026-08-07,9"];
+    let seen = points(&value, &batch(&lines)).unwrap();
+    assert_eq!(seen.len(), 1);
+    assert_eq!(seen[0].sums, Sums::Value { value: 7.0 });
+    let mut counts = request(PROPORTION, &[]);
+    counts.need.window = window;
+    let refusal = points(&counts, &batch(&["time,num,den", "2026-08-06,1,2"])).unwrap_err();
+    assert!(refusal.to_string().contains("outside"), "{refusal}");
+}
+
+#[test]
 fn a_zone_that_does_not_exist_is_refused_not_guessed() {
     let mut request = request(VALUE, &[]);
     request.need.timezone = "Mars/Base".into();
     let refusal = points(&request, &batch(&["value", "1"])).unwrap_err();
     assert!(refusal.to_string().contains("Mars/Base"), "{refusal}");
-}
-
-mod properties {
-    use super::*;
-    use proptest::prelude::*;
-
-    const NUMBER: &str = "[-+0-9.,eNa%]{0,12}";
-
-    proptest! {
-        /// Whatever a source writes into cells, the step answers and never panics; what it
-        /// accepts obeys the contract.
-        #[test]
-        fn any_cells_are_points_or_a_refusal(
-            cells in prop::collection::vec(
-                ("2026-08-0[1-9].{0,6}|[0-9T:. +Zé-]{0,24}", NUMBER, NUMBER), 1..20,
-            )
-        ) {
-            let lines: Vec<Row> = cells.iter().map(|(time, num, den)| Row {
-                cells: [time, num, den].map(|text| Cell::Text(text.clone())).to_vec(),
-                place: "row".into(),
-            }).collect();
-            let columns = ["time", "num", "den"].map(str::to_owned).to_vec();
-            let batch = Batch { columns, rows: lines, ..Batch::default() };
-            let request = request(PROPORTION, &[]);
-            if let Ok(points) = points(&request, &batch) {
-                for point in points {
-                    let [num, den, ..] = point.sums.to_array();
-                    prop_assert!(0.0 <= num && num <= den && den.fract() == 0.0);
-                    prop_assert!(request.need.window.holds(point.start, point.end));
-                }
-            }
-        }
-    }
 }

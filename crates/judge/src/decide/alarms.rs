@@ -38,7 +38,9 @@ fn proxy_without_outcome(facts: &Facts<'_>) -> Option<Alarm> {
     let all = |wanted: fn(SignalState) -> bool| {
         !outcomes.is_empty() && outcomes.iter().all(|signal| wanted(signal.state))
     };
-    let severity = if all(|state| state == SignalState::Flat) {
+    // Flat or worse: either way the interval excludes every meaningful effect (1.11: U < m0).
+    let excluded = |state| matches!(state, SignalState::Flat | SignalState::Harm);
+    let severity = if all(excluded) {
         AlarmSeverity::Confirmed
     } else if all(is_judged_unmoved) && facts.analysis.progress.is_some_and(|p| p >= HALF) {
         AlarmSeverity::Suspected

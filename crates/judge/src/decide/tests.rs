@@ -2,6 +2,7 @@
 
 mod alarms;
 mod early;
+mod holds;
 mod table;
 
 use super::{Cause, Outcome, Reason, Verdict, decide};

@@ -24,7 +24,7 @@ pub(super) fn look(input: &GuardrailInput<'_>, limit: &Limit, carry: &mut Carry)
 fn configured(input: &GuardrailInput<'_>, limit: &Limit) -> Seen {
     let points = match lifetime(input, input.at) {
         Ok(points) => points,
-        Err(missing) => return missing,
+        Err(missing) => return *missing,
     };
     let last_look = input.stored.as_ref().and_then(|stored| stored.evaluated_at);
     let newest_end = points.last().map(|point| point.end);
@@ -54,7 +54,7 @@ fn configured(input: &GuardrailInput<'_>, limit: &Limit) -> Seen {
 fn units_over(input: &GuardrailInput<'_>, limit: &Limit) -> Seen {
     let points = match lifetime(input, accrual_end(input)) {
         Ok(points) => points,
-        Err(missing) => return missing,
+        Err(missing) => return *missing,
     };
     let (over, units) = pairs(&points)
         .iter()
@@ -77,7 +77,7 @@ fn units_over(input: &GuardrailInput<'_>, limit: &Limit) -> Seen {
 fn sampled(input: &GuardrailInput<'_>, limit: &Limit, carry: &mut Carry) -> Seen {
     let points = match lifetime(input, input.at) {
         Ok(points) => points,
-        Err(missing) => return missing,
+        Err(missing) => return *missing,
     };
     let Some(test) = ShareTest::of(&pairs(&points), limit.at_most) else {
         return Seen::insufficient("nothing was sampled yet");

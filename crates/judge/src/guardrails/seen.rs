@@ -90,20 +90,19 @@ impl Seen {
 pub(super) fn lifetime<'a>(
     input: &GuardrailInput<'a>,
     expected_to: Timestamp,
-) -> Result<Vec<&'a Point>, Seen> {
+) -> Result<Vec<&'a Point>, Box<Seen>> {
     let points = closed(input, input.points);
     let allowance = allowance_ms(input.grain, input.lateness);
     let Some(newest) = points.iter().map(|point| point.end).max() else {
-        return Err(
-            if ms_between(input.cycle.started_at, input.at) <= allowance {
-                Seen::insufficient("no period has closed yet")
-            } else {
-                Seen::no_data(None, "nothing came since the start")
-            },
-        );
+        let too_soon = ms_between(input.cycle.started_at, input.at) <= allowance;
+        return Err(Box::new(if too_soon {
+            Seen::insufficient("no period has closed yet")
+        } else {
+            Seen::no_data(None, "nothing came since the start")
+        }));
     };
     if ms_between(newest, expected_to) > allowance {
-        return Err(Seen::no_data(Some(newest), "nothing new"));
+        return Err(Box::new(Seen::no_data(Some(newest), "nothing new")));
     }
     Ok(points)
 }
@@ -115,7 +114,11 @@ pub(super) fn closed<'a>(input: &GuardrailInput<'_>, points: &'a [Point]) -> Vec
         end: input.at,
     };
     let mut found = canonical(points);
-    found.retain(|point| window.holds(point.start, point.end));
+    // A value belongs to its instant, the end of its period; counts must lie wholly inside.
+    found.retain(|point| match point.sums {
+        Sums::Value { .. } => window.start < point.end && point.end <= window.end,
+        _ => window.holds(point.start, point.end),
+    });
     found.sort_by_key(|point| (point.end, point.start));
     found
 }

@@ -24,7 +24,7 @@ pub(crate) const ALPHA: f64 = 0.01;
 pub(super) fn look(input: &GuardrailInput<'_>, slo: &Slo, carry: &mut Carry) -> Seen {
     let points = match lifetime(input, input.at) {
         Ok(points) => points,
-        Err(missing) => return missing,
+        Err(missing) => return *missing,
     };
     let budget = 1.0 - slo.objective;
     let Some(test) = ShareTest::of(&pairs(&points), budget) else {

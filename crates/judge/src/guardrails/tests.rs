@@ -326,6 +326,22 @@ fn a_bound_is_inside_at_twelve_digits() {
 }
 
 #[test]
+fn a_value_belongs_to_the_end_of_its_period() {
+    // The first slot after the start reads a period that began before it.
+    let mut bench = Bench::new(at_most(250.0), OnTrip::Alert);
+    let start = hour(-1);
+    let end = add_ms(hour(0), 1000);
+    let sums = Sums::Value { value: 300.0 };
+    let first = Point {
+        arm: ALL.to_owned(),
+        start,
+        end,
+        sums,
+    };
+    assert_eq!(bench.state(end, &[first]), Tripped);
+}
+
+#[test]
 fn configured_limits_are_exact() {
     let configured = LimitOf::Configured;
     let mut rollout = Bench::new(limit(0.10, None, configured, 0.0), OnTrip::Alert);

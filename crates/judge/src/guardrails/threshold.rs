@@ -11,7 +11,7 @@ use crate::spec::Threshold;
 pub(super) fn look(input: &GuardrailInput<'_>, threshold: &Threshold) -> Seen {
     let points = match lifetime(input, input.at) {
         Ok(points) => points,
-        Err(missing) => return missing,
+        Err(missing) => return *missing,
     };
     let Some(value) = newest_value(&points) else {
         return Seen::no_data(None, "no value came");

@@ -5,13 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{Notice, NoticeKind, guardrail_notices};
+use crate::analyse::SignalState;
 use crate::decide::{Alarm, AlarmKind, AlarmSeverity, Cause, Verdict};
 use crate::ids::notice_id;
 use crate::lifecycle::{Life, guardrails_run, schedule};
 use crate::observe::Observation;
 use crate::record::EvaluationRecord;
-use crate::spec::GuardrailKind;
+use crate::spec::{GuardrailKind, Role};
 use crate::time::{Timestamp, add};
+
+/// The key of the alarm that freezes while its signals are missing.
+const PROXY_WITHOUT_OUTCOME: &str = "proxy_without_outcome";
 
 /// What was last said about an experiment; the store keeps it beside the life.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -242,7 +246,21 @@ impl Speaker<'_> {
                 },
             );
         }
+        // Missing data freeze what was known: no all-clear and no second telling after it.
+        let frozen = self.said.alarms.iter().filter(|_| self.is_blind());
+        let frozen = frozen.filter(|(key, _)| key.as_str() == PROXY_WITHOUT_OUTCOME);
+        for (key, said) in frozen {
+            on.entry(key.clone()).or_insert(*said);
+        }
         self.said.alarms = on;
+    }
+
+    /// Whether a proxy or an outcome could not be seen at this look.
+    fn is_blind(&self) -> bool {
+        let judged = [Role::Proxy, Role::Outcome];
+        let signals = self.record.signals.iter();
+        let mut judged = signals.filter(|signal| judged.contains(&signal.role));
+        judged.any(|signal| signal.state == SignalState::NoData)
     }
 
     /// Missing data once, with an all-clear. A source that is down is told once for all its

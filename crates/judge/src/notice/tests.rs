@@ -45,7 +45,9 @@ fn final_verdicts_are_told_once_per_evaluation() {
         .at("2026-07-15T00:00:00Z")
         .decidable(1, 9.0)
         .state("o", SignalState::Inconclusive);
-    let stop = Look::early().harmed("o");
+    let stop = Look::early()
+        .harmed("o")
+        .state("p", SignalState::Inconclusive);
     assert_eq!(
         told(vec![Look::passing(), failing, extend, stop, Look::early()]),
         [
@@ -181,6 +183,25 @@ fn proxy_without_outcome_is_told_when_new_or_louder() {
         "proxy.without_outcome p confirmed",
     );
     assert_eq!(said, [Some(s), None, Some(c), None, Some(c), None, Some(s)]);
+}
+
+#[test]
+fn missing_data_freeze_an_alarm() {
+    let flat = || Look::early().state("o", SignalState::Flat);
+    let all = told(vec![
+        flat(),
+        flat().missing("o"),
+        flat(),
+        flat().missing("p"),
+        flat(),
+    ]);
+    let alarms = |words: &Vec<String>| words.iter().any(|word| word.starts_with("proxy"));
+    let alarmed: Vec<_> = all.iter().map(alarms).collect();
+    assert_eq!(alarmed, [true, false, false, false, false]);
+    // Nothing was on: nothing is frozen on.
+    let fresh = record(flat().missing("o"));
+    let said = said_after(&fresh, None, Life::Running);
+    assert!(!said.alarms.contains_key("proxy_without_outcome"));
 }
 
 #[test]

@@ -66,10 +66,11 @@ impl<'a> Frame<'a> {
     ) -> Self {
         let compare = signal.compare.as_ref().unwrap_or(&experiment.compare);
         let zone = TimeZone::get(&experiment.timezone).unwrap_or(TimeZone::UTC);
+        let cells: Vec<Cell<'a>> = canonical(input.points).into_iter().map(Cell::of).collect();
         let grain = signal
             .grain
             .filter(|grain| grain.ms > 0)
-            .unwrap_or(Span::days(1));
+            .unwrap_or_else(|| usual_grain(&cells));
         let arms = match compare {
             Compare::Arms {
                 control, treatment, ..
@@ -100,7 +101,7 @@ impl<'a> Frame<'a> {
             },
             baseline,
             arms,
-            cells: canonical(input.points).into_iter().map(Cell::of).collect(),
+            cells,
             expected_to,
             allowance_ms: allowance_ms(grain, input.lateness),
             last_good: input.last_good,
@@ -273,6 +274,16 @@ impl<'a> Frame<'a> {
         let lines: Vec<String> = self.before().chain(self.counted()).map(line).collect();
         hash128(&lines.iter().map(String::as_str).collect::<Vec<_>>())
     }
+}
+
+/// The most frequent period length: the source's own grain where the file names none.
+fn usual_grain(cells: &[Cell<'_>]) -> Span {
+    let mut lengths: BTreeMap<i64, u32> = BTreeMap::new();
+    for cell in cells {
+        *lengths.entry(ms_between(cell.start, cell.end)).or_default() += 1;
+    }
+    let usual = lengths.into_iter().max_by_key(|&(ms, count)| (count, -ms));
+    usual.map_or(Span::days(1), |(ms, _)| Span { ms })
 }
 
 /// `from: {window}` or `before_after`; concurrent arms need no measured baseline.

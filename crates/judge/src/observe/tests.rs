@@ -63,10 +63,7 @@ fn only_closed_and_matured_periods_count_and_the_rest_waits() {
         }
     );
     assert_eq!(observed.arms[ALL].cells, 6);
-    assert_eq!(
-        observed.waiting, 150.0,
-        "days 6 to 20: the running day waits too"
-    );
+    assert_eq!(observed.waiting, 140.0, "days 6 to 19");
     assert_eq!(observed.data_as_of, day(6));
 }
 
@@ -324,6 +321,19 @@ fn paired_arms_become_blocks_on_common_steps() {
         matches!(early, Observation::Insufficient { more, .. } if more == 4.0),
         "{early:?}"
     );
+}
+
+#[test]
+fn the_grain_is_read_off_the_points_where_the_file_names_none() {
+    let mut experiment = paired();
+    let points = [
+        hourly("control", 0..480, 450.0, 1),
+        hourly("treatment", 0..480, 260.0, 2),
+    ]
+    .concat();
+    let named = look(&experiment, &points, day(20));
+    experiment.signals[0].grain = None;
+    assert_eq!(named, look(&experiment, &points, day(20)));
 }
 
 #[test]

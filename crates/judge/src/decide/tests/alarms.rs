@@ -47,7 +47,8 @@ fn half_of_the_information_without_a_moved_outcome_is_suspected() {
     let look = |outcome, share| progress(Look::early().state("o", outcome), share);
     assert_eq!(kinds(&look(Inconclusive, 0.5)), [SUSPECTED]);
     assert_eq!(kinds(&look(Inconclusive, 0.49)), []);
-    assert_eq!(kinds(&look(Harm, 0.5)), [SUSPECTED]);
+    // Worse is no suspicion: no meaningful effect is left in the interval.
+    assert_eq!(kinds(&look(Harm, 0.1)), [CONFIRMED]);
     for outcome in [Met, Moving, Short, NoData, TooEarly] {
         assert_eq!(kinds(&look(outcome, 0.9)), [], "{outcome:?}");
     }

@@ -1,0 +1,156 @@
+#!/usr/bin/env python3
+"""Where the expected answers of tests/cases come from, independently of the daemon's own code.
+
+Plain Python on the formulas of Johari et al. (mixture SPRT, two sides), Howard et al. (one side)
+and the exact beta-binomial e-process; nothing is shared with the Rust sources. Run it to see every
+number that a case quotes:  python3 tests/cases/reference.py
+"""
+from math import erfc, exp, floor, lgamma, log, sqrt
+
+
+def spread(total, count, upto):
+    """The first `upto` of `count` even whole numbers that sum to `total`."""
+    return floor(total * upto / count)
+
+
+def variance(x, n):
+    """Of a share, with one success and one failure added."""
+    p = (x + 1) / (n + 2)
+    return p * (1 - p) / n
+
+
+def ln_e_two(z, r):
+    return -0.5 * log(1 + r) + 0.5 * z * z * r / (1 + r)
+
+
+def ln_e_one(z, r):
+    phi = 0.5 * erfc(-z * sqrt(r / (1 + r)) / sqrt(2))
+    return log(2) + ln_e_two(z, r) + log(max(phi, 1e-300))
+
+
+class Arms:
+    """Control xc of nc, treatment xt of nt, mixing sd tau."""
+
+    def __init__(self, xc, nc, xt, nt, tau):
+        self.pc, self.pt, self.tau = xc / nc, xt / nt, tau
+        self.vc, self.vt = variance(xc, nc), variance(xt, nt)
+        self.d = self.pt - self.pc
+
+    def half(self, alpha=0.05):
+        se = sqrt(self.vc + self.vt)
+        r = (self.tau / se) ** 2
+        return se * sqrt((1 + 1 / r) * log((1 + r) / alpha**2))
+
+    def excludes(self, change, alpha=0.05, relative=False):
+        """Which side of `change` is shown: +1 better, -1 worse, 0 neither (two sides)."""
+        k = 1 + change if relative else 1
+        gap = self.pt - k * self.pc - (0 if relative else change)
+        se = sqrt(self.vt + k * k * self.vc)
+        shown = ln_e_two(gap / se, (self.tau / se) ** 2) >= log(1 / alpha)
+        return (1 if gap > 0 else -1) if shown else 0
+
+    def worse(self, alpha=0.025):
+        se = sqrt(self.vc + self.vt)
+        return ln_e_one(-self.d / se, (self.tau / se) ** 2) >= log(1 / alpha)
+
+    def state(self, m, relative=False, alpha=0.05):
+        reached = self.pt >= self.pc * (1 + m) if relative else self.d >= m - 1e-12
+        zero, far = self.excludes(0, alpha), self.excludes(m, alpha, relative)
+        if zero < 0:
+            return "harm"
+        if zero > 0:
+            return "met" if reached else "short" if far < 0 else "moving"
+        return "flat" if far < 0 else "inconclusive"
+
+
+def ln_beta(a, b):
+    return lgamma(a) + lgamma(b) - lgamma(a + b)
+
+
+def one_proportion(s, n, p0, tau, q):
+    """ln e against the share q, mixture around p0."""
+    k = min(max(p0 * (1 - p0) / tau**2 - 1, 2), 1e6)
+    a, b = k * p0, k * (1 - p0)
+    mixed = ln_beta(a + s, b + n - s) - ln_beta(a, b)
+    return mixed - s * log(q) - (n - s) * log(1 - q)
+
+
+def split_ln_bf(counts, shares, k=100):
+    a = [k * share for share in shares]
+    whole = lambda v: sum(lgamma(x) for x in v) - lgamma(sum(v))
+    mixed = whole([x + c for x, c in zip(a, counts)]) - whole(a)
+    return mixed - sum(c * log(s) for c, s in zip(counts, shares))
+
+
+def arms_on(day, xc, xt, n, tau, days=28):
+    """The two arms when `day` periods of `days` have matured."""
+    at = lambda total: spread(total, days, day)
+    return Arms(at(xc), at(n), at(xt), at(n), tau)
+
+
+def first_day(found, days=28):
+    return next((day for day in range(1, days + 1) if found(day)), None)
+
+
+def show(what, arms, m, relative=False, alpha=0.05):
+    half = arms.half(alpha)
+    print(f"{what}: {arms.d:+.4f} ({arms.d - half:+.4f} to {arms.d + half:+.4f}) "
+          f"{arms.state(m, relative, alpha)}")
+
+
+def main():
+    aim, proxy = 0.08, 0.04  # tau: |35 % - 27 %|, and 10 % of 40 %
+    show("started 2,400 -> 2,880", Arms(2400, 6000, 2880, 6000, proxy), 0.1, True)
+    show("started 2,400 -> 2,400", Arms(2400, 6000, 2400, 6000, proxy), 0.1, True)
+    show("finished 1,620 -> 1,620", Arms(1620, 6000, 1620, 6000, aim), 0.03)
+    show("finished 1,620 -> 1,980", Arms(1620, 6000, 1980, 6000, aim), 0.03)
+    show("finished 1,620 -> 1,380", Arms(1620, 6000, 1380, 6000, aim), 0.03)
+    show("extend: 540 -> 620 of 2,000", Arms(540, 2000, 620, 2000, aim), 0.03)
+    show("extend: 1,080 -> 1,280 of 4,000", Arms(1080, 4000, 1280, 4000, aim), 0.03)
+    flat = first_day(lambda d: arms_on(d, 1620, 1620, 6000, aim).state(0.03) == "flat")
+    print(f"finished is flat for 3 pts from matured day {flat} on")
+    idle = lambda d: arms_on(min(d + 13, 28), 2400, 2400, 6000, proxy).state(0.1, True) == "flat"
+    both = first_day(lambda d: idle(d) and arms_on(d, 1620, 1620, 6000, aim).state(0.03) == "flat")
+    print(f"both are flat from matured day {both} of the outcome on")
+    harm = first_day(lambda d: arms_on(d, 1620, 1380, 6000, aim).worse(0.025))
+    print(f"harm (one-sided 0.025) on matured day {harm}")
+    two = first_day(lambda d: arms_on(d, 2400, 2160, 6000, 0.02).worse(0.0125))
+    print(f"stop rule started <= -5 % at 2,400 -> 2,160 (one-sided 0.0125) on matured day {two}")
+    off = first_day(lambda d: spread(11000, 28, d) >= 100 and split_ln_bf(
+        [spread(6000, 28, d), spread(5000, 28, d)], [0.5, 0.5]) >= log(1000))
+    print(f"split 6,000 to 5,000 is off on day {off}")
+    fell = first_day(lambda d: arms_on(d, 4800, 4560, 6000, 0.02).worse(0.05)
+                     and arms_on(d, 4800, 4560, 6000, 0.02).d <= -0.02)
+    print(f"csat 4,800 -> 4,560 is worse at one-sided 0.05 and beyond -2 pts on day {fell}")
+    for n in (6000, 12000):
+        arms = Arms(0.8 * n, n, 0.8 * n, n, 0.02)
+        se = sqrt(arms.vc + arms.vt)
+        print(f"csat unchanged on {n:,} per arm: ln e for -2 pts = "
+              f"{ln_e_one(0.02 / se, (0.02 / se) ** 2):.2f}, shown at {log(20):.2f}")
+    gone = first_day(lambda d: arms_on(d, 1620, 1380, 6000, aim).state(0.03) in ("flat", "harm"))
+    print(f"finished 1,620 -> 1,380 excludes +3 pts from matured day {gone} on")
+    show("finished 1,080 -> 1,200 of 4,000", Arms(1080, 4000, 1200, 4000, aim), 0.03)
+    show("or: 1,080 -> 1,216 of 4,000, alpha 0.05", Arms(1080, 4000, 1216, 4000, aim), 0.03)
+    two_chances = Arms(1080, 4000, 1216, 4000, aim)
+    show("or: 1,080 -> 1,216 of 4,000, alpha 0.025", two_chances, 0.03, alpha=0.025)
+    show("weekly: 6 days of 1,620 -> 2,160", arms_on(6, 1620, 2160, 6000, aim), 0.08)
+    show("weekly: 28 days of 1,620 -> 2,160", arms_on(28, 1620, 2160, 6000, aim), 0.08)
+    # Support: 660 of 1,200 measured before, 552 of 1,000 after; aim and tau 10 pts.
+    show("support: 660/1,200 -> 552/1,000", Arms(660, 1200, 552, 1000, 0.10), 0.10)
+    for name, s, n, p0, target, q in [
+        ("personalised 340 of 400 against 80 %", 340, 400, 0.5, 0.8, 0.8),
+        ("qualified 48 of 400 against 6 %", 48, 400, 0.06, 0.12, 0.06),
+        ("replies 120 of 400 against 20 %", 120, 400, 0.20, 0.25, 0.20),
+        ("conversion 23 of 160 against 9 %", 23, 160, 0.09, 0.15, 0.09),
+        ("conversion 50 of 320 against 9 %", 50, 320, 0.09, 0.15, 0.09),
+    ]:
+        ln_e = one_proportion(s, n, p0, abs(target - p0), q)
+        print(f"{name}: ln e = {ln_e:.2f}, shown at {log(20):.2f}: {ln_e >= log(20)}")
+    # Rare events: of 48 events 8 in the treatment, at equal sizes each is one with q0 = 1/2.
+    k, c, s, q = 100, 8, 48, 0.5
+    ln_e = ln_beta(k * q + c, k * (1 - q) + s - c) - ln_beta(k * q, k * (1 - q)) - s * log(q)
+    print(f"rare: 40 -> 8 of 6,000: ln e = {ln_e:.2f}, p = {exp(-ln_e):.6f}")
+
+
+if __name__ == "__main__":
+    main()
