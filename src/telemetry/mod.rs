@@ -6,6 +6,8 @@
 mod daemon;
 mod experiments;
 mod log;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::RwLock;
