@@ -15,6 +15,8 @@ mod output;
 mod serve;
 mod status;
 mod test;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -134,15 +136,5 @@ impl SettingsArgs {
     /// Loads all layers and keeps what is in force.
     fn settings(&self) -> Result<Settings, Failure> {
         Ok(self.load()?.settings)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory as _;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        super::Cli::command().debug_assert();
     }
 }

@@ -9,6 +9,9 @@ pub(super) const USAGE: u8 = 2;
 /// Exit code when a store or daemon cannot be reached.
 pub(super) const UNREACHABLE: u8 = 69;
 
+/// Longest line of prose, in characters.
+const COLUMNS: usize = 80;
+
 /// Why a command ended without its result.
 #[derive(Debug)]
 pub(super) struct Failure {
@@ -103,6 +106,12 @@ impl Style {
         }
     }
 
+    /// Without colour, whatever the terminal.
+    #[cfg(test)]
+    pub(super) fn plain() -> Self {
+        Self { colour: false }
+    }
+
     /// The word in the colour of its meaning.
     pub(super) fn verdict(self, word: &str) -> String {
         let code = match word.split([':', ' ']).next().unwrap_or_default() {
@@ -117,6 +126,30 @@ impl Style {
             word.to_owned()
         }
     }
+}
+
+/// Text broken at spaces so that no line is longer than 80 columns; `first` starts the first line,
+/// `rest` the others. A word that is longer than a line stays whole.
+pub(super) fn wrapped(first: &str, rest: &str, text: &str) -> String {
+    let mut out = String::new();
+    let mut line = first.to_owned();
+    let mut has_word = false;
+    for word in text.split_whitespace() {
+        if has_word && line.chars().count() + 1 + word.chars().count() > COLUMNS {
+            out.push_str(line.trim_end());
+            out.push('\n');
+            rest.clone_into(&mut line);
+            has_word = false;
+        }
+        if has_word {
+            line.push(' ');
+        }
+        line.push_str(word);
+        has_word = true;
+    }
+    out.push_str(line.trim_end());
+    out.push('\n');
+    out
 }
 
 /// Rows of equal columns, aligned by the widest cell, two spaces between; the last is not padded.
