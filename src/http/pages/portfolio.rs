@@ -1,10 +1,11 @@
 //! `/`: all experiments in one table, worst first.
 
-use judge::analyse::{GuardrailState, SignalView};
+use judge::analyse::{Evidence, GuardrailState, SignalView};
 use judge::lifecycle::LifeState;
 use judge::prose;
 use judge::record::EvaluationRecord;
 use judge::spec::Role;
+use judge::stats::{Interval, UNBOUNDED};
 use judge::time::{DAY_MS, Timestamp, ms_between};
 use maud::{Markup, html};
 
@@ -127,8 +128,11 @@ fn experiment_row(row: &Row, now: Timestamp) -> Markup {
                 Some(last) => {
                     td data-label="Verdict" { (chip(&last.verdict, &last.cause)) }
                     td data-label="Why" {
-                        (last.headline)
-                        div.soft { "at " (minute(last.scheduled_at)) }
+                        (super::reason(&last.headline, &row.row.id))
+                        div.soft {
+                            "looked at " (minute(last.scheduled_at))
+                            @if let Some(at) = last.data_as_of { ", data as of " (minute(at)) }
+                        }
                     }
                 }
                 None => {
@@ -158,35 +162,58 @@ fn changes(row: &Row, role: Role) -> Markup {
     let signals: Vec<&SignalView> = signals.filter(|signal| signal.role == role).collect();
     html! {
         @for signal in signals {
-            div { (signal.name) " " (change(signal)) }
+            div {
+                strong { (change(signal)) }
+                @let range = interval(signal);
+                @if !range.is_empty() { div.soft { (range) } }
+                div.soft { (signal.name) }
+            }
         }
     }
 }
 
-/// Estimate with its always-valid interval, or why there is none.
+/// The estimate, or why there is none.
 pub(super) fn change(signal: &SignalView) -> String {
-    let Some(evidence) = &signal.evidence else {
-        return word(&signal.state).replace('_', " ");
-    };
+    match &signal.evidence {
+        Some(evidence) => number(signal, evidence)(evidence.estimate),
+        None => word(&signal.state).replace('_', " "),
+    }
+}
+
+/// The always-valid interval of the change; empty without evidence.
+pub(super) fn interval(signal: &SignalView) -> String {
+    let evidence = signal.evidence.as_ref();
+    evidence.map_or_else(String::new, |seen| {
+        range(&seen.interval, &number(signal, seen))
+    })
+}
+
+fn number<'a>(signal: &'a SignalView, evidence: &'a Evidence) -> impl Fn(f64) -> String + 'a {
     let unit = signal.unit.as_deref();
-    let number = |value| prose::format_change(value, evidence.relative, signal.form, unit);
-    let end = |value: f64| {
-        if value.abs() > 1.0e300 {
-            "open".to_owned()
+    move |value| prose::format_change(value, evidence.relative, signal.form, unit)
+}
+
+/// Both ends of an interval; an end without a bound says so.
+pub(super) fn range(interval: &Interval, number: &impl Fn(f64) -> String) -> String {
+    let end = |value: f64, open: &str| {
+        if value.abs() >= UNBOUNDED {
+            open.to_owned()
         } else {
             number(value)
         }
     };
-    let (lo, hi) = (end(evidence.interval.lo), end(evidence.interval.hi));
-    format!("{} [{lo} to {hi}]", number(evidence.estimate))
+    format!(
+        "{} to {}",
+        end(interval.lo, "no lower bound"),
+        end(interval.hi, "no upper bound")
+    )
 }
 
 fn guardrail(row: &Row) -> Markup {
     let Some(state) = row.row.worst_guardrail else {
         return html! { span.soft { "none" } };
     };
-    let state = word(&state);
-    html! { span class=(format!("chip {state}")) { (state.replace('_', " ")) } }
+    super::guardrail_chip(state)
 }
 
 fn checkpoint(row: &Row, now: Timestamp) -> Markup {
@@ -200,7 +227,7 @@ fn checkpoint(row: &Row, now: Timestamp) -> Markup {
     };
     let days = ms_between(now, life.cycle.checkpoint_at) as f64 / DAY_MS as f64;
     html! {
-        @if days >= 0.0 { "in " (format!("{:.0}", days.ceil())) " days" } @else { "open" }
+        @if days >= 0.0 { "in " (prose::count(days.ceil())) @if days.ceil() == 1.0 { " day" } @else { " days" } } @else { "open" }
         div.soft { (minute(life.cycle.checkpoint_at)) }
     }
 }

@@ -125,6 +125,7 @@ async fn the_experiment_page_shows_why_clause_by_clause() {
         "new signups complete their first win",
         "because it shows what to do next",
         "proxy without outcome",
+        "0.040 % against 0.1 %",
         "Evaluations",
         "Decision log",
     ] {
