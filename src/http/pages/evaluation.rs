@@ -15,17 +15,16 @@ use crate::store::{ActionView, EvaluationRow, ExperimentRow, LogRow};
 pub(super) fn experiment_page(
     row: &ExperimentRow,
     record: Option<&EvaluationRecord>,
-    actions_done: &[ActionView],
+    actions: &[ActionView],
     evaluations: &[EvaluationRow],
     log: &[LogRow],
 ) -> Markup {
     let body = html! {
         h1 { (row.title) }
         @match record {
-            Some(record) => { (verdict(record)) (story(record)) (why(record)) }
+            Some(record) => { (verdict(record, actions)) (story(record)) (why(record)) }
             None => p { "Not looked at yet." }
         }
-        @if !actions_done.is_empty() { (actions(actions_done)) }
         h2 { "Evaluations" }
         (evaluation_list(evaluations))
         h2 { "Decision log" }
@@ -48,17 +47,18 @@ pub(super) fn evaluation_page(row: &EvaluationRow, record: &EvaluationRecord) ->
             ", revision " code { (record.input.experiment.revision) }
             @if let Some(revised) = &row.revises { ", revises " code { (revised) } }
         }
-        (verdict(record)) (story(record)) (why(record)) (ledger(record))
+        (verdict(record, &[])) (story(record)) (why(record)) (ledger(record))
     };
     layout(&title, "../../..", &body)
 }
 
-fn verdict(record: &EvaluationRecord) -> Markup {
+fn verdict(record: &EvaluationRecord, actions: &[ActionView]) -> Markup {
     let decision = &record.decision;
     html! {
         section.verdict.(word(&decision.verdict)) {
             p.big { (chip(&word(&decision.verdict), &word(&decision.cause))) }
             p { strong { (prose::because(record)) } }
+            @for action in actions { (rollback(action)) }
             p { "Next: " (prose::what_next(record)) }
             p.soft { "Looked at " (minute(record.input.at)) ", data as of " (data_as_of(record)) }
         }
@@ -82,13 +82,14 @@ fn data_as_of(record: &EvaluationRecord) -> String {
 
 fn story(record: &EvaluationRecord) -> Markup {
     let experiment = &record.input.experiment;
+    let [aims, ..] = prose::log_entry(record);
     html! {
         dl {
-            @for aim in &experiment.aims { dt { "Aim" } dd { (aim.behaviour) } }
+            dt { "Aim" } dd { (aims.strip_prefix("Aim: ").unwrap_or(&aims)) }
             dt { "Mechanism" }
             dd { (experiment.mechanism.we_believe) ", because " (experiment.mechanism.because) }
             dt { "Rule" } dd { code { (record.rule.text) } }
-            dt { "Owner" } dd { (experiment.owner.name) " " (experiment.owner.contact) }
+            dt { "Owner" } dd { (experiment.owner.name) ", " (experiment.owner.contact) }
         }
     }
 }
@@ -103,7 +104,7 @@ fn why(record: &EvaluationRecord) -> Markup {
         h2 { "Signals" }
         div.scroll {
             table.cards {
-                caption.soft { "Change against the comparison, with the always-valid interval" }
+                caption.soft { "Change against the comparison (level where there is none), with the always-valid interval" }
                 thead {
                     tr {
                         th scope="col" { "Signal" } th scope="col" { "State" }
@@ -242,17 +243,18 @@ fn guardrail(status: &GuardrailStatus, record: &EvaluationRecord) -> Markup {
     }
 }
 
-/// What the rollback did, read back from the other side.
-fn actions(rows: &[ActionView]) -> Markup {
+/// What became of a rollback; confirmed only when it was read back.
+fn rollback(action: &ActionView) -> Markup {
+    let class = if action.confirmed_at.is_some() {
+        "yes"
+    } else {
+        "no"
+    };
     html! {
-        h2 { "Rollback" }
-        ul {
-            @for row in rows {
-                li {
-                    strong { (row.action) } " " (row.state.as_str())
-                    @if let Some(seconds) = row.seconds { " in " (format!("{seconds:.1}")) " s" }
-                }
-            }
+        p {
+            "Rollback " code { (action.action) } ": "
+            span.chip.(class) { (action.state.as_str()) }
+            @if let Some(seconds) = action.seconds { " in " (format!("{seconds:.1}")) " s" }
         }
     }
 }

@@ -108,7 +108,12 @@ fn broken_row(file: &BrokenFile) -> Markup {
         tr {
             th scope="row" { (file.file) }
             td { span.chip.broken { "✗ broken file" } }
-            td colspan="5" { pre { (file.diagnostics_text) } }
+            td colspan="5" {
+                details {
+                    summary { (file.diagnostics_text.lines().next().unwrap_or_default()) }
+                    pre { (file.diagnostics_text) }
+                }
+            }
         }
     }
 }
@@ -163,10 +168,10 @@ fn changes(row: &Row, role: Role) -> Markup {
     html! {
         @for signal in signals {
             div {
+                div.soft { (signal.name) }
                 strong { (change(signal)) }
                 @let range = interval(signal);
                 @if !range.is_empty() { div.soft { (range) } }
-                div.soft { (signal.name) }
             }
         }
     }
@@ -188,9 +193,13 @@ pub(super) fn interval(signal: &SignalView) -> String {
     })
 }
 
+/// Changes carry a sign; without a comparison the number is a level.
 fn number<'a>(signal: &'a SignalView, evidence: &'a Evidence) -> impl Fn(f64) -> String + 'a {
     let unit = signal.unit.as_deref();
-    move |value| prose::format_change(value, evidence.relative, signal.form, unit)
+    move |value| match evidence.comparison {
+        Some(_) => prose::format_change(value, evidence.relative, signal.form, unit),
+        None => prose::format_level(value, signal.form, unit),
+    }
 }
 
 /// Both ends of an interval; an end without a bound says so.

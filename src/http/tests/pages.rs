@@ -121,6 +121,7 @@ async fn the_experiment_page_shows_why_clause_by_clause() {
         "action_x_24h &gt;= +10%",
         "activation_14d &gt;= +3pts",
         "+6.0 pts",
+        "(activation_14d 27.0 % -&gt; 35.0 % by 2026-09-30)",
         "errors",
         "new signups complete their first win",
         "because it shows what to do next",
