@@ -224,7 +224,7 @@ async fn build(
     let known = store.sources().await?;
     Ok(Inner {
         health: Health::new(known, settings.scheduler.source_down_after_secs),
-        names: names(&settings, &sources),
+        names: names(&settings),
         portfolio: Portfolio::default(),
         started_at: clock.domain_now(),
         wake: Arc::new(Notify::new()),
@@ -240,13 +240,12 @@ async fn build(
     })
 }
 
-fn names(settings: &Settings, sources: &BTreeMap<String, Arc<dyn Source>>) -> Names {
-    let kinds = sources
-        .iter()
-        .map(|(name, source)| (name.clone(), source.kind().to_owned()));
+fn names(settings: &Settings) -> Names {
+    let dialects =
+        settings.sources.iter().map(|(name, source)| (name.clone(), source.dialect().to_owned()));
     Names {
         timezone: settings.daemon.timezone.clone(),
-        sources: Some(kinds.collect()),
+        sources: Some(dialects.collect()),
         receivers: Some(settings.receivers.keys().cloned().collect()),
         actions: Some(settings.actions.keys().cloned().collect()),
     }

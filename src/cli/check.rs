@@ -109,7 +109,7 @@ fn context(settings: Option<&Settings>, files: BTreeMap<String, String>) -> Cont
                 settings
                     .sources
                     .iter()
-                    .map(|(name, source)| (name.clone(), source.keyword().to_owned()))
+                    .map(|(name, source)| (name.clone(), source.dialect().to_owned()))
                     .collect(),
             ),
             receivers: Some(settings.receivers.keys().cloned().collect()),

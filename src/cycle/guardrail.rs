@@ -11,7 +11,8 @@ use judge::analyse::{GuardrailState, GuardrailStatus};
 use judge::decide;
 use judge::guardrails::{self, GuardrailInput, GuardrailOutcome};
 use judge::lifecycle::{self, LifeState};
-use judge::notice;
+use judge::ids;
+use judge::notice::{self, Notice, NoticeKind};
 use judge::observe::Observation;
 use judge::plan::{self, Need, Shape};
 use judge::points::Point;
@@ -21,6 +22,7 @@ use judge::spec::{Experiment, Form, Guardrail};
 use judge::time::{Span, Timestamp, Window};
 
 use super::fetch::{self, Fetched};
+use super::health;
 use super::look::new_evaluation;
 use super::windows::{self, Known};
 use super::{MAX_STALE, guardrails_in_order, life_at, missed_reason, say, slots};
@@ -297,6 +299,15 @@ impl GuardrailLook<'_> {
                 fetched_at: slot,
             }];
         }
+        let version = context.state_version;
+        let mut notices = self.notices(before.as_ref(), &outcome.status, record);
+        if let Some(record) = record {
+            let last_said = say::last_said(&context.last_said_json)?;
+            notices.extend(notice::notices(record, last_said.as_ref(), life.life));
+            let said = notice::said_after(record, last_said.as_ref(), life.life);
+            commit.last_said_json = Some(serde_json::to_string(&said)?);
+        }
+        commit.outbox = say::outbox(app, experiment, &notices, record, version);
         let Some(record) = record else {
             return Ok(commit);
         };
@@ -304,19 +315,35 @@ impl GuardrailLook<'_> {
         if !lifecycle::guardrails_run(next_life.life) {
             commit.next_at = None;
         }
-        let id = &record.id;
-        let notices =
-            notice::guardrail_notices(experiment, before.as_ref(), &outcome.status, slot, id);
         commit.evaluation = Some(new_evaluation(app, record, None));
         commit.life_json = Some(serde_json::to_string(&next_life)?);
         commit.drop_tracks = say::ended_tracks(experiment, &next_life);
         commit.log = vec![log_of(record, &outcome.status)];
-        let version = context.state_version;
-        commit.outbox = say::outbox(app, experiment, &notices, Some(record), version);
-        commit
-            .outbox
-            .extend(say::action(app, record, slot, version));
+        let action = say::action(app, record, slot, version);
+        commit.outbox.extend(action);
         Ok(commit)
+    }
+
+    /// What this look says. Data that stay missing are told without a transition; a source that
+    /// is down is told once for all its readers, not once per guardrail.
+    fn notices(
+        &self,
+        before: Option<&GuardrailStatus>,
+        after: &GuardrailStatus,
+        record: Option<&EvaluationRecord>,
+    ) -> Vec<Notice> {
+        let slot = self.due.slot;
+        let experiment = &self.loaded.experiment;
+        let derived = ids::evaluation_id(&experiment.id, &self.claim.track, slot, 0);
+        let id = record.map_or(derived.as_str(), |record| record.id.as_str());
+        let mut notices = notice::guardrail_notices(experiment, before, after, slot, id);
+        let was_grouped = before.is_some_and(health::is_source_failure);
+        notices.retain(|notice| match notice.kind {
+            NoticeKind::GuardrailNoData => !health::is_source_failure(after),
+            NoticeKind::GuardrailRecovered => !was_grouped,
+            _ => true,
+        });
+        notices
     }
 
     fn note(&self, outcome: &GuardrailOutcome, record: Option<&EvaluationRecord>) {

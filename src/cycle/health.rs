@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
+use judge::analyse::{GuardrailState, GuardrailStatus};
 use judge::observe::SourceFailure;
 use judge::time::{Timestamp, ms_between};
 
@@ -113,6 +114,14 @@ fn concerns_source(class: FetchClass) -> bool {
         class,
         FetchClass::UserError | FetchClass::Contract | FetchClass::CostGuard
     )
+}
+
+/// Whether a guardrail's state is "the source does not answer": told once per source.
+pub fn is_source_failure(status: &GuardrailStatus) -> bool {
+    let own = [FetchClass::UserError, FetchClass::Contract, FetchClass::CostGuard];
+    let why = status.why.as_deref().unwrap_or_default();
+    status.state == GuardrailState::SourceError
+        && !own.iter().any(|class| why.starts_with(class.as_str()))
 }
 
 fn note_ok(state: &mut State, source: &str, at: Timestamp) {

@@ -104,8 +104,8 @@ impl Look<'_> {
         let experiment = &self.loaded.experiment;
         let last_said = say::last_said(&context.last_said_json)?;
         let next_life = lifecycle::apply_decision(life, &record.decision, slot);
-        let notices = notice::notices(record, last_said.as_ref(), next_life.life);
-        let said = notice::said_after(record, last_said.as_ref(), next_life.life);
+        let notices = notice::notices(record, last_said.as_ref(), life.life);
+        let said = notice::said_after(record, last_said.as_ref(), life.life);
         let mut commit = Commit::new(&experiment.id, context.state_version, life.cycle.number);
         commit.claim = Some(self.claim.clone());
         commit.slot = Some(slot);

@@ -31,7 +31,7 @@ pub fn of_look(
         start: cycle.started_at,
         end: at,
     };
-    let weekly = ms_between(cycle.started_at, at) % (7 * DAY_MS) == 0;
+    let weekly = is_weekly(cycle, at);
     let start = match known.newest_end {
         Some(newest_end) if !at_checkpoint && !weekly => {
             let behind = i64::from(known.lookback) * known.grain.ms;
@@ -60,6 +60,24 @@ pub fn of_baseline(experiment: &Experiment, signal: &Signal, cycle: &Cycle) -> O
         start,
         end: cycle.first_started_at,
     })
+}
+
+/// Whether the baseline window is asked again: while its last units mature, and whenever a look
+/// asks everything.
+pub fn asks_baseline(
+    signal: &Signal,
+    cycle: &Cycle,
+    window: Window,
+    at: Timestamp,
+    at_checkpoint: bool,
+) -> bool {
+    let matured_at = add_ms(window.end, signal.matures_after.ms + DAY_MS);
+    at <= matured_at || at_checkpoint || is_weekly(cycle, at)
+}
+
+/// Every seventh day from the cycle's start asks everything again.
+fn is_weekly(cycle: &Cycle, at: Timestamp) -> bool {
+    ms_between(cycle.started_at, at) % (7 * DAY_MS) == 0
 }
 
 /// The periods of a guardrail to ask for: one for a number of now, the new ones for counts.

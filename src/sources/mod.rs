@@ -86,10 +86,12 @@ pub enum SourceConfig {
 }
 
 impl SourceConfig {
-    /// The kind's keyword.
-    pub fn keyword(&self) -> &'static str {
+    /// What its queries are written in, as the parser of experiment files names it. Exports that
+    /// stand in for a warehouse are asked in SQL.
+    pub fn dialect(&self) -> &'static str {
         match self {
             Self::Prometheus(_) => "prometheus",
+            Self::Csv(csv) if csv.answers_sql => "warehouse",
             Self::Csv(_) => "csv",
             Self::Postgres(_) => "postgres",
         }

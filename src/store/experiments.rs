@@ -122,7 +122,9 @@ impl Store {
             let newest = sql.query(
                 &format!(
                     "SELECT {EVALUATION_COLUMNS} FROM experiments x
-                     JOIN evaluations e ON e.experiment = x.id AND e.number = x.evaluations"
+                     JOIN evaluations e ON e.experiment = x.id AND e.number = (
+                         SELECT MAX(n.number) FROM evaluations n WHERE n.experiment = x.id
+                         AND (n.track = 'look' OR n.verdict = 'stop'))"
                 ),
                 args![],
             )?;
