@@ -1,6 +1,6 @@
 //! The bounds of the exposition, and that a look replaces what the last one said.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use judge::analyse::SignalView;
 use judge::record::EvaluationRecord;
@@ -10,6 +10,7 @@ use judge::time::Timestamp;
 
 use super::{MAX_SERIES, Metrics, OutboxRowStat, SourceRow, verdict_code};
 use crate::deliver::sample_notices;
+use crate::golden::{assert_page, row};
 
 const PLATFORM: &str = include_str!("../../config/experiments/platform-quote-cache.yaml");
 
@@ -222,4 +223,91 @@ fn a_source_without_a_good_answer_has_no_time_of_one() {
         Some(0.0)
     );
     assert!(!metrics.render().contains("last_success_timestamp_seconds{"));
+}
+
+/// A registry that has seen one of everything.
+fn seen_everything() -> Metrics {
+    let metrics = Metrics::new(10);
+    let mut record = sample();
+    record.guardrails[0].budget_left = Some(0.4);
+    record.decision.next_checkpoint_at = Some(at());
+    metrics.observe_record(&record, &at());
+    metrics.evaluation("ok");
+    metrics.slots_missed("busy", 1);
+    metrics.source_request("prometheus", None);
+    metrics.tripwire("slo");
+    metrics.daemon.delivery("chat", "delivered");
+    metrics.daemon.attempt("chat", "delivered");
+    let source = SourceRow {
+        name: "s".to_owned(),
+        is_up: true,
+        last_ok_at: Some(at()),
+    };
+    let outbox = OutboxRowStat {
+        endpoint: "chat".to_owned(),
+        pending: 0,
+        oldest_age_seconds: 0.0,
+        dead: 0,
+    };
+    metrics.refresh(&[source], &[outbox]);
+    metrics
+}
+
+/// Label names by series name.
+fn labels(text: &str) -> BTreeMap<&str, BTreeSet<String>> {
+    let mut all: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let (name, rest) = line.split_once(['{', ' ']).unwrap();
+        let found = all.entry(name).or_default();
+        let pairs = rest.rsplit_once('}').map_or("", |(pairs, _)| pairs);
+        let names = pairs.split("\",").filter_map(|pair| pair.split_once("=\""));
+        found.extend(
+            names
+                .map(|(name, _)| name.to_owned())
+                .filter(|name| name != "le"),
+        );
+    }
+    all
+}
+
+#[test]
+fn the_page_of_the_metrics_is_current() {
+    let text = seen_everything().render();
+    let labels = labels(&text);
+    let mut page = "# Metrics\n\nMade from the registry behind `/metrics` (OpenMetrics). Series \
+                    of experiments are bounded: at most\n`metrics.max_experiments` experiments, \
+                    at most 50 series each.\n\n"
+        .to_owned();
+    page.push_str(&row(&["metric", "type", "labels", "meaning"]));
+    page.push_str(&row(&["---", "---", "---", "---"]));
+    let mut help = "";
+    let mut count = 0;
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("# HELP ") {
+            help = rest.split_once(' ').unwrap().1;
+        } else if let Some((name, kind)) = line
+            .strip_prefix("# TYPE ")
+            .and_then(|rest| rest.split_once(' '))
+        {
+            let series = match kind {
+                "counter" => format!("{name}_total"),
+                "histogram" => format!("{name}_bucket"),
+                _ => name.to_owned(),
+            };
+            let names: Vec<String> = labels[series.as_str()]
+                .iter()
+                .map(|label| format!("`{label}`"))
+                .collect();
+            let shown = if kind == "counter" {
+                series.as_str()
+            } else {
+                name
+            };
+            let help = help.trim_end_matches('.');
+            page.push_str(&row(&[&format!("`{shown}`"), kind, &names.join(" "), help]));
+            count += 1;
+        }
+    }
+    assert!(count >= 35, "only {count} metrics");
+    assert_page("metrics.md", &page);
 }

@@ -1,5 +1,7 @@
 //! The command line as data, without a process.
 
+mod reference;
+
 use clap::{CommandFactory as _, Parser as _};
 use judge::decide::{Cause, Verdict};
 use judge::spec::{self, Context};
