@@ -96,7 +96,8 @@ pub(super) fn text(record: &EvaluationRecord, style: Style) -> String {
         } else {
             "two-sided"
         };
-        out.push_str(&format!("  {:<44} {} {sides}\n", line.purpose, line.alpha));
+        let text = format!("  {:<44} {} {sides}\n", line.purpose, line.alpha);
+        out.push_str(&text);
     }
     out.push('\n');
     out

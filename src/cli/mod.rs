@@ -112,7 +112,7 @@ async fn run(command: Command) -> Result<u8, Failure> {
         Command::Demo(args) => demo::run(args).await,
         Command::Config(command) => config_print::run(command),
         Command::New(args) => new::run(args),
-        Command::Completions(args) => completions::run(args),
+        Command::Completions(args) => Ok(completions::run(args)),
     }
 }
 

@@ -63,12 +63,15 @@ pub(super) fn text(rows: &[ExperimentRow], broken: &[BrokenFile], style: Style) 
     let mut lines = facts.lines();
     let mut out = String::new();
     if !rows.is_empty() {
-        out.push_str(&format!("{}\n", lines.next().unwrap_or_default()));
+        out.push_str(lines.next().unwrap_or_default());
+        out.push('\n');
     }
     for (row, line) in rows.iter().zip(lines) {
         let word = verdict(row);
         let start = line.strip_suffix(word.as_str()).unwrap_or_default();
-        out.push_str(&format!("{start}{}\n", style.verdict(&word)));
+        out.push_str(start);
+        out.push_str(&style.verdict(&word));
+        out.push('\n');
         let own = format!(" - {}: ", row.id);
         let headline = row
             .last

@@ -48,7 +48,7 @@ fn the_page_of_the_settings_is_current() {
         if let Some(text) = line.strip_prefix('#') {
             comment = format!("{comment}{text}");
         } else if line.starts_with('[') {
-            page.push_str(&format!("\n## `{line}`\n\n"));
+            page = format!("{page}\n## `{line}`\n\n");
             comment.clear();
         } else if let Some((key, value)) = line.split_once(" = ") {
             let is_first = page.ends_with("`\n\n");

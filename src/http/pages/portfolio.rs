@@ -18,7 +18,7 @@ use crate::store::{BrokenFile, ExperimentRow};
 const MAX_ROWS: usize = 200;
 
 struct Row {
-    row: ExperimentRow,
+    stored: ExperimentRow,
     life: Option<LifeState>,
     record: Option<EvaluationRecord>,
 }
@@ -31,9 +31,13 @@ pub(in crate::http) async fn page(state: &HttpState) -> Result<Markup, Problem> 
     for row in all.into_iter().take(MAX_ROWS) {
         let record = experiments::newest_record(state, &row.id).await?;
         let life = serde_json::from_str(&row.life_json).ok();
-        rows.push(Row { row, life, record });
+        rows.push(Row {
+            stored: row,
+            life,
+            record,
+        });
     }
-    rows.sort_by_key(|row| (urgency(row), row.row.id.clone()));
+    rows.sort_by_key(|row| (urgency(row), row.stored.id.clone()));
     let broken = state.store.broken_files().await?;
     let now = state.clock.domain_now();
     let body = html! {
@@ -49,10 +53,10 @@ pub(in crate::http) async fn page(state: &HttpState) -> Result<Markup, Problem> 
 
 /// Tripped, cannot evaluate, stop, hold, change, then by life.
 fn urgency(row: &Row) -> u8 {
-    if row.row.worst_guardrail == Some(GuardrailState::Tripped) {
+    if row.stored.worst_guardrail == Some(GuardrailState::Tripped) {
         return 0;
     }
-    match row.row.last.as_ref().map(|last| last.verdict.as_str()) {
+    match row.stored.last.as_ref().map(|last| last.verdict.as_str()) {
         Some("stop") => 1,
         Some("hold") => 2,
         Some("change") => 3,
@@ -65,7 +69,9 @@ fn urgency(row: &Row) -> u8 {
 fn counts(rows: &[Row], broken: &[BrokenFile]) -> Markup {
     let of = |verdict: &str| {
         rows.iter()
-            .filter(|row| row.row.last.as_ref().map(|last| last.verdict.as_str()) == Some(verdict))
+            .filter(|row| {
+                row.stored.last.as_ref().map(|last| last.verdict.as_str()) == Some(verdict)
+            })
             .count()
     };
     html! {
@@ -119,21 +125,21 @@ fn broken_row(file: &BrokenFile) -> Markup {
 }
 
 fn experiment_row(row: &Row, now: Timestamp) -> Markup {
-    let link = format!("./x/{}", row.row.id);
+    let link = format!("./x/{}", row.stored.id);
     html! {
         tr {
             th scope="row" {
-                a href=(link) { (row.row.title) }
-                div.soft { (row.row.id) @if let Some(life) = &row.life { " · " (life_words(life)) } }
+                a href=(link) { (row.stored.title) }
+                div.soft { (row.stored.id) @if let Some(life) = &row.life { " · " (life_words(life)) } }
                 @if let Some(record) = &row.record {
                     div.soft { "owner " (record.input.experiment.owner.name) }
                 }
             }
-            @match &row.row.last {
+            @match &row.stored.last {
                 Some(last) => {
                     td data-label="Verdict" { (chip(&last.verdict, &last.cause)) }
                     td data-label="Why" {
-                        (super::reason(&last.headline, &row.row.id))
+                        (super::reason(&last.headline, &row.stored.id))
                         div.soft {
                             "looked at " (minute(last.scheduled_at))
                             @if let Some(at) = last.data_as_of { ", data as of " (minute(at)) }
@@ -219,7 +225,7 @@ pub(super) fn range(interval: &Interval, number: &impl Fn(f64) -> String) -> Str
 }
 
 fn guardrail(row: &Row) -> Markup {
-    let Some(state) = row.row.worst_guardrail else {
+    let Some(state) = row.stored.worst_guardrail else {
         return html! { span.soft { "none" } };
     };
     super::guardrail_chip(state)
