@@ -79,7 +79,9 @@ pub fn rhythm(app: &Inner, guardrail: &Guardrail) -> Span {
     let own = source.map_or(Span::seconds(30), |source| source.rhythm());
     // A slower rhythm may be set; asking a source more often than it changes is waste.
     let set = i64::try_from(app.settings.scheduler.guardrail_every_secs).unwrap_or(30);
-    guardrail.every.unwrap_or_else(|| own.max(Span::seconds(set)))
+    guardrail
+        .every
+        .unwrap_or_else(|| own.max(Span::seconds(set)))
 }
 
 /// The stable offset of a guardrail's slots.
