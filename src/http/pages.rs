@@ -118,7 +118,9 @@ fn chip(verdict: &str, cause: &str) -> Markup {
     } else {
         format!("{verdict}: {}", cause.replace('_', " "))
     };
-    html! { span class=(format!("chip {verdict}")) { span aria-hidden="true" { (icon) } " " (words) } }
+    html! {
+        span.chip.(verdict) { span aria-hidden="true" { (icon) } " " (words) }
+    }
 }
 
 /// Icon, word and colour of a guardrail's state.

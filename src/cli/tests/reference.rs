@@ -3,8 +3,6 @@
 use clap::CommandFactory as _;
 use judge::spec;
 
-use std::fmt::Write as _;
-
 use super::super::Cli;
 use super::super::output::{UNREACHABLE, USAGE};
 use crate::golden::{assert_page, row};
@@ -12,8 +10,8 @@ use crate::settings::DEFAULTS;
 
 /// Help of a command and of all below it.
 fn help(command: &mut clap::Command, path: &str, page: &mut String) {
-    let text = command.render_help();
-    writeln!(page, "\n## {path}\n\n```text\n{text}\n```").unwrap();
+    let text = format!("\n## {path}\n\n```text\n{}\n```\n", command.render_help());
+    page.push_str(&text);
     for below in command
         .get_subcommands_mut()
         .filter(|below| below.get_name() != "help")
