@@ -75,7 +75,7 @@ pub async fn run_due(app: &Arc<Inner>) -> anyhow::Result<usize> {
 }
 
 fn by_experiment(claims: Vec<Claim>) -> Vec<Vec<Claim>> {
-    let mut groups: std::collections::BTreeMap<String, Vec<Claim>> = Default::default();
+    let mut groups = std::collections::BTreeMap::<String, Vec<Claim>>::new();
     for claim in claims {
         groups
             .entry(claim.experiment.clone())
