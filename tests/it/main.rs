@@ -1,4 +1,6 @@
 //! One integration binary: the real daemon, real Prometheus and PostgreSQL, fakes on port 0.
 
 mod fakes;
+mod stories;
 mod tidy;
+mod verifiers;
