@@ -5,4 +5,6 @@
 
 mod dashboards;
 mod fakes;
+mod stories;
 mod tidy;
+mod verifiers;
