@@ -166,7 +166,11 @@ pub(super) fn change(signal: &SignalView) -> String {
         return word(&signal.state).replace('_', " ");
     };
     let unit = signal.unit.as_deref();
-    let number = |value| prose::format_change(value, evidence.relative, signal.form, unit);
+    // Without a comparison the evidence is on the level itself.
+    let number = |value| match evidence.comparison {
+        Some(_) => prose::format_change(value, evidence.relative, signal.form, unit),
+        None => prose::format_level(value, signal.form, unit),
+    };
     let end = |value: f64| {
         if value.abs() > 1.0e300 {
             "open".to_owned()
