@@ -6,16 +6,65 @@
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// `{env = "NAME"}` or `{file = "PATH"}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum SecretRef {
     /// Name of an environment variable.
     Env(String),
     /// Path of a file; one trailing newline is dropped.
     File(PathBuf),
+}
+
+/// By hand, because the derived one repeats a literal in its error.
+impl<'de> Deserialize<'de> for SecretRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ReferenceVisitor)
+    }
+}
+
+const WRITE: &str = "a secret is named, not written: use { env = \"NAME\" } or { file = \"PATH\" }";
+
+struct ReferenceVisitor;
+
+impl<'de> Visitor<'de> for ReferenceVisitor {
+    type Value = SecretRef;
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("{ env = \"NAME\" } or { file = \"PATH\" }")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<SecretRef, E> {
+        Err(E::custom(WRITE))
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<SecretRef, E> {
+        Err(E::custom(WRITE))
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<SecretRef, E> {
+        Err(E::custom(WRITE))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<SecretRef, E> {
+        Err(E::custom(WRITE))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SecretRef, A::Error> {
+        let key: Option<String> = map.next_key()?;
+        let reference = match key.as_deref() {
+            Some("env") => SecretRef::Env(map.next_value()?),
+            Some("file") => SecretRef::File(map.next_value()?),
+            _ => return Err(A::Error::custom(WRITE)),
+        };
+        match map.next_key::<String>()? {
+            None => Ok(reference),
+            Some(_) => Err(A::Error::custom(WRITE)),
+        }
+    }
 }
 
 /// A secret's value; its `Debug` shows nothing.

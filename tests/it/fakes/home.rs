@@ -50,8 +50,8 @@ impl Home {
         };
         std::fs::create_dir(home.experiments()).unwrap();
         std::fs::create_dir(home.data()).unwrap();
-        home.export("started.csv", [80, 100]);
-        home.export("finished.csv", [54, 72]);
+        home.export("started.csv", [400, 500]);
+        home.export("finished.csv", [270, 360]);
         home
     }
 
@@ -119,13 +119,13 @@ impl Home {
         self.put(&format!("experiments/{}.yaml", idea.id), experiment(idea));
     }
 
-    /// Two weeks of 200 units a day in two arms.
+    /// Two weeks of 1,000 units a day in two arms.
     fn export(&self, name: &str, numbers: [u32; 2]) {
         let mut text = "day,arm,num,den\n".to_owned();
         for day in 0..14 {
             let date = day_text(day - 7);
             for (arm, number) in ["control", "treatment"].iter().zip(numbers) {
-                writeln!(text, "{date},{arm},{number},200").unwrap();
+                writeln!(text, "{date},{arm},{number},1000").unwrap();
             }
         }
         self.put(&format!("data/{name}"), text);
@@ -149,8 +149,8 @@ pub(crate) fn experiment(idea: &Idea<'_>) -> String {
     } = idea;
     let signal = |name: &str, role: &str, from: &str| {
         format!(
-            "  {name}:\n    role: {role}\n    form: proportion\n    want: up\n    from: {from}\n    \
-             matures_after: 1d\n    source: warehouse\n    query: {{file: {name}.csv, time: day, \
+            "  {name}:\n    role: {role}\n    form: proportion\n    want: up\n    \
+             from: {from}\n    matures_after: 1d\n    source: warehouse\n    query: {{file: {name}.csv, time: day, \
              arm: arm, num: num, den: den}}\n"
         )
     };
@@ -162,7 +162,7 @@ pub(crate) fn experiment(idea: &Idea<'_>) -> String {
          copy on the first page\n  will_move: finished\n  because: they see what comes next\n\
          reversible: yes\nif_it_works: growth makes it the default\ntimezone: UTC\ncompare:\n  \
          design: arms\n  control: control\n  treatment: treatment\nstart: {start}\n\
-         plan: {{units_per_week: 2800}}\nsignals:\n{signals}checkpoint:\n  every: 7d\n  \
+         plan: {{units_per_week: 14000}}\nsignals:\n{signals}checkpoint:\n  every: 7d\n  \
          cycles: 2\n  continue_when: started >= +10% and finished >= +3pts\nguardrails:\n\
          {guardrails}rollback: {{plan: https://wiki.example.com/undo, action: turn-off-copy}}\n\
          review: {{every: 7d, minutes: 15}}\nnotify: [{notify}]\n"
