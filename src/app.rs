@@ -241,8 +241,10 @@ async fn build(
 }
 
 fn names(settings: &Settings) -> Names {
-    let dialects =
-        settings.sources.iter().map(|(name, source)| (name.clone(), source.dialect().to_owned()));
+    let dialects = settings
+        .sources
+        .iter()
+        .map(|(name, source)| (name.clone(), source.dialect().to_owned()));
     Names {
         timezone: settings.daemon.timezone.clone(),
         sources: Some(dialects.collect()),

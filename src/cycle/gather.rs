@@ -140,7 +140,8 @@ async fn signal_series(
     }
     let baseline = windows::of_baseline(experiment, signal, cycle);
     if let Some(window) = baseline
-        && app.store.points(&need.series_id, window).await?.is_empty()
+        && (windows::asks_baseline(signal, cycle, window, at, at_checkpoint)
+            || app.store.points(&need.series_id, window).await?.is_empty())
     {
         let need = Need {
             window,

@@ -10,8 +10,8 @@ use anyhow::{Context as _, bail};
 use judge::analyse::{GuardrailState, GuardrailStatus};
 use judge::decide;
 use judge::guardrails::{self, GuardrailInput, GuardrailOutcome};
-use judge::lifecycle::{self, LifeState};
 use judge::ids;
+use judge::lifecycle::{self, LifeState};
 use judge::notice::{self, Notice, NoticeKind};
 use judge::observe::Observation;
 use judge::plan::{self, Need, Shape};
@@ -74,18 +74,12 @@ pub async fn run(
 
 /// How often a guardrail is looked at.
 pub fn rhythm(app: &Inner, guardrail: &Guardrail) -> Span {
-    let configured = app.settings.scheduler.guardrail_every_secs;
-    let source = guardrail
-        .kind
-        .source()
-        .and_then(|(source, _)| app.sources.get(source));
-    guardrail
-        .every
-        .unwrap_or_else(|| match (configured, source) {
-            (0, Some(source)) => source.rhythm(),
-            (0, None) => Span::seconds(30),
-            (seconds, _) => Span::seconds(i64::try_from(seconds).unwrap_or(30)),
-        })
+    let source = guardrail.kind.source();
+    let source = source.and_then(|(source, _)| app.sources.get(source));
+    let own = source.map_or(Span::seconds(30), |source| source.rhythm());
+    // A slower rhythm may be set; asking a source more often than it changes is waste.
+    let set = i64::try_from(app.settings.scheduler.guardrail_every_secs).unwrap_or(30);
+    guardrail.every.unwrap_or_else(|| own.max(Span::seconds(set)))
 }
 
 /// The stable offset of a guardrail's slots.

@@ -118,7 +118,11 @@ fn concerns_source(class: FetchClass) -> bool {
 
 /// Whether a guardrail's state is "the source does not answer": told once per source.
 pub fn is_source_failure(status: &GuardrailStatus) -> bool {
-    let own = [FetchClass::UserError, FetchClass::Contract, FetchClass::CostGuard];
+    let own = [
+        FetchClass::UserError,
+        FetchClass::Contract,
+        FetchClass::CostGuard,
+    ];
     let why = status.why.as_deref().unwrap_or_default();
     status.state == GuardrailState::SourceError
         && !own.iter().any(|class| why.starts_with(class.as_str()))
@@ -126,10 +130,11 @@ pub fn is_source_failure(status: &GuardrailStatus) -> bool {
 
 fn note_ok(state: &mut State, source: &str, at: Timestamp) {
     let health = entry(state, source);
+    health.last_ok_at = Some(at);
+    // The notice still knows since when it was down.
+    let recovered = health.told.then(|| Change::Recovered(health.clone()));
     let was_failing = health.failing_since.take().is_some();
     let was_told = std::mem::take(&mut health.told);
-    health.last_ok_at = Some(at);
-    let recovered = was_told.then(|| Change::Recovered(health.clone()));
     health.class = None;
     health.cause = None;
     if was_failing || was_told {

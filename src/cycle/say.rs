@@ -138,7 +138,12 @@ fn source_notice(change: &Change) -> Notice {
         experiment: String::new(),
         at,
         previous: None,
-        detail: detail_of(health),
+        detail: match change {
+            Change::Down(_) => detail_of(health),
+            Change::Recovered(_) => {
+                health.failing_since.map(|since| format!("It had not answered since {since}."))
+            }
+        },
     }
 }
 

@@ -30,7 +30,11 @@ pub(super) fn signal_line(view: &SignalView) -> String {
     };
     let unit = view.unit.as_deref();
     let level = |x: f64| format_level(x, view.form, unit);
-    let change = |x: f64| format_change(x, evidence.relative, view.form, unit);
+    // Without a comparison the evidence is on the level itself.
+    let change = |x: f64| match evidence.comparison {
+        Some(_) => format_change(x, evidence.relative, view.form, unit),
+        None => level(x),
+    };
     let mut text = arrow.to_owned();
     if let (Some(from), Some(to)) = (evidence.comparison, evidence.level) {
         text = format!("{text} {} -> {},", level(from), level(to));
@@ -57,7 +61,11 @@ pub(super) fn signal_line(view: &SignalView) -> String {
 /// A number of a guardrail, in the unit that its kind has.
 pub(super) fn guardrail_number(experiment: &Experiment, name: &str, x: f64) -> String {
     let share = || format_level(x, Form::Proportion, None);
-    let with = |unit: Option<&str>| format_level(x, Form::Value, unit);
+    let with = |unit: Option<&str>| match unit {
+        // A limit written in percent is kept as a fraction.
+        Some("%") => share(),
+        unit => format_level(x, Form::Value, unit),
+    };
     let Some(guardrail) = experiment.guardrail(name) else {
         return plain(x);
     };

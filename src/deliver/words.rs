@@ -3,12 +3,14 @@
 //! Verdicts take their sentences from the judge's prose, which every surface shares; this file
 //! adds the sentences of notices that are not verdicts (guardrails, alarms, sources, actions).
 
+use judge::analyse::SignalView;
 use judge::decide::{Alarm, AlarmKind, AlarmSeverity};
 use judge::notice::{Notice, NoticeKind};
 use judge::prose;
 use judge::record::EvaluationRecord;
+use judge::spec::Role;
 
-use super::numbers::{guardrail_line, guardrail_number, plain};
+use super::numbers::{guardrail_line, guardrail_number, plain, signal_line};
 
 /// The three parts of a message, unclipped.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -180,19 +182,26 @@ fn alarm(notice: &Notice, record: &EvaluationRecord) -> Words {
         reason: format!(
             "In \"{}\", {subject}{what}{}.",
             experiment.title,
-            found.map_or_else(String::new, facts)
+            found.map_or_else(String::new, |alarm| facts(alarm, record))
         ),
         next: found.map(clears).unwrap_or_default(),
     }
 }
 
-/// The alarm's numbers, by name.
-fn facts(alarm: &Alarm) -> String {
-    let numbers: Vec<_> = alarm
-        .numbers
-        .iter()
-        .map(|(name, x)| format!("{} {}", name.replace('_', " "), plain(*x)))
-        .collect();
+/// What the alarm stands on: the signal it names and every outcome, or its plain numbers.
+fn facts(alarm: &Alarm, record: &EvaluationRecord) -> String {
+    let is_named = |view: &&SignalView| view.name == alarm.subject || view.role == Role::Outcome;
+    let mut numbers: Vec<String> = match alarm.kind {
+        AlarmKind::ProxyWithoutOutcome => {
+            let line = |view: &SignalView| format!("{} {}", view.name, signal_line(view));
+            record.signals.iter().filter(is_named).map(line).collect()
+        }
+        _ => Vec::new(),
+    };
+    if numbers.is_empty() {
+        let named = |(name, x): (&String, &f64)| format!("{} {}", name.replace('_', " "), plain(*x));
+        numbers = alarm.numbers.iter().map(named).collect();
+    }
     if numbers.is_empty() {
         String::new()
     } else {

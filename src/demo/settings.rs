@@ -101,7 +101,7 @@ pub fn text(places: &Places, servers: Servers, listen: &str) -> String {
         // Files are renamed into place whole.
         add(
             &mut text,
-            format_args!("stable_for_polls = 1\nsettled_after_secs = 0\n"),
+            format_args!("stable_for_polls = 1\nsettled_after_secs = 0\nrhythm_secs = 86400\n"),
         );
     }
     for chat in CHATS {

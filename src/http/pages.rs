@@ -9,10 +9,12 @@ mod portfolio;
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use judge::analyse::GuardrailState;
 use judge::record::EvaluationRecord;
 use maud::{DOCTYPE, Markup, html};
 
 use super::{HttpState, Problem, experiments};
+use crate::cycle::say::word;
 use crate::store::LogFilter;
 
 /// Newest log entries on a page.
@@ -34,6 +36,7 @@ pub(super) async fn experiment(
     let row = experiments::find(&state, &id).await?;
     let record = experiments::newest_record(&state, &id).await?;
     let evaluations = state.store.evaluations(&id, None, 25).await?;
+    let actions = state.store.action_state(&id).await?;
     let filter = LogFilter {
         experiment: Some(id),
         limit: 25,
@@ -43,6 +46,7 @@ pub(super) async fn experiment(
     Ok(evaluation::experiment_page(
         &row,
         record.as_ref(),
+        &actions,
         &evaluations,
         &log,
     ))
@@ -115,6 +119,28 @@ fn chip(verdict: &str, cause: &str) -> Markup {
         format!("{verdict}: {}", cause.replace('_', " "))
     };
     html! { span class=(format!("chip {verdict}")) { span aria-hidden="true" { (icon) } " " (words) } }
+}
+
+/// Icon, word and colour of a guardrail's state.
+fn guardrail_chip(state: GuardrailState) -> Markup {
+    let icon = match state {
+        GuardrailState::Ok => "●",
+        GuardrailState::Tripped => "▲",
+        GuardrailState::NoData | GuardrailState::SourceError => "!",
+        GuardrailState::Burning | GuardrailState::Unproven | GuardrailState::Insufficient => "○",
+    };
+    let name = word(&state);
+    html! {
+        span.chip.(name) { span aria-hidden="true" { (icon) } " " (name.replace('_', " ")) }
+    }
+}
+
+/// The headline without the words that stand beside it anyway.
+fn reason<'a>(headline: &'a str, experiment: &str) -> &'a str {
+    let start = format!(" - {experiment}: ");
+    headline
+        .split_once(start.as_str())
+        .map_or(headline, |(_, reason)| reason)
 }
 
 /// An instant to the minute.

@@ -15,9 +15,10 @@ pub use self::numbers::{count, format_change, format_level};
 pub use self::reasons::reason_sentence;
 
 use crate::analyse::{GuardrailState, Truth};
-use crate::decide::{Cause, Verdict, is_tripped};
+use crate::decide::{Cause, Reason, Verdict, is_tripped};
 use crate::lifecycle::schedule;
 use crate::record::EvaluationRecord;
+use crate::spec::Role;
 use crate::time::{Timestamp, add_ms, date_of};
 
 /// The most reasons that `because` names.
@@ -29,7 +30,7 @@ const MOST_REASONS: usize = 3;
 pub fn headline(record: &EvaluationRecord) -> String {
     let decision = &record.decision;
     let word = verdict_word(decision.verdict);
-    let main = decision.reasons.first().map_or_else(
+    let main = leading_reason(record).map_or_else(
         || cause_words(decision.cause).to_owned(),
         |reason| reasons::short_reason(reason, record),
     );
@@ -41,6 +42,26 @@ pub fn headline(record: &EvaluationRecord) -> String {
         line.push_str(&guardrails);
     }
     line
+}
+
+/// The first reason; of several atoms that met the same fate, the one on an outcome.
+fn leading_reason(record: &EvaluationRecord) -> Option<&Reason> {
+    let all = &record.decision.reasons;
+    let first = all.first()?;
+    let on_outcome = |index: usize| {
+        let atom = record.atoms.get(index)?;
+        let signal = record.input.experiment.signal(&atom.signal)?;
+        Some(signal.role == Role::Outcome)
+    };
+    let alike = |reason: &&Reason| match (first, reason) {
+        (Reason::AtomMet { .. }, Reason::AtomMet { atom })
+        | (Reason::AtomNotMet { .. }, Reason::AtomNotMet { atom })
+        | (Reason::AtomUnknown { .. }, Reason::AtomUnknown { atom }) => {
+            on_outcome(*atom) == Some(true)
+        }
+        _ => false,
+    };
+    all.iter().find(alike).or(Some(first))
 }
 
 /// The verdict in capitals.
