@@ -6,9 +6,10 @@
 //! data, which must err in more than a fifth of the runs: else the data would prove nothing.
 
 #![allow(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a missing answer must end the test; simulations print their rates"
+    reason = "one variable picks the size; a missing answer ends the test; rates are printed"
 )]
 
 #[path = "false_verdicts/designs.rs"]
@@ -29,8 +30,8 @@ use judge::decide::{Cause, Verdict};
 use judge::observe::Observation;
 
 use designs::{Design, Run, midnight};
-use play::{Player, Said};
-use sight::{Sight, asked};
+use play::{Player, Said, asked, cycle_of, until};
+use sight::Sight;
 
 /// Error rate of the outcome's state, two-sided (product.md 4.2).
 const SIGNAL_ALPHA: f64 = 0.05;
@@ -187,15 +188,14 @@ fn two_arms_of_rare_events() {
 fn running_sums_are_what_observe_sees() {
     for design in Design::ALL {
         let run = Run::new(design, 7, 60);
-        let player = Player::new(&run);
+        let cycle = cycle_of(&run);
         for signal in &run.experiment.signals {
             let (mut sight, points) = (Sight::default(), run.points(&signal.name));
             for day in 1..=run.looks {
                 let at = midnight(day);
-                let known = &points[..points.partition_point(|point| point.end <= at)];
-                let cycle = player.cycle();
-                let mut seen = asked(&run.experiment, signal, cycle, at, known);
-                let mut summed = sight.observation(&run.experiment, signal, cycle, at, known);
+                let known = until(points, at);
+                let mut seen = asked(&run.experiment, signal, &cycle, at, known);
+                let mut summed = sight.observation(&run.experiment, signal, &cycle, at, known);
                 for observation in [&mut seen, &mut summed] {
                     if let Observation::Ok(observed) | Observation::Insufficient { observed, .. } =
                         observation

@@ -4,10 +4,10 @@
 use judge::analyse::{GuardrailStatus, SignalState};
 use judge::decide::{Cause, Verdict, evaluate, evaluate_trip};
 use judge::guardrails::{GuardrailInput, judge};
-use judge::observe::Observation;
+use judge::observe::{Observation, SeriesInput, observe};
 use judge::points::Point;
 use judge::record::{Carry, Cycle, EvaluationRecord, LookInput};
-use judge::spec::Experiment;
+use judge::spec::{Experiment, Signal};
 use judge::time::{Span, Timestamp};
 
 use super::designs::{Run, midnight};
@@ -16,7 +16,8 @@ use super::designs::{Run, midnight};
 pub(crate) type Eye<'a> =
     dyn FnMut(&Experiment, &str, &Cycle, Timestamp, &[Point]) -> Observation + 'a;
 
-/// What was said at one instant on one track.
+/// What was said at one instant on one track. A guardrail's record says nothing of the outcome:
+/// it is no look at the signals.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Said {
     pub(crate) at: Timestamp,
@@ -29,7 +30,8 @@ pub(crate) struct Said {
 impl Said {
     /// What a record says.
     pub(crate) fn of(record: &EvaluationRecord) -> Self {
-        let outcome = record.signals.iter().find(|view| view.name == "outcome");
+        let mut views = record.signals.iter();
+        let outcome = views.find(|view| record.track == "look" && view.name == "outcome");
         Self {
             at: record.input.at,
             track: record.track.clone(),
@@ -37,6 +39,20 @@ impl Said {
             cause: record.decision.cause,
             outcome: outcome.map_or(SignalState::Shown, |view| view.state),
         }
+    }
+}
+
+/// The one cycle of a run.
+pub(crate) fn cycle_of(run: &Run) -> Cycle {
+    let start = run.experiment.start;
+    Cycle {
+        number: 1,
+        started_at: start,
+        first_started_at: start,
+        checkpoint_at: midnight(run.looks),
+        extended: false,
+        waited: false,
+        open: false,
     }
 }
 
@@ -52,28 +68,13 @@ pub(crate) struct Player<'a> {
 
 impl<'a> Player<'a> {
     pub(crate) fn new(run: &'a Run) -> Self {
-        let experiment = run.experiment.clone();
-        let cycle = Cycle {
-            number: 1,
-            started_at: experiment.start,
-            first_started_at: experiment.start,
-            checkpoint_at: midnight(run.looks),
-            extended: false,
-            waited: false,
-            open: false,
-        };
         Self {
             run,
-            experiment: Some(experiment),
-            cycle,
+            experiment: Some(run.experiment.clone()),
+            cycle: cycle_of(run),
             carry: Carry::new(),
             statuses: Vec::new(),
         }
-    }
-
-    /// The cycle every look belongs to.
-    pub(crate) fn cycle(&self) -> &Cycle {
-        &self.cycle
     }
 
     /// Guardrail slot and look of one midnight; one entry per record the daemon would write.
@@ -151,7 +152,24 @@ impl<'a> Player<'a> {
     }
 }
 
+/// The real observation.
+pub(crate) fn asked(
+    experiment: &Experiment,
+    signal: &Signal,
+    cycle: &Cycle,
+    at: Timestamp,
+    points: &[Point],
+) -> Observation {
+    let input = SeriesInput {
+        points,
+        failure: None,
+        last_good: None,
+        lateness: Span::ZERO,
+    };
+    observe(experiment, signal, cycle, at, &input)
+}
+
 /// The points that had closed at `at`.
-fn until(points: &[Point], at: Timestamp) -> &[Point] {
+pub(crate) fn until(points: &[Point], at: Timestamp) -> &[Point] {
     &points[..points.partition_point(|point| point.end <= at)]
 }

@@ -6,13 +6,15 @@
 
 use std::collections::BTreeMap;
 
-use judge::observe::{Blocks, Observation, Observed, Sample, SeriesInput, observe};
+use judge::observe::{Blocks, Observation, Observed, Sample};
 use judge::points::{Point, Sums};
 use judge::record::Cycle;
 use judge::spec::{Experiment, Signal};
 use judge::stats::blocks::{MIN_REFERENCE_BLOCKS, block_means};
 use judge::stats::overdispersion::{phi_binomial, phi_poisson};
-use judge::time::{Span, Timestamp, Window};
+use judge::time::{Timestamp, Window};
+
+use super::play::asked;
 
 /// One signal seen so far.
 #[derive(Debug, Default)]
@@ -106,23 +108,6 @@ impl Sight {
         let differences: Vec<f64> = pairs.map(|(treated, held)| treated.0 - held.0).collect();
         Some(blocks(&differences, plan))
     }
-}
-
-/// The real observation.
-pub(crate) fn asked(
-    experiment: &Experiment,
-    signal: &Signal,
-    cycle: &Cycle,
-    at: Timestamp,
-    points: &[Point],
-) -> Observation {
-    let input = SeriesInput {
-        points,
-        failure: None,
-        last_good: None,
-        lateness: Span::ZERO,
-    };
-    observe(experiment, signal, cycle, at, &input)
 }
 
 /// Length and dependence of the blocks that were chosen, once they may be judged.
