@@ -5,6 +5,7 @@
 
 mod config;
 mod dashboards;
+mod aa_daemon;
 mod fakes;
 mod http_api;
 mod restart;
