@@ -12,7 +12,9 @@ use judge::record::{EvaluationRecord, LookInput};
 use judge::time::Timestamp;
 
 use super::gather::{self, Gathered};
-use super::{MAX_STALE, guardrails_in_order, life_at, missed_reason, say, slots};
+use super::{
+    MAX_STALE, commit_timed, guardrails_in_order, human, life_at, missed_reason, say, slots,
+};
 use crate::app::Inner;
 use crate::portfolio::Loaded;
 use crate::store::{Claim, Commit, Committed, Context, LogEntry, NewEvaluation};
@@ -78,7 +80,7 @@ impl Look<'_> {
             let input = input_of(self.loaded, &context, &life, self.due.slot, gathered);
             let record = evaluate_guarded(input);
             let commit = self.commit_of(&context, &life, &record)?;
-            match self.app.store.commit(commit).await? {
+            match commit_timed(self.app, commit).await? {
                 Committed::Fresh { .. } => {
                     self.note(&record);
                     return Ok(());
@@ -183,7 +185,10 @@ fn input_of(
 ) -> LookInput {
     let changed = gathered.series.iter().filter(|(name, series_id)| {
         let in_force = context.series.get(*name);
-        in_force.is_some_and(|id| id != *series_id) && !context.acknowledged.contains(series_id)
+        let by_revision = human::acknowledged_revision(&loaded.experiment.revision);
+        in_force.is_some_and(|id| id != *series_id)
+            && !context.acknowledged.contains(series_id)
+            && !context.acknowledged.contains(&by_revision)
     });
     // Another cycle starts with an empty sequential state.
     let carry = if context.cycle == life.cycle.number {

@@ -3,6 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 #![expect(clippy::print_stderr, reason = "figures and leftovers are told to the reader")]
 
+mod config;
 mod dashboards;
+mod aa_daemon;
 mod fakes;
+mod http_api;
+mod restart;
+mod stories;
 mod tidy;
+mod verifiers;
