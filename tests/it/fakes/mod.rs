@@ -2,6 +2,7 @@
 //! on request. Everything a guard starts is ended by its pid when the guard is dropped.
 
 pub(crate) mod daemon;
+pub(crate) mod line;
 pub(crate) mod played;
 pub(crate) mod postgres;
 pub(crate) mod process;
