@@ -3,19 +3,38 @@
 //! A [`SecretRef`] is read each time it is used, so rotation needs no restart. A [`Secret`] never
 //! prints itself. A literal in the configuration is an error by type.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// `{env = "NAME"}` or `{file = "PATH"}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum SecretRef {
     /// Name of an environment variable.
     Env(String),
     /// Path of a file; one trailing newline is dropped.
     File(PathBuf),
+}
+
+impl<'de> Deserialize<'de> for SecretRef {
+    /// By hand: a derived error would quote what was written, which may be the secret itself.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let refused = || {
+            let hint = "a secret is a reference: {env = \"NAME\"} or {file = \"PATH\"}";
+            D::Error::custom(hint)
+        };
+        let table = BTreeMap::<String, String>::deserialize(deserializer).map_err(|_| refused())?;
+        let mut entries = table.into_iter();
+        match (entries.next(), entries.next()) {
+            (Some((key, name)), None) if key == "env" => Ok(Self::Env(name)),
+            (Some((key, path)), None) if key == "file" => Ok(Self::File(path.into())),
+            _ => Err(refused()),
+        }
+    }
 }
 
 /// A secret's value; its `Debug` shows nothing.

@@ -204,6 +204,8 @@ pub struct Loaded {
 struct Layer {
     name: String,
     values: config::Map<String, Value>,
+    /// Keys are dotted paths (environment, flags), not sections (texts).
+    is_paths: bool,
 }
 
 /// Loads all layers. `overrides` are flags: dotted key and value.
@@ -231,6 +233,7 @@ fn text_layer(name: &str, text: &str) -> Result<Layer, SettingsError> {
     Ok(Layer {
         name: name.to_owned(),
         values,
+        is_paths: false,
     })
 }
 
@@ -252,6 +255,7 @@ fn environment_layer(environment: &[(String, String)]) -> Result<Layer, Settings
     Ok(Layer {
         name: "environment".to_owned(),
         values,
+        is_paths: true,
     })
 }
 
@@ -265,6 +269,7 @@ fn flag_layer(overrides: &[(String, String)]) -> Layer {
     Layer {
         name: "flag".to_owned(),
         values: entries.collect(),
+        is_paths: true,
     }
 }
 
@@ -284,19 +289,14 @@ fn merge(layers: Vec<Layer>) -> Result<Loaded, SettingsError> {
         for (key, value) in flatten(&layer.values) {
             origins.insert(key, (value.to_string(), layer.name.clone()));
         }
-        for (key, value) in &layer.values {
-            if layer.name == "default" || layer.values.len() > 64 {
-                continue;
-            }
-            // Keys of files are sections; keys of environment and flags are dotted paths.
-            if key.contains('.') {
-                builder = builder
-                    .set_override(key, value.clone())
-                    .map_err(|error| invalid(&layer.name, &error))?;
-            }
-        }
-        if layer.values.keys().all(|key| !key.contains('.')) {
+        if !layer.is_paths {
             builder = builder.add_source(Collected(layer.values.clone()));
+            continue;
+        }
+        for (key, value) in &layer.values {
+            builder = builder
+                .set_override(key, value.clone())
+                .map_err(|error| invalid(&layer.name, &error))?;
         }
     }
     let merged = builder.build().map_err(|error| invalid("merge", &error))?;
@@ -435,6 +435,37 @@ mod tests {
     }
 
     #[test]
+    fn the_default_file_and_the_fields_name_the_same_keys() {
+        fn leaves(prefix: &str, value: &serde_json::Value, found: &mut Vec<String>) {
+            let Some(table) = value.as_object() else {
+                found.push(prefix.to_owned());
+                return;
+            };
+            for (key, value) in table {
+                let key = if prefix.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{prefix}.{key}")
+                };
+                leaves(&key, value, found);
+            }
+        }
+        let loaded = load(None, &[], &[]).unwrap();
+        let mut fields = Vec::new();
+        let settings = serde_json::to_value(&loaded.settings).unwrap();
+        leaves("", &settings, &mut fields);
+        fields.sort();
+        let file: Vec<String> = loaded.origins.iter().map(|(key, ..)| key.clone()).collect();
+        assert_eq!(fields, file);
+        // Every key has a comment of its own above it: docs/reference/settings.md is made of them.
+        let lines: Vec<&str> = DEFAULTS.lines().collect();
+        for pair in lines.windows(2).filter(|pair| pair[1].contains(" = ")) {
+            let is_told = pair[0].starts_with('#') || pair[1].starts_with('#');
+            assert!(is_told, "no comment above {}", pair[1]);
+        }
+    }
+
+    #[test]
     fn unknown_keys_and_variables_are_errors_that_name_them() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("verdictd.toml");
@@ -458,15 +489,28 @@ mod tests {
     }
 
     #[test]
-    fn a_literal_secret_is_refused() {
+    fn a_literal_secret_is_refused_without_quoting_it() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("verdictd.toml");
-        std::fs::write(
-            &file,
-            "[[http.tokens]]\nname = \"a\"\ntoken = \"hunter2\"\n",
-        )
-        .unwrap();
-        let error = load(Some(&file), &[], &[]).unwrap_err().to_string();
-        assert!(!error.contains("hunter2"), "{error}");
+        let loaded = |token: &str| {
+            let text = format!("[[http.tokens]]\nname = \"a\"\ntoken = {token}\n");
+            std::fs::write(&file, text).unwrap();
+            load(Some(&file), &[], &[])
+        };
+        for literal in [
+            "\"hunter2\"",
+            "{literal = \"hunter2\"}",
+            "{env = \"A\", file = \"hunter2\"}",
+            "{env = [\"hunter2\"]}",
+        ] {
+            let error = loaded(literal).unwrap_err().to_string();
+            assert!(!error.contains("hunter2"), "{error}");
+            assert!(
+                error.contains("{env = ") && error.contains("tokens"),
+                "{error}"
+            );
+        }
+        let token = &loaded("{env = \"A\"}").unwrap().settings.http.tokens[0].token;
+        assert_eq!(*token, SecretRef::Env("A".to_owned()));
     }
 }

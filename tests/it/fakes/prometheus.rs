@@ -111,7 +111,7 @@ fn is_ready(address: &str) -> bool {
 }
 
 /// One plain HTTP request, without a client library: status and body.
-fn get(address: &str, path: &str) -> Option<(u16, String)> {
+pub(crate) fn get(address: &str, path: &str) -> Option<(u16, String)> {
     use std::io::{Read as _, Write as _};
     let mut stream = std::net::TcpStream::connect(address).ok()?;
     let request = format!("GET {path} HTTP/1.0\r\n\r\n");
