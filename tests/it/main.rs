@@ -3,12 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 #![expect(clippy::print_stderr, reason = "figures and leftovers are told to the reader")]
 
+mod aa_daemon;
 mod config;
 mod dashboards;
-mod aa_daemon;
+mod dashboards_live;
 mod fakes;
 mod http_api;
+mod prometheus;
 mod restart;
 mod stories;
 mod tidy;
 mod verifiers;
+mod warehouse;
