@@ -48,8 +48,8 @@ pub struct Scan {
     pub loaded: Vec<Loaded>,
     /// New or changed files that did not.
     pub broken: Vec<Broken>,
-    /// Files that were broken and are gone or good now.
-    pub mended: Vec<String>,
+    /// Files that are gone since the last scan; what they said stays in force.
+    pub gone: Vec<String>,
 }
 
 /// Names the daemon knows, for the diagnostics.
@@ -85,10 +85,21 @@ pub struct Portfolio {
     seen: RwLock<BTreeMap<String, Seen>>,
 }
 
+/// A file as it was last read.
 #[derive(Debug, Clone)]
 struct Seen {
     hash: String,
     is_broken: bool,
+    /// The experiment whose last good revision came from this file.
+    id: Option<String>,
+    /// Refused because another file has the id: looked at again, since that file may go.
+    is_double: bool,
+}
+
+/// Why a file was refused.
+struct Refusal {
+    message: String,
+    is_double: bool,
 }
 
 impl Portfolio {
@@ -112,23 +123,59 @@ impl Portfolio {
         }
     }
 
+    /// Puts a stored revision back in force at start, before the folder is read: a file that broke
+    /// or went while nothing ran changes nothing.
+    pub fn restore(&self, loaded: Loaded) {
+        self.see(
+            &loaded.file,
+            Seen {
+                hash: String::new(),
+                is_broken: false,
+                id: Some(loaded.experiment.id.clone()),
+                is_double: false,
+            },
+        );
+        self.put(loaded);
+    }
+
+    /// Whether the file was refused when it was last read.
+    pub fn is_broken(&self, file: &str) -> bool {
+        self.seen_file(file).is_some_and(|seen| seen.is_broken)
+    }
+
+    /// Lets the next scan read this file as new: what it said could not be registered.
+    pub fn forget(&self, file: &str) {
+        if let Some(seen) = self.seen_file(file) {
+            let hash = String::new();
+            self.see(file, Seen { hash, ..seen });
+        }
+    }
+
+    fn seen_file(&self, file: &str) -> Option<Seen> {
+        self.seen.read().ok()?.get(file).cloned()
+    }
+
+    fn see(&self, file: &str, seen: Seen) {
+        if let Ok(mut map) = self.seen.write() {
+            map.insert(file.to_owned(), seen);
+        }
+    }
+
     /// Reads the folder and says what is new; blocking.
     pub fn scan(&self, folder: &Path, names: &Names) -> std::io::Result<Scan> {
         let paths = experiment_files(folder)?;
         let queries = query_files(folder)?;
         let query_hash = hash_of(queries.iter().flat_map(|(name, text)| [name, text]));
         let mut scan = Scan::default();
-        let mut present = Vec::new();
-        for path in paths {
-            let file = path
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
-            present.push(file.clone());
-            self.scan_file(&path, &file, &queries, &query_hash, names, &mut scan);
-        }
+        let name_of = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default();
+            name.to_string_lossy().into_owned()
+        };
+        let present: Vec<String> = paths.iter().map(name_of).collect();
         self.forget_missing(&present, &mut scan);
+        for (path, file) in paths.iter().zip(&present) {
+            self.scan_file(path, file, &queries, &query_hash, names, &mut scan);
+        }
         Ok(scan)
     }
 
@@ -146,49 +193,66 @@ impl Portfolio {
             Ok(text) => hash128(&["file", text, query_hash]),
             Err(error) => hash128(&["unreadable", error]),
         };
-        let before = self
-            .seen
-            .read()
-            .ok()
-            .and_then(|seen| seen.get(file).cloned());
-        if before.as_ref().is_some_and(|seen| seen.hash == hash) {
+        let before = self.seen_file(file);
+        let is_known = before.as_ref().is_some_and(|seen| seen.hash == hash);
+        if is_known && !before.as_ref().is_some_and(|seen| seen.is_double) {
             return;
         }
+        let refused = |message| Refusal {
+            message,
+            is_double: false,
+        };
         let outcome = read
-            .map_err(|error| format!("{file}: {error}"))
-            .and_then(|text| parse_file(file, text, names.context(queries.clone())))
+            .map_err(|error| refused(format!("{file}: {error}")))
+            .and_then(|text| {
+                parse_file(file, text, names.context(queries.clone())).map_err(refused)
+            })
             .and_then(|loaded| self.refuse_double(loaded));
-        let is_broken = outcome.is_err();
-        if before.is_some_and(|seen| seen.is_broken) && !is_broken {
-            scan.mended.push(file.to_owned());
-        }
+        let mut seen = Seen {
+            hash: hash.clone(),
+            is_broken: outcome.is_err(),
+            id: before.and_then(|seen| seen.id),
+            is_double: false,
+        };
         match outcome {
-            Ok(loaded) => scan.loaded.push(loaded),
-            Err(message) => {
-                scan.broken.push(Broken {
-                    file: file.to_owned(),
-                    hash: hash.clone(),
-                    message,
-                });
+            Ok(loaded) => {
+                seen.id = Some(loaded.experiment.id.clone());
+                self.put(loaded.clone());
+                scan.loaded.push(loaded);
+            }
+            Err(refusal) => {
+                seen.is_double = refusal.is_double;
+                if !is_known {
+                    scan.broken.push(Broken {
+                        file: file.to_owned(),
+                        hash,
+                        message: refusal.message,
+                    });
+                }
             }
         }
-        if let Ok(mut seen) = self.seen.write() {
-            seen.insert(file.to_owned(), Seen { hash, is_broken });
-        }
+        self.see(file, seen);
     }
 
-    /// Two files may not claim one id: the first keeps it.
-    fn refuse_double(&self, loaded: Loaded) -> Result<Loaded, String> {
-        match self.get(&loaded.experiment.id) {
-            Some(other) if !other.file.is_empty() && other.file != loaded.file => Err(format!(
-                "{}: the id `{}` is already used by {}\nhint: one file is one experiment; give \
-                 this one an id of its own",
-                loaded.file, loaded.experiment.id, other.file
-            )),
-            _ => {
-                self.put(loaded.clone());
-                Ok(loaded)
-            }
+    /// Two files may not claim one id: the first keeps it for as long as it is there.
+    fn refuse_double(&self, loaded: Loaded) -> Result<Loaded, Refusal> {
+        let id = &loaded.experiment.id;
+        let seen = self.seen.read().ok();
+        let other = seen.as_ref().and_then(|seen| {
+            seen.iter()
+                .find(|(file, seen)| **file != loaded.file && seen.id.as_ref() == Some(id))
+                .map(|(file, _)| file)
+        });
+        match other {
+            Some(other) => Err(Refusal {
+                message: format!(
+                    "{}: the id `{id}` is already used by {other}\nhint: one file is one \
+                     experiment; give this one an id of its own",
+                    loaded.file
+                ),
+                is_double: true,
+            }),
+            None => Ok(loaded),
         }
     }
 
@@ -196,10 +260,10 @@ impl Portfolio {
         let Ok(mut seen) = self.seen.write() else {
             return;
         };
-        seen.retain(|file, state| {
+        seen.retain(|file, _| {
             let is_here = present.contains(file);
-            if !is_here && state.is_broken {
-                scan.mended.push(file.clone());
+            if !is_here {
+                scan.gone.push(file.clone());
             }
             is_here
         });

@@ -204,6 +204,8 @@ pub struct Loaded {
 struct Layer {
     name: String,
     values: config::Map<String, Value>,
+    /// Keys are dotted paths (environment, flags), not sections (texts).
+    is_paths: bool,
 }
 
 /// Loads all layers. `overrides` are flags: dotted key and value.
@@ -231,6 +233,7 @@ fn text_layer(name: &str, text: &str) -> Result<Layer, SettingsError> {
     Ok(Layer {
         name: name.to_owned(),
         values,
+        is_paths: false,
     })
 }
 
@@ -252,6 +255,7 @@ fn environment_layer(environment: &[(String, String)]) -> Result<Layer, Settings
     Ok(Layer {
         name: "environment".to_owned(),
         values,
+        is_paths: true,
     })
 }
 
@@ -265,6 +269,7 @@ fn flag_layer(overrides: &[(String, String)]) -> Layer {
     Layer {
         name: "flag".to_owned(),
         values: entries.collect(),
+        is_paths: true,
     }
 }
 
@@ -284,19 +289,14 @@ fn merge(layers: Vec<Layer>) -> Result<Loaded, SettingsError> {
         for (key, value) in flatten(&layer.values) {
             origins.insert(key, (value.to_string(), layer.name.clone()));
         }
-        for (key, value) in &layer.values {
-            if layer.name == "default" || layer.values.len() > 64 {
-                continue;
-            }
-            // Keys of files are sections; keys of environment and flags are dotted paths.
-            if key.contains('.') {
-                builder = builder
-                    .set_override(key, value.clone())
-                    .map_err(|error| invalid(&layer.name, &error))?;
-            }
-        }
-        if layer.values.keys().all(|key| !key.contains('.')) {
+        if !layer.is_paths {
             builder = builder.add_source(Collected(layer.values.clone()));
+            continue;
+        }
+        for (key, value) in &layer.values {
+            builder = builder
+                .set_override(key, value.clone())
+                .map_err(|error| invalid(&layer.name, &error))?;
         }
     }
     let merged = builder.build().map_err(|error| invalid("merge", &error))?;

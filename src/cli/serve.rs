@@ -41,6 +41,8 @@ pub(super) async fn run(args: ServeArgs) -> Result<u8, Failure> {
         })?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(anyhow::Error::from)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(anyhow::Error::from)?;
+    // From here on a SIGHUP is a reload; before its task listens it must not end the process.
+    let _hangup = signal(SignalKind::hangup()).map_err(anyhow::Error::from)?;
     let app = App::start(settings, Arc::new(SystemClock), Some(listener)).await?;
     if let Some(address) = app.address() {
         complain(&format!("verdictd: listening on http://{address}"));

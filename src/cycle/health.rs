@@ -30,7 +30,12 @@ struct State {
     series: BTreeMap<String, Timestamp>,
     /// Sources whose health changed since it was last stored.
     changed: BTreeMap<String, Option<Change>>,
+    /// When an answer of a healthy source was last handed out to be stored.
+    stored_ok: BTreeMap<String, Timestamp>,
 }
+
+/// How often a healthy source's last answer is stored: often enough for its age to be shown.
+const STORE_OK_EVERY_MS: i64 = 60_000;
 
 /// Shared by all fetches of the daemon.
 #[derive(Debug)]
@@ -139,6 +144,11 @@ fn note_ok(state: &mut State, source: &str, at: Timestamp) {
     health.cause = None;
     if was_failing || was_told {
         state.changed.insert(source.to_owned(), recovered);
+    }
+    let stored = state.stored_ok.get(source);
+    if stored.is_none_or(|stored| ms_between(*stored, at) >= STORE_OK_EVERY_MS) {
+        state.stored_ok.insert(source.to_owned(), at);
+        state.changed.entry(source.to_owned()).or_insert(None);
     }
 }
 

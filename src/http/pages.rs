@@ -6,12 +6,13 @@
 mod evaluation;
 mod portfolio;
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use judge::analyse::GuardrailState;
 use judge::record::EvaluationRecord;
 use maud::{DOCTYPE, Markup, html};
+use serde::Deserialize;
 
 use super::{HttpState, Problem, experiments};
 use crate::cycle::say::word;
@@ -52,25 +53,44 @@ pub(super) async fn experiment(
     ))
 }
 
+/// By number, as pages link, or by evaluation id, as messages link.
 pub(super) async fn evaluation(
     State(state): State<HttpState>,
-    Path((id, number)): Path<(String, u64)>,
+    Path((id, which)): Path<(String, String)>,
 ) -> Result<Markup, Problem> {
-    let found = state.store.evaluation(&id, number).await?;
+    let found = if let Ok(number) = which.parse::<u64>() {
+        state.store.evaluation(&id, number).await?
+    } else {
+        let found = state.store.evaluation_by_id(&which).await?;
+        found.filter(|(row, _)| row.experiment == id)
+    };
     let (row, text) =
-        found.ok_or_else(|| Problem::not_found(format!("`{id}` has no evaluation {number}")))?;
+        found.ok_or_else(|| Problem::not_found(format!("`{id}` has no evaluation {which}")))?;
     let record = EvaluationRecord::from_json(&text)?;
     Ok(evaluation::evaluation_page(&row, &record))
 }
 
-pub(super) async fn log(State(state): State<HttpState>) -> Result<Markup, Problem> {
+/// Which entries of the log.
+#[derive(Debug, Deserialize)]
+pub(super) struct LogQuery {
+    experiment: Option<String>,
+}
+
+pub(super) async fn log(
+    State(state): State<HttpState>,
+    Query(query): Query<LogQuery>,
+) -> Result<Markup, Problem> {
     let filter = LogFilter {
+        experiment: query.experiment.clone(),
         limit: LOG_ENTRIES,
         ..LogFilter::default()
     };
     let rows = state.store.decisions(filter).await?;
     let body = html! {
         h1 { "Decision log" }
+        @if let Some(id) = &query.experiment {
+            p { "Of " a href=(format!("./x/{id}")) { (id) } " only. " a href="./log" { "All" } }
+        }
         @if rows.is_empty() { p { "Nothing was decided yet." } }
         (evaluation::log_list(&rows))
     };
@@ -118,7 +138,9 @@ fn chip(verdict: &str, cause: &str) -> Markup {
     } else {
         format!("{verdict}: {}", cause.replace('_', " "))
     };
-    html! { span class=(format!("chip {verdict}")) { span aria-hidden="true" { (icon) } " " (words) } }
+    html! {
+        span.chip.(verdict) { span aria-hidden="true" { (icon) } " " (words) }
+    }
 }
 
 /// Icon, word and colour of a guardrail's state.

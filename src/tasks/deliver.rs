@@ -8,6 +8,6 @@ use crate::app::Inner;
 
 /// Runs the delivery worker.
 pub async fn run(app: Arc<Inner>, token: CancellationToken) -> anyhow::Result<()> {
-    app.worker.run(token).await;
+    app.worker.run(token).await?;
     Ok(())
 }

@@ -42,6 +42,9 @@ pub async fn run(app: Arc<Inner>, token: CancellationToken) -> anyhow::Result<()
 
 /// Reads the folder once and registers what is new.
 pub async fn reload(app: &Arc<Inner>) -> anyhow::Result<()> {
+    if app.portfolio.all().is_empty() {
+        restore(app).await?;
+    }
     let scan = {
         let app = app.clone();
         let read = move || {
@@ -54,26 +57,68 @@ pub async fn reload(app: &Arc<Inner>) -> anyhow::Result<()> {
     let Scan {
         loaded,
         broken,
-        mended,
+        gone,
     } = scan.with_context(|| format!("read the folder {}", folder.display()))?;
-    let has_news = !loaded.is_empty();
-    let is_good = broken.is_empty();
-    for file in mended {
-        app.store.clear_broken(&file).await?;
+    for file in gone {
+        tracing::warn!(
+            file,
+            "experiment file is gone; its last good revision stays until `archive` is decided"
+        );
     }
+    let has_news = !loaded.is_empty();
     for file in broken {
         report_broken(app, file).await?;
     }
+    let mut failed = None;
     for loaded in loaded {
         let id = loaded.experiment.id.clone();
-        register(app, &loaded)
-            .await
-            .with_context(|| format!("register `{id}`"))?;
+        let registered = register(app, &loaded).await;
+        if let Err(error) = registered.with_context(|| format!("register `{id}`")) {
+            // One experiment must not keep the others out; this one is tried again.
+            app.portfolio.forget(&loaded.file);
+            failed = Some(error);
+        }
     }
-    let is_good = is_good && app.store.broken_files().await?.is_empty();
+    clear_mended(app).await?;
+    let is_good = failed.is_none() && app.store.broken_files().await?.is_empty();
     app.metrics.reloaded(is_good, app.clock.wall_now());
     if has_news {
         app.wake.notify_waiters();
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+/// Puts every experiment's stored revision in force; its file is read after it.
+async fn restore(app: &Arc<Inner>) -> anyhow::Result<()> {
+    for row in app.store.experiments().await? {
+        let revisions = app.store.revisions(&row.id).await?;
+        let in_force = revisions
+            .into_iter()
+            .find(|stored| stored.revision == row.revision);
+        let Some(stored) = in_force else {
+            continue;
+        };
+        // A model of another version that does not read any more waits for its file.
+        let Ok(experiment) = serde_json::from_str(&stored.model_json) else {
+            tracing::warn!(experiment.id = row.id, "its stored revision cannot be read");
+            continue;
+        };
+        app.portfolio.restore(Loaded {
+            file: stored.file,
+            text: stored.text,
+            experiment,
+            diagnostics: Vec::new(),
+        });
+    }
+    Ok(())
+}
+
+/// Files that are good or gone now, also those that were mended while nothing ran.
+async fn clear_mended(app: &Arc<Inner>) -> anyhow::Result<()> {
+    for known in app.store.broken_files().await? {
+        if !app.portfolio.is_broken(&known.file) {
+            app.store.clear_broken(&known.file).await?;
+        }
     }
     Ok(())
 }
@@ -87,6 +132,10 @@ async fn report_broken(app: &Arc<Inner>, broken: Broken) -> anyhow::Result<()> {
     let is_told = known
         .iter()
         .any(|k| k.file == broken.file && k.revision_hash == broken.hash);
+    if !is_told {
+        // Before the note: after a crash in between it is told again, under the same id.
+        say::tell_broken(app, &broken).await?;
+    }
     app.store
         .put_broken(BrokenFile {
             file: broken.file.clone(),
@@ -95,9 +144,6 @@ async fn report_broken(app: &Arc<Inner>, broken: Broken) -> anyhow::Result<()> {
             seen_at: app.clock.wall_now(),
         })
         .await?;
-    if !is_told {
-        say::tell_broken(app, &broken).await?;
-    }
     Ok(())
 }
 

@@ -20,7 +20,7 @@ pub fn hash128(parts: &[&str]) -> String {
     let mut hex = String::with_capacity(32);
     for byte in hasher.finalize().iter().take(16) {
         for digit in [byte >> 4, byte & 15] {
-            hex.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
+            hex.extend(char::from_digit(u32::from(digit), 16));
         }
     }
     hex

@@ -10,10 +10,8 @@ use crate::settings::DEFAULTS;
 
 /// Help of a command and of all below it.
 fn help(command: &mut clap::Command, path: &str, page: &mut String) {
-    page.push_str(&format!(
-        "\n## {path}\n\n```text\n{}\n```\n",
-        command.render_help()
-    ));
+    let text = format!("\n## {path}\n\n```text\n{}\n```\n", command.render_help());
+    page.push_str(&text);
     for below in command
         .get_subcommands_mut()
         .filter(|below| below.get_name() != "help")

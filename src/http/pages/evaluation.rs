@@ -104,7 +104,10 @@ fn why(record: &EvaluationRecord) -> Markup {
         h2 { "Signals" }
         div.scroll {
             table.cards {
-                caption.soft { "Change against the comparison (level where there is none), with the always-valid interval" }
+                caption.soft {
+                    "Change against the comparison (level where there is none), with the "
+                    "always-valid interval"
+                }
                 thead {
                     tr {
                         th scope="col" { "Signal" } th scope="col" { "State" }
@@ -238,7 +241,9 @@ fn guardrail(status: &GuardrailStatus, record: &EvaluationRecord) -> Markup {
                 }
             }
             td data-label="If it trips" { (word(&status.on_trip)) }
-            td.num data-label="Looked at" { @if let Some(at) = status.evaluated_at { (minute(at)) } }
+            td.num data-label="Looked at" {
+                @if let Some(at) = status.evaluated_at { (minute(at)) }
+            }
         }
     }
 }

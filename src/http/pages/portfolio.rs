@@ -79,7 +79,9 @@ fn counts(rows: &[Row], broken: &[BrokenFile]) -> Markup {
             @for verdict in ["stop", "hold", "change", "collecting", "continue"] {
                 li { (chip(verdict, "")) " " (of(verdict)) }
             }
-            @if !broken.is_empty() { li { span.chip.broken { "✗ broken file" } " " (broken.len()) } }
+            @if !broken.is_empty() {
+                li { span.chip.broken { "✗ broken file" } " " (broken.len()) }
+            }
         }
     }
 }
@@ -130,7 +132,10 @@ fn experiment_row(row: &Row, now: Timestamp) -> Markup {
         tr {
             th scope="row" {
                 a href=(link) { (row.stored.title) }
-                div.soft { (row.stored.id) @if let Some(life) = &row.life { " · " (life_words(life)) } }
+                div.soft {
+                    (row.stored.id)
+                    @if let Some(life) = &row.life { " · " (life_words(life)) }
+                }
                 @if let Some(record) = &row.record {
                     div.soft { "owner " (record.input.experiment.owner.name) }
                 }
@@ -242,7 +247,9 @@ fn checkpoint(row: &Row, now: Timestamp) -> Markup {
     };
     let days = ms_between(now, life.cycle.checkpoint_at) as f64 / DAY_MS as f64;
     html! {
-        @if days >= 0.0 { "in " (prose::count(days.ceil())) @if days.ceil() == 1.0 { " day" } @else { " days" } } @else { "open" }
+        @if days >= 0.0 {
+            "in " (prose::count(days.ceil())) @if days.ceil() == 1.0 { " day" } @else { " days" }
+        } @else { "open" }
         div.soft { (minute(life.cycle.checkpoint_at)) }
     }
 }

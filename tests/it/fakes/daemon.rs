@@ -1,7 +1,7 @@
 //! The real daemon: in process on a manual clock, or as the real binary for crashes.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
 
 use super::process::{Server, wait_until};
 
@@ -20,6 +20,18 @@ pub(crate) fn command() -> Command {
         }
     }
     command
+}
+
+/// Runs one command to its end, with nothing on standard input.
+pub(crate) fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    let mut command = command();
+    command.args(arguments).envs(variables.iter().copied());
+    command.stdin(Stdio::null()).output().unwrap()
+}
+
+/// What a command wrote, as text.
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
 }
 
 /// `verdictd serve` as its own process.
@@ -50,6 +62,11 @@ impl Daemon {
             let at = text.find(mark)? + mark.len();
             Some(text.get(at..)?.lines().next()?.trim().to_owned())
         })
+    }
+
+    /// SIGHUP: read the files now.
+    pub(crate) fn reload(&self) {
+        self.server.signal("HUP");
     }
 
     /// kill -9.

@@ -2,6 +2,10 @@
 //! on request. Everything a guard starts is ended by its pid when the guard is dropped.
 
 pub(crate) mod daemon;
+pub(crate) mod played;
+pub(crate) mod home;
+pub(crate) mod http;
+pub(crate) mod metrics;
 pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod prometheus;

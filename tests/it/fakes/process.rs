@@ -32,7 +32,8 @@ impl Server {
         self.child.wait().unwrap();
     }
 
-    fn signal(&self, name: &str) {
+    /// Sends a signal by its name.
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         let status = Command::new("kill")
             .args([format!("-{name}"), pid])

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -39,6 +40,7 @@ pub(crate) type Manner = Arc<dyn Fn(usize) -> StatusCode + Send + Sync>;
 struct Shared {
     requests: Arc<Mutex<Vec<Received>>>,
     manner: Manner,
+    answers_after: Duration,
 }
 
 /// A running receiver.
@@ -56,12 +58,19 @@ impl Receiver {
 
     /// One that answers by the number of the request.
     pub(crate) async fn with_manner(manner: Manner) -> Self {
+        Self::slow(manner, Duration::ZERO).await
+    }
+
+    /// One that keeps a request at once and answers it later: a sender killed in between does not
+    /// know that it was taken.
+    pub(crate) async fn slow(manner: Manner, answers_after: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let requests = Arc::new(Mutex::new(Vec::new()));
         let shared = Shared {
             requests: requests.clone(),
             manner,
+            answers_after,
         };
         let router = Router::new().fallback(receive).with_state(shared);
         let task = tokio::spawn(async move {
@@ -98,6 +107,12 @@ async fn receive(
     headers: HeaderMap,
     body: Bytes,
 ) -> (StatusCode, &'static str) {
+    let status = keep(&shared, &uri, &headers, &body);
+    tokio::time::sleep(shared.answers_after).await;
+    (status, "ok")
+}
+
+fn keep(shared: &Shared, uri: &Uri, headers: &HeaderMap, body: &Bytes) -> StatusCode {
     let mut requests = shared.requests.lock().unwrap();
     let status = (shared.manner)(requests.len());
     let text = |value: &axum::http::HeaderValue| value.to_str().unwrap_or_default().to_owned();
@@ -111,5 +126,5 @@ async fn receive(
         body: body.to_vec(),
         taken: status.is_success(),
     });
-    (status, "ok")
+    status
 }
