@@ -26,7 +26,7 @@ pub(super) struct ExplainArgs {
 /// Reads the store beside a running daemon and prints one evaluation.
 pub(super) async fn run(args: ExplainArgs) -> Result<u8, Failure> {
     let settings = args.settings.settings()?;
-    let store = Store::open_read_only(&settings.store.path)?;
+    let store = super::open_store(&settings)?;
     let (id, number) = match args.what.split_once('@') {
         Some((id, number)) => {
             let number: u64 = number
