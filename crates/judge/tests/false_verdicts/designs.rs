@@ -82,7 +82,7 @@ impl Design {
         }
     }
 
-    /// `form`, `want`, `from`, `to`, the rule's threshold, further keys and columns of the outcome.
+    /// `form`, `want`, `from`, `to`, the threshold, further keys and columns of the outcome.
     fn outcome(self) -> [&'static str; 7] {
         let counts = "num: num, den: den";
         match self {
