@@ -11,7 +11,6 @@ use judge::analyse::{GuardrailState, GuardrailStatus, SignalState, SignalView};
 use judge::decide::Verdict;
 use judge::record::EvaluationRecord;
 use judge::spec::Role;
-use judge::time::{DAY_MS, ms_between};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
@@ -63,7 +62,7 @@ const FAMILIES: &[(&str, &str)] = &[
         "data_as_of_timestamp_seconds",
         "End of the newest data every signal has",
     ),
-    ("days_to_checkpoint", "Days until the checkpoint"),
+    ("checkpoint_timestamp_seconds", "When the checkpoint is due"),
     (
         "guardrail_state",
         "0 ok, 1 insufficient, 2 unproven, 3 burning, 4 no data, 5 source error, 6 tripped",
@@ -177,8 +176,8 @@ fn head(record: &EvaluationRecord) -> Vec<Series> {
         head.push(plain("data_as_of_timestamp_seconds", seconds));
     }
     if let Some(checkpoint_at) = record.decision.next_checkpoint_at {
-        let days = ms_between(at, checkpoint_at) as f64 / DAY_MS as f64;
-        head.push(plain("days_to_checkpoint", days));
+        let seconds = checkpoint_at.as_millisecond() as f64 / 1000.0;
+        head.push(plain("checkpoint_timestamp_seconds", seconds));
     }
     head
 }

@@ -26,7 +26,7 @@ const NOT_ON_THE_DASHBOARD: &[(&str, &str)] = &[
         "for alerts of owners; the daemon's page shows it",
     ),
     (
-        "days_to_checkpoint",
+        "checkpoint_timestamp_seconds",
         "for portfolio views; the daemon's page shows it",
     ),
     ("signal_state", "lists the signals of the variable"),
