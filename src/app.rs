@@ -30,6 +30,9 @@ use crate::store::Store;
 use crate::tasks;
 use crate::telemetry::Metrics;
 
+/// The daemon's name as a lease holder: one daemon works on an embedded store.
+const DAEMON: &str = "daemon";
+
 /// What every task works with.
 #[derive(Debug)]
 pub struct Inner {
@@ -81,7 +84,9 @@ impl App {
         clock: SharedClock,
         listener: Option<TcpListener>,
     ) -> anyhow::Result<Self> {
-        let app = Self::start_manual(settings, clock, listener).await?;
+        let app = Self::assemble(settings, clock, listener, DAEMON.to_owned()).await?;
+        // What a former process of this store still held is free at once, not after its lease.
+        app.inner.store.release_holder(DAEMON).await?;
         tasks::reload::reload(&app.inner).await?;
         let spawn = |name: &'static str, future: tasks::BoxTask| {
             let token = app.token.clone();
@@ -109,8 +114,19 @@ impl App {
         clock: SharedClock,
         listener: Option<TcpListener>,
     ) -> anyhow::Result<Self> {
+        let stamp = clock.wall_now().as_millisecond();
+        let holder = format!("manual-{}-{stamp}", std::process::id());
+        Self::assemble(settings, clock, listener, holder).await
+    }
+
+    async fn assemble(
+        settings: Settings,
+        clock: SharedClock,
+        listener: Option<TcpListener>,
+        holder: String,
+    ) -> anyhow::Result<Self> {
         let address = listener.as_ref().map(TcpListener::local_addr).transpose()?;
-        let inner = Arc::new(build(settings, clock, address).await?);
+        let inner = Arc::new(build(settings, clock, address, holder).await?);
         let (tasks, token) = (TaskTracker::new(), CancellationToken::new());
         let ready = Arc::new(AtomicBool::new(listener.is_none()));
         if let Some(listener) = listener {
@@ -192,6 +208,7 @@ async fn build(
     settings: Settings,
     clock: SharedClock,
     address: Option<SocketAddr>,
+    holder: String,
 ) -> anyhow::Result<Inner> {
     let settings = Arc::new(settings);
     let store = Store::open(&settings.store.path).context("open the store")?;
@@ -201,11 +218,6 @@ async fn build(
         sources.insert(name.clone(), source);
     }
     let metrics = Arc::new(Metrics::new(settings.metrics.max_experiments));
-    let holder = format!(
-        "{}-{}",
-        std::process::id(),
-        clock.wall_now().as_millisecond()
-    );
     let external_url = match address {
         Some(address) if settings.daemon.external_url.is_empty() => format!("http://{address}"),
         _ => settings.external_url(),
@@ -241,8 +253,10 @@ async fn build(
 }
 
 fn names(settings: &Settings) -> Names {
-    let dialects =
-        settings.sources.iter().map(|(name, source)| (name.clone(), source.dialect().to_owned()));
+    let dialects = settings
+        .sources
+        .iter()
+        .map(|(name, source)| (name.clone(), source.dialect().to_owned()));
     Names {
         timezone: settings.daemon.timezone.clone(),
         sources: Some(dialects.collect()),

@@ -9,6 +9,8 @@ pub mod clock;
 pub mod cycle;
 pub mod deliver;
 pub mod demo;
+#[cfg(test)]
+mod golden;
 pub mod http;
 pub mod http_client;
 pub mod portfolio;

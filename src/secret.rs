@@ -3,10 +3,11 @@
 //! A [`SecretRef`] is read each time it is used, so rotation needs no restart. A [`Secret`] never
 //! prints itself. A literal in the configuration is an error by type.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
-use serde::de::{Error as _, MapAccess, Visitor};
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// `{env = "NAME"}` or `{file = "PATH"}`.
@@ -19,50 +20,19 @@ pub enum SecretRef {
     File(PathBuf),
 }
 
-/// By hand, because the derived one repeats a literal in its error.
 impl<'de> Deserialize<'de> for SecretRef {
+    /// By hand: a derived error would quote what was written, which may be the secret itself.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ReferenceVisitor)
-    }
-}
-
-const WRITE: &str = "a secret is named, not written: use { env = \"NAME\" } or { file = \"PATH\" }";
-
-struct ReferenceVisitor;
-
-impl<'de> Visitor<'de> for ReferenceVisitor {
-    type Value = SecretRef;
-
-    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("{ env = \"NAME\" } or { file = \"PATH\" }")
-    }
-
-    fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<SecretRef, E> {
-        Err(E::custom(WRITE))
-    }
-
-    fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<SecretRef, E> {
-        Err(E::custom(WRITE))
-    }
-
-    fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<SecretRef, E> {
-        Err(E::custom(WRITE))
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<SecretRef, E> {
-        Err(E::custom(WRITE))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SecretRef, A::Error> {
-        let key: Option<String> = map.next_key()?;
-        let reference = match key.as_deref() {
-            Some("env") => SecretRef::Env(map.next_value()?),
-            Some("file") => SecretRef::File(map.next_value()?),
-            _ => return Err(A::Error::custom(WRITE)),
+        let refused = || {
+            let hint = "a secret is a reference: {env = \"NAME\"} or {file = \"PATH\"}";
+            D::Error::custom(hint)
         };
-        match map.next_key::<String>()? {
-            None => Ok(reference),
-            Some(_) => Err(A::Error::custom(WRITE)),
+        let table = BTreeMap::<String, String>::deserialize(deserializer).map_err(|_| refused())?;
+        let mut entries = table.into_iter();
+        match (entries.next(), entries.next()) {
+            (Some((key, name)), None) if key == "env" => Ok(Self::Env(name)),
+            (Some((key, path)), None) if key == "file" => Ok(Self::File(path.into())),
+            _ => Err(refused()),
         }
     }
 }

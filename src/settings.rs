@@ -294,6 +294,7 @@ fn merge(layers: Vec<Layer>) -> Result<Loaded, SettingsError> {
             continue;
         }
         for (key, value) in &layer.values {
+            check_path(&layer.name, key)?;
             builder = builder
                 .set_override(key, value.clone())
                 .map_err(|error| invalid(&layer.name, &error))?;
@@ -309,6 +310,20 @@ fn merge(layers: Vec<Layer>) -> Result<Loaded, SettingsError> {
         .map(|(key, (value, layer))| (key, value, layer))
         .collect();
     Ok(Loaded { settings, origins })
+}
+
+/// A dotted path of names. An index would be obeyed by filling the list up to it.
+fn check_path(layer: &str, key: &str) -> Result<(), SettingsError> {
+    let is_name = |part: &str| {
+        let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+        !part.is_empty() && part.bytes().all(is_letter)
+    };
+    if key.split('.').all(is_name) {
+        return Ok(());
+    }
+    Err(SettingsError::Invalid(format!(
+        "{layer}: `{key}` is not a key; write section.key in letters, digits, _ and -"
+    )))
 }
 
 /// Values that were already read.
@@ -435,6 +450,37 @@ mod tests {
     }
 
     #[test]
+    fn the_default_file_and_the_fields_name_the_same_keys() {
+        fn leaves(prefix: &str, value: &serde_json::Value, found: &mut Vec<String>) {
+            let Some(table) = value.as_object() else {
+                found.push(prefix.to_owned());
+                return;
+            };
+            for (key, value) in table {
+                let key = if prefix.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{prefix}.{key}")
+                };
+                leaves(&key, value, found);
+            }
+        }
+        let loaded = load(None, &[], &[]).unwrap();
+        let mut fields = Vec::new();
+        let settings = serde_json::to_value(&loaded.settings).unwrap();
+        leaves("", &settings, &mut fields);
+        fields.sort();
+        let file: Vec<String> = loaded.origins.iter().map(|(key, ..)| key.clone()).collect();
+        assert_eq!(fields, file);
+        // Every key has a comment of its own above it: docs/reference/settings.md is made of them.
+        let lines: Vec<&str> = DEFAULTS.lines().collect();
+        for pair in lines.windows(2).filter(|pair| pair[1].contains(" = ")) {
+            let is_told = pair[0].starts_with('#') || pair[1].starts_with('#');
+            assert!(is_told, "no comment above {}", pair[1]);
+        }
+    }
+
+    #[test]
     fn unknown_keys_and_variables_are_errors_that_name_them() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("verdictd.toml");
@@ -448,6 +494,10 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("VERDICTD_LISTEN"), "{error}");
+        for key in ["a[4000000000]", "http..listen", "", "http.listen "] {
+            let error = load(None, &[], &[pair(key, "1")]).unwrap_err().to_string();
+            assert!(error.contains("is not a key"), "{error}");
+        }
         let error = load(None, &[pair("VERDICTD_HTTP__NOPE", "1")], &[])
             .unwrap_err()
             .to_string();
@@ -458,15 +508,28 @@ mod tests {
     }
 
     #[test]
-    fn a_literal_secret_is_refused() {
+    fn a_literal_secret_is_refused_without_quoting_it() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("verdictd.toml");
-        std::fs::write(
-            &file,
-            "[[http.tokens]]\nname = \"a\"\ntoken = \"hunter2\"\n",
-        )
-        .unwrap();
-        let error = load(Some(&file), &[], &[]).unwrap_err().to_string();
-        assert!(!error.contains("hunter2"), "{error}");
+        let loaded = |token: &str| {
+            let text = format!("[[http.tokens]]\nname = \"a\"\ntoken = {token}\n");
+            std::fs::write(&file, text).unwrap();
+            load(Some(&file), &[], &[])
+        };
+        for literal in [
+            "\"hunter2\"",
+            "{literal = \"hunter2\"}",
+            "{env = \"A\", file = \"hunter2\"}",
+            "{env = [\"hunter2\"]}",
+        ] {
+            let error = loaded(literal).unwrap_err().to_string();
+            assert!(!error.contains("hunter2"), "{error}");
+            assert!(
+                error.contains("{env = ") && error.contains("tokens"),
+                "{error}"
+            );
+        }
+        let token = &loaded("{env = \"A\"}").unwrap().settings.http.tokens[0].token;
+        assert_eq!(*token, SecretRef::Env("A".to_owned()));
     }
 }

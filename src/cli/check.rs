@@ -49,15 +49,15 @@ pub(super) fn run(args: CheckArgs) -> Result<u8, Failure> {
         }
     }
     if args.json {
-        print_json(&checked, &unreadable)
+        print_json(&checked, &unreadable);
     } else {
-        print_text(&checked, &unreadable)
+        print_text(&checked, &unreadable);
     }
     let has_findings = checked.iter().any(|file| !file.diagnostics.is_empty());
-    Ok(if !unreadable.is_empty() {
-        USAGE
-    } else {
+    Ok(if unreadable.is_empty() {
         u8::from(has_findings)
+    } else {
+        USAGE
     })
 }
 

@@ -39,11 +39,14 @@ enum ActionArg {
     Resume,
     DefaultUpdated,
     Archive,
+    /// Accept changed definitions
+    Acknowledge,
 }
 
 impl ActionArg {
-    fn action(self) -> HumanAction {
-        match self {
+    /// The decision; `None` for an acknowledgement, which changes no life.
+    fn action(self) -> Option<HumanAction> {
+        Some(match self {
             Self::Confirm => HumanAction::Confirm,
             Self::Continue => HumanAction::OverruleContinue,
             Self::Change => HumanAction::OverruleChange,
@@ -54,7 +57,8 @@ impl ActionArg {
             Self::Resume => HumanAction::Resume,
             Self::DefaultUpdated => HumanAction::DefaultUpdated,
             Self::Archive => HumanAction::Archive,
-        }
+            Self::Acknowledge => return None,
+        })
     }
 }
 
@@ -62,17 +66,30 @@ impl ActionArg {
 pub(super) async fn run(args: DecideArgs) -> Result<u8, Failure> {
     let settings = args.settings.settings()?;
     let store = Store::open(&settings.store.path)?;
+    let at = SystemClock.domain_now();
+    let Some(action) = args.action.action() else {
+        let changed = human::acknowledge(&store, &args.experiment, &args.by, &args.because, at)
+            .await
+            .map_err(|error| Failure::usage(error.to_string()))?;
+        let what = if changed.is_empty() {
+            "nothing changed".to_owned()
+        } else {
+            changed.join(", ")
+        };
+        say(&format!("acknowledged: {what}\n"));
+        return Ok(0);
+    };
     let is_admin = settings.daemon.admins.contains(&args.by);
     let decree = Decree {
         experiment: &args.experiment,
         decision: HumanDecision {
             who: args.by,
             because: args.because,
-            action: args.action.action(),
+            action,
         },
         is_admin,
         evaluation_id: None,
-        at: SystemClock.domain_now(),
+        at,
     };
     let entry = human::decide(&store, decree)
         .await

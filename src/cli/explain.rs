@@ -7,7 +7,8 @@ use judge::record::EvaluationRecord;
 use serde_json::Value;
 
 use super::SettingsArgs;
-use super::output::{Failure, Style, say};
+use super::output::{Failure, Style, say, wrapped};
+use crate::cycle::say::word;
 use crate::store::Store;
 
 /// Show why an evaluation said what it said
@@ -54,54 +55,71 @@ pub(super) async fn run(args: ExplainArgs) -> Result<u8, Failure> {
 }
 
 async fn newest(store: &Store, id: &str) -> Result<u64, Failure> {
-    let rows = store.evaluations(id, None, 1).await?;
-    rows.first().map(|row| row.number).ok_or_else(|| {
+    let standing = store.standing(id).await?;
+    standing.map(|(row, _)| row.number).ok_or_else(|| {
         Failure::usage(format!(
             "`{id}` has no evaluation yet; `verdictd eval {id} --dry-run` makes one by hand"
         ))
     })
 }
 
-/// The whole evaluation as text.
+/// The whole evaluation as text, at most 80 columns wide.
 pub(super) fn text(record: &EvaluationRecord, style: Style) -> String {
-    let mut out = format!("{}\n", prose::headline(record));
     let input = &record.input;
-    out.push_str(&format!("  evaluation {} at {}\n", record.id, input.at));
-    out.push_str(&format!("  because    {}\n", prose::because(record)));
-    out.push_str(&format!("  next       {}\n", prose::what_next(record)));
+    let mut out = wrapped("", "  ", &prose::headline(record));
+    let rows = [
+        ("  evaluation  ", format!("{} at {}", record.id, input.at)),
+        ("  because     ", prose::because(record)),
+        ("  next        ", prose::what_next(record)),
+    ];
+    for (name, text) in rows {
+        out.push_str(&wrapped(name, "              ", &text));
+    }
     out.push_str("\nrule\n");
     rule_lines(record, &record.rule, 1, style, &mut out);
     if let Some(rule) = &record.stop_rule {
         out.push_str("\nstop_when\n");
         stop_lines(record, rule, style, &mut out);
     }
-    if !record.guardrails.is_empty() {
-        out.push_str("\nguardrails\n");
-        for status in &record.guardrails {
-            let word = crate::cycle::say::word(&status.state);
-            let line = crate::deliver::guardrail_line(&input.experiment, status);
-            out.push_str(&format!("  {}  {line}\n", style.verdict(&word)));
-        }
-    }
+    guardrail_lines(record, style, &mut out);
     for alarm in &record.alarms {
-        let kind = crate::cycle::say::word(&alarm.kind);
-        let severity = crate::cycle::say::word(&alarm.severity);
-        let clears = &alarm.clears;
-        out.push_str(&format!(
-            "\nalarm  {kind} ({severity}), clears when {clears}\n"
-        ));
+        let (kind, severity) = (word(&alarm.kind), word(&alarm.severity));
+        let text = format!("{kind} ({severity}), clears when {}", alarm.clears);
+        out.push_str(&wrapped("\nalarm  ", "       ", &text));
     }
-    out.push_str("\nalpha ledger\n");
+    if !record.ledger.is_empty() {
+        out.push_str("\nalpha ledger\n");
+    }
     for line in &record.ledger {
         let sides = if line.sides == 1 {
             "one-sided"
         } else {
             "two-sided"
         };
-        out.push_str(&format!("  {:<44} {} {sides}\n", line.purpose, line.alpha));
+        let text = format!("  {:<44} {} {sides}\n", line.purpose, line.alpha);
+        out.push_str(&text);
     }
     out.push('\n');
     out
+}
+
+fn guardrail_lines(record: &EvaluationRecord, style: Style, out: &mut String) {
+    if !record.guardrails.is_empty() {
+        out.push_str("\nguardrails\n");
+    }
+    for status in &record.guardrails {
+        let line = crate::deliver::guardrail_line(&record.input.experiment, status);
+        let text = format!("{}: {line}", status.name);
+        out.push_str(&marked(1, &word(&status.state), &text, style));
+    }
+}
+
+/// A marked line of a tree; the mark keeps its width, with or without colour.
+fn marked(depth: usize, mark: &str, text: &str, style: Style) -> String {
+    let indent = "  ".repeat(depth);
+    let first = format!("{indent}{mark}  ");
+    let rest = " ".repeat(first.chars().count());
+    wrapped(&first, &rest, text).replacen(mark, &style.verdict(mark), 1)
 }
 
 fn rule_lines(
@@ -111,31 +129,23 @@ fn rule_lines(
     style: Style,
     out: &mut String,
 ) {
-    let indent = "  ".repeat(depth);
-    let mark = style.verdict(truth(node.value));
-    match node.atom.and_then(|index| record.atoms.get(index)) {
-        Some(atom) => {
-            out.push_str(&format!(
-                "{indent}{mark}  {}\n",
-                prose::atom_line(atom, record)
-            ));
-        }
-        None => out.push_str(&format!("{indent}{mark}  {}\n", node.op)),
-    }
+    let atom = node.atom.and_then(|index| record.atoms.get(index));
+    let text = atom.map_or_else(|| node.op.clone(), |atom| prose::atom_line(atom, record));
+    out.push_str(&marked(depth, truth(node.value), &text, style));
     for child in &node.nodes {
         rule_lines(record, child, depth + 1, style, out);
     }
 }
 
 fn stop_lines(record: &EvaluationRecord, rule: &RuleValue, style: Style, out: &mut String) {
-    out.push_str(&format!(
-        "  {}  {}\n",
-        style.verdict(truth(rule.value)),
-        rule.text
-    ));
+    out.push_str(&marked(1, truth(rule.value), &rule.text, style));
     for atom in &record.stop_atoms {
-        let mark = style.verdict(truth(atom.met));
-        out.push_str(&format!("    {mark}  {}\n", prose::atom_line(atom, record)));
+        out.push_str(&marked(
+            2,
+            truth(atom.met),
+            &prose::atom_line(atom, record),
+            style,
+        ));
     }
 }
 

@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::SettingsArgs;
-use super::output::{Failure, say, say_json};
+use super::output::{Failure, say, say_json, wrapped};
 use crate::store::{LogFilter, Store};
 
 /// Show the decision log
@@ -54,7 +54,7 @@ pub(super) async fn run(args: LogArgs) -> Result<u8, Failure> {
             row.entry.at, row.experiment, row.entry.kind
         ));
         for line in row.entry.text.lines() {
-            say(&format!("  {line}\n"));
+            say(&wrapped("  ", "    ", line));
         }
     }
     Ok(0)

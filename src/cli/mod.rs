@@ -15,6 +15,8 @@ mod output;
 mod serve;
 mod status;
 mod test;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -110,7 +112,7 @@ async fn run(command: Command) -> Result<u8, Failure> {
         Command::Demo(args) => demo::run(args).await,
         Command::Config(command) => config_print::run(command),
         Command::New(args) => new::run(args),
-        Command::Completions(args) => completions::run(args),
+        Command::Completions(args) => Ok(completions::run(args)),
     }
 }
 
@@ -134,15 +136,5 @@ impl SettingsArgs {
     /// Loads all layers and keeps what is in force.
     fn settings(&self) -> Result<Settings, Failure> {
         Ok(self.load()?.settings)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory as _;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        super::Cli::command().debug_assert();
     }
 }

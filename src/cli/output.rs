@@ -9,6 +9,9 @@ pub(super) const USAGE: u8 = 2;
 /// Exit code when a store or daemon cannot be reached.
 pub(super) const UNREACHABLE: u8 = 69;
 
+/// Longest line of prose, in characters.
+const COLUMNS: usize = 80;
+
 /// Why a command ended without its result.
 #[derive(Debug)]
 pub(super) struct Failure {
@@ -18,7 +21,7 @@ pub(super) struct Failure {
 
 impl Failure {
     /// The call was wrong.
-    pub fn usage(message: impl Into<String>) -> Self {
+    pub(super) fn usage(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
             code: USAGE,
@@ -26,7 +29,7 @@ impl Failure {
     }
 
     /// What was asked for is not there.
-    pub fn unreachable(message: impl Into<String>) -> Self {
+    pub(super) fn unreachable(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
             code: UNREACHABLE,
@@ -34,7 +37,7 @@ impl Failure {
     }
 
     /// Prints the message and gives the exit code.
-    pub fn report(self) -> ExitCode {
+    pub(super) fn report(self) -> ExitCode {
         complain(&format!("verdictd: {}", self.message));
         ExitCode::from(self.code)
     }
@@ -93,7 +96,7 @@ pub(super) struct Style {
 
 impl Style {
     /// For standard output: a terminal, and neither NO_COLOR nor TERM=dumb.
-    pub fn of_stdout() -> Self {
+    pub(super) fn of_stdout() -> Self {
         let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let is_terminal = std::io::stdout().is_terminal();
@@ -103,8 +106,14 @@ impl Style {
         }
     }
 
+    /// Without colour, whatever the terminal.
+    #[cfg(test)]
+    pub(super) fn plain() -> Self {
+        Self { colour: false }
+    }
+
     /// The word in the colour of its meaning.
-    pub fn verdict(self, word: &str) -> String {
+    pub(super) fn verdict(self, word: &str) -> String {
         let code = match word.split([':', ' ']).next().unwrap_or_default() {
             "continue" | "ok" | "yes" => "32",
             "change" | "unproven" | "burning" | "unknown" => "33",
@@ -117,6 +126,30 @@ impl Style {
             word.to_owned()
         }
     }
+}
+
+/// Text broken at spaces so that no line is longer than 80 columns; `first` starts the first line,
+/// `rest` the others. A word that is longer than a line stays whole.
+pub(super) fn wrapped(first: &str, rest: &str, text: &str) -> String {
+    let mut out = String::new();
+    let mut line = first.to_owned();
+    let mut has_word = false;
+    for word in text.split_whitespace() {
+        if has_word && line.chars().count() + 1 + word.chars().count() > COLUMNS {
+            out.push_str(line.trim_end());
+            out.push('\n');
+            rest.clone_into(&mut line);
+            has_word = false;
+        }
+        if has_word {
+            line.push(' ');
+        }
+        line.push_str(word);
+        has_word = true;
+    }
+    out.push_str(line.trim_end());
+    out.push('\n');
+    out
 }
 
 /// Rows of equal columns, aligned by the widest cell, two spaces between; the last is not padded.

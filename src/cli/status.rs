@@ -1,12 +1,12 @@
-//! `verdictd status`: the portfolio as one table, worst first, beside a running daemon.
+//! `verdictd status`: the portfolio worst first, beside a running daemon.
 
 use clap::Args;
 use judge::lifecycle::LifeState;
 use serde_json::json;
 
 use super::SettingsArgs;
-use super::output::{Failure, Style, say, say_json, table};
-use crate::store::{ExperimentRow, Store};
+use super::output::{Failure, Style, say, say_json, table, wrapped};
+use crate::store::{BrokenFile, ExperimentRow, Store};
 
 /// List experiments
 #[derive(Debug, Args)]
@@ -42,30 +42,55 @@ pub(super) async fn run(args: StatusArgs) -> Result<u8, Failure> {
         say("no experiments yet; `verdictd new --template product my-test` writes a first one\n");
         return Ok(0);
     }
-    let style = Style::of_stdout();
-    let cells: Vec<Vec<String>> = rows.iter().map(|row| cells(row, style)).collect();
-    say(&table(&["EXPERIMENT", "LIFE", "VERDICT", "REASON"], &cells));
-    for file in broken {
-        let first = file
-            .diagnostics_text
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .to_owned();
-        say(&format!("broken file {}: {first}\n", file.file));
-    }
+    say(&text(&rows, &broken, Style::of_stdout()));
     Ok(0)
 }
 
-fn cells(row: &ExperimentRow, style: Style) -> Vec<String> {
-    let (verdict, reason) = match &row.last {
-        Some(last) => (
-            format!("{}: {}", last.verdict, last.cause),
-            last.headline.clone(),
-        ),
-        None => ("-".to_owned(), "not looked at yet".to_owned()),
+/// A line of facts and the reason below it for each, so that nothing is cut at 80 columns.
+pub(super) fn text(rows: &[ExperimentRow], broken: &[BrokenFile], style: Style) -> String {
+    let verdict = |row: &ExperimentRow| {
+        let last = row.last.as_ref();
+        last.map_or_else(
+            || "-".to_owned(),
+            |last| format!("{}: {}", last.verdict, last.cause),
+        )
     };
-    vec![row.id.clone(), life(row), style.verdict(&verdict), reason]
+    let facts: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| vec![row.id.clone(), life(row), verdict(row)])
+        .collect();
+    let facts = table(&["EXPERIMENT", "LIFE", "VERDICT"], &facts);
+    let mut lines = facts.lines();
+    let mut out = String::new();
+    if !rows.is_empty() {
+        out.push_str(lines.next().unwrap_or_default());
+        out.push('\n');
+    }
+    for (row, line) in rows.iter().zip(lines) {
+        let word = verdict(row);
+        let start = line.strip_suffix(word.as_str()).unwrap_or_default();
+        out.push_str(start);
+        out.push_str(&style.verdict(&word));
+        out.push('\n');
+        let own = format!(" - {}: ", row.id);
+        let headline = row
+            .last
+            .as_ref()
+            .map_or("not looked at yet", |last| &last.headline);
+        let reason = headline
+            .split_once(own.as_str())
+            .map_or(headline, |(_, reason)| reason);
+        out.push_str(&wrapped("    ", "    ", reason));
+    }
+    for file in broken {
+        let first = file.diagnostics_text.lines().next().unwrap_or_default();
+        out.push_str(&wrapped(
+            "",
+            "    ",
+            &format!("broken file {}: {first}", file.file),
+        ));
+    }
+    out
 }
 
 fn life(row: &ExperimentRow) -> String {

@@ -75,11 +75,11 @@ pub async fn gather(
             .insert(signal.name.clone(), observation);
         gathered
             .series
-            .insert(signal.name.clone(), series.series_id.clone());
+            .insert(signal.name.clone(), series.id.clone());
         gathered.fetched_at = gathered.fetched_at.max(series.fetched_at);
         if !series.fresh.is_empty() {
             gathered.points.push(NewPoints {
-                series_id: series.series_id,
+                series_id: series.id,
                 points: series.fresh,
                 fetched_at: at,
             });
@@ -92,7 +92,7 @@ pub async fn gather(
 /// One signal's series: stored and fresh points, or why there are none.
 #[derive(Debug)]
 struct Series {
-    series_id: String,
+    id: String,
     points: Vec<Point>,
     fresh: Vec<Point>,
     failure: Option<SourceFailure>,
@@ -165,7 +165,7 @@ async fn signal_series(
 }
 
 fn joined(
-    series_id: String,
+    id: String,
     stored: Vec<Point>,
     asked: Vec<Fetched>,
     last_good: Option<Timestamp>,
@@ -179,7 +179,7 @@ fn joined(
         .collect();
     let points = fetch::overlay(stored, &fresh);
     Series {
-        series_id,
+        id,
         points,
         fresh,
         failure,

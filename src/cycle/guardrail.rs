@@ -10,14 +10,14 @@ use anyhow::{Context as _, bail};
 use judge::analyse::{GuardrailState, GuardrailStatus};
 use judge::decide;
 use judge::guardrails::{self, GuardrailInput, GuardrailOutcome};
-use judge::lifecycle::{self, LifeState};
 use judge::ids;
+use judge::lifecycle::{self, LifeState};
 use judge::notice::{self, Notice, NoticeKind};
 use judge::observe::Observation;
 use judge::plan::{self, Need, Shape};
 use judge::points::Point;
 use judge::prose;
-use judge::record::{EvaluationRecord, LookInput};
+use judge::record::{Carry, EvaluationRecord, LookInput};
 use judge::spec::{Experiment, Form, Guardrail};
 use judge::time::{Span, Timestamp, Window};
 
@@ -25,7 +25,7 @@ use super::fetch::{self, Fetched};
 use super::health;
 use super::look::new_evaluation;
 use super::windows::{self, Known};
-use super::{MAX_STALE, guardrails_in_order, life_at, missed_reason, say, slots};
+use super::{MAX_STALE, commit_timed, guardrails_in_order, life_at, missed_reason, say, slots};
 use crate::app::Inner;
 use crate::portfolio::Loaded;
 use crate::store::{Claim, Commit, Committed, Context, LogEntry, NewPoints};
@@ -79,7 +79,9 @@ pub fn rhythm(app: &Inner, guardrail: &Guardrail) -> Span {
     let own = source.map_or(Span::seconds(30), |source| source.rhythm());
     // A slower rhythm may be set; asking a source more often than it changes is waste.
     let set = i64::try_from(app.settings.scheduler.guardrail_every_secs).unwrap_or(30);
-    guardrail.every.unwrap_or_else(|| own.max(Span::seconds(set)))
+    guardrail
+        .every
+        .unwrap_or_else(|| own.max(Span::seconds(set)))
 }
 
 /// The stable offset of a guardrail's slots.
@@ -106,7 +108,7 @@ async fn ask(
     at: Timestamp,
     every: Span,
 ) -> anyhow::Result<Seen> {
-    let started_at = life.cycle.started_at;
+    let started_at = lifecycle::guardrail_cycle(life).started_at;
     let whole = Window {
         start: started_at,
         end: at,
@@ -181,7 +183,7 @@ impl GuardrailLook<'_> {
                 None => None,
             };
             let commit = self.commit_of(&context, &life, &outcome, before, record.as_ref())?;
-            match self.app.store.commit(commit).await? {
+            match commit_timed(self.app, commit).await? {
                 Committed::Fresh { .. } => {
                     self.note(&outcome, record.as_ref());
                     return Ok(());
@@ -210,7 +212,7 @@ impl GuardrailLook<'_> {
         guardrails::judge(&GuardrailInput {
             experiment: &self.loaded.experiment,
             guardrail: self.guardrail,
-            cycle: &life.cycle,
+            cycle: &lifecycle::guardrail_cycle(life),
             at: self.due.slot,
             every: self.every,
             grain: self.grain,
@@ -219,8 +221,18 @@ impl GuardrailLook<'_> {
             control: &[],
             failure,
             stored: before.cloned(),
-            carry: &context.carry,
+            carry: &self.carry(context, life),
         })
+    }
+
+    /// Sequential state; a test that opened before a rearm is forgotten by its guardrail.
+    fn carry(&self, context: &Context, life: &LifeState) -> Carry {
+        let mut carry = context.carry.clone();
+        if let Some(rearmed_at) = life.rearmed_at {
+            let mark = format!("guardrail|{}", self.guardrail.name);
+            carry.retain(|id, test| *id != mark || test.opened_at >= rearmed_at);
+        }
+        carry
     }
 
     /// The evaluation of a transition stands on the newest look's frozen observations: a

@@ -123,7 +123,11 @@ fn concerns_source(class: FetchClass) -> bool {
 
 /// Whether a guardrail's state is "the source does not answer": told once per source.
 pub fn is_source_failure(status: &GuardrailStatus) -> bool {
-    let own = [FetchClass::UserError, FetchClass::Contract, FetchClass::CostGuard];
+    let own = [
+        FetchClass::UserError,
+        FetchClass::Contract,
+        FetchClass::CostGuard,
+    ];
     let why = status.why.as_deref().unwrap_or_default();
     status.state == GuardrailState::SourceError
         && !own.iter().any(|class| why.starts_with(class.as_str()))

@@ -4,6 +4,7 @@
 //! and what it does. A trip that is rearmed starts its guardrails anew from that instant.
 
 use judge::lifecycle::{self, HumanAction, HumanDecision, LifeState, NotAllowed};
+use judge::record::EvaluationRecord;
 use judge::spec::Experiment;
 use judge::time::Timestamp;
 
@@ -71,6 +72,60 @@ pub async fn decide(store: &Store, decree: Decree<'_>) -> Result<LogEntry, Decre
             _ => return Ok(entry),
         }
     }
+}
+
+/// What a person may say, by its word: `Some(None)` is an acknowledgement, `None` no such word.
+pub fn action_named(word: &str) -> Option<Option<HumanAction>> {
+    Some(Some(match word {
+        "confirm" => HumanAction::Confirm,
+        "continue" | "overrule_continue" => HumanAction::OverruleContinue,
+        "change" | "overrule_change" => HumanAction::OverruleChange,
+        "stop" => HumanAction::Stop,
+        "objects" => HumanAction::Objects,
+        "rearm" => HumanAction::Rearm,
+        "pause" => HumanAction::Pause,
+        "resume" => HumanAction::Resume,
+        "default_updated" => HumanAction::DefaultUpdated,
+        "archive" => HumanAction::Archive,
+        "acknowledge" => return Some(None),
+        _ => return None,
+    }))
+}
+
+/// How an acknowledgement of all changed definitions of one revision is stored.
+pub fn acknowledged_revision(revision: &str) -> String {
+    format!("revision:{revision}")
+}
+
+/// Accepts the changed definitions that hold an experiment; gives back their signals.
+pub async fn acknowledge(
+    store: &Store,
+    experiment: &str,
+    who: &str,
+    because: &str,
+    at: Timestamp,
+) -> Result<Vec<String>, DecreeError> {
+    if because.trim().is_empty() {
+        return Err(NotAllowed::NoBecause.into());
+    }
+    let unknown = || DecreeError::Unknown(experiment.to_owned());
+    let context = store.context(experiment).await?.ok_or_else(unknown)?;
+    // A guardrail's transition asks no signal: only a look knows what is unacknowledged.
+    let newest = store
+        .standing(experiment)
+        .await?
+        .map(|(_, json)| EvaluationRecord::from_json(&json))
+        .transpose()?;
+    let changed = newest
+        .map(|record| record.input.unacknowledged)
+        .unwrap_or_default();
+    let id = acknowledged_revision(&context.revision);
+    for signal in &changed {
+        store
+            .acknowledge(experiment, signal, &id, who, because, at)
+            .await?;
+    }
+    Ok(changed)
 }
 
 fn entry_of(decree: &Decree<'_>, before: &LifeState) -> LogEntry {

@@ -4,21 +4,23 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use judge::decide::{self, Verdict};
+use judge::decide;
 use judge::lifecycle::{self, LifeState};
-use judge::notice;
+use judge::notice::{self, Notice, NoticeKind};
 use judge::prose;
 use judge::record::{EvaluationRecord, LookInput};
 use judge::time::Timestamp;
 
 use super::gather::{self, Gathered};
-use super::{MAX_STALE, guardrails_in_order, life_at, missed_reason, say, slots};
+use super::{
+    MAX_STALE, commit_timed, guardrails_in_order, human, life_at, missed_reason, say, slots,
+};
 use crate::app::Inner;
 use crate::portfolio::Loaded;
 use crate::store::{Claim, Commit, Committed, Context, LogEntry, NewEvaluation};
 
 /// Runs the newest due look of a claim.
-pub async fn run(
+pub(super) async fn run(
     app: &Arc<Inner>,
     claim: &Claim,
     loaded: &Loaded,
@@ -32,7 +34,7 @@ pub async fn run(
     let experiment = &loaded.experiment;
     let reason = missed_reason(app, claim.next_at);
     let due = slots::look(experiment, &life, claim.next_at, now, reason);
-    let probe = input_of(loaded, &context, &life, due.slot, Gathered::empty())?;
+    let probe = input_of(loaded, &context, &life, due.slot, Gathered::empty());
     let at_checkpoint = decide::is_at_checkpoint(&probe);
     let gathered = gather::gather(app, experiment, &life.cycle, due.slot, at_checkpoint).await?;
     let look = Look {
@@ -75,10 +77,10 @@ impl Look<'_> {
                 return rest(self.app, self.claim, &context, &life).await;
             }
             let gathered = self.gathered.clone();
-            let input = input_of(self.loaded, &context, &life, self.due.slot, gathered)?;
+            let input = input_of(self.loaded, &context, &life, self.due.slot, gathered);
             let record = evaluate_guarded(input);
             let commit = self.commit_of(&context, &life, &record)?;
-            match self.app.store.commit(commit).await? {
+            match commit_timed(self.app, commit).await? {
                 Committed::Fresh { .. } => {
                     self.note(&record);
                     return Ok(());
@@ -118,7 +120,7 @@ impl Look<'_> {
         commit.life_json = Some(serde_json::to_string(&next_life)?);
         commit.last_said_json = Some(serde_json::to_string(&said)?);
         commit.series = accepted_series(context, &self.gathered, &record.input.unacknowledged);
-        commit.log = log_of(record);
+        commit.log = log_of(record, &notices);
         commit.drop_tracks = say::ended_tracks(experiment, &next_life);
         commit.outbox = say::outbox(
             app,
@@ -166,12 +168,12 @@ pub async fn dry_run(
         .await?
         .context("no stored state")?;
     let life = life_at(&context, at)?;
-    let probe = input_of(&loaded, &context, &life, at, Gathered::empty())?;
+    let probe = input_of(&loaded, &context, &life, at, Gathered::empty());
     let at_checkpoint = decide::is_at_checkpoint(&probe);
     let gathered = gather::gather(app, &loaded.experiment, &life.cycle, at, at_checkpoint).await?;
     Ok(evaluate_guarded(input_of(
         &loaded, &context, &life, at, gathered,
-    )?))
+    )))
 }
 
 fn input_of(
@@ -180,10 +182,13 @@ fn input_of(
     life: &LifeState,
     at: Timestamp,
     gathered: Gathered,
-) -> anyhow::Result<LookInput> {
+) -> LookInput {
     let changed = gathered.series.iter().filter(|(name, series_id)| {
         let in_force = context.series.get(*name);
-        in_force.is_some_and(|id| id != *series_id) && !context.acknowledged.contains(series_id)
+        let by_revision = human::acknowledged_revision(&loaded.experiment.revision);
+        in_force.is_some_and(|id| id != *series_id)
+            && !context.acknowledged.contains(series_id)
+            && !context.acknowledged.contains(&by_revision)
     });
     // Another cycle starts with an empty sequential state.
     let carry = if context.cycle == life.cycle.number {
@@ -191,7 +196,7 @@ fn input_of(
     } else {
         judge::record::Carry::default()
     };
-    Ok(LookInput {
+    LookInput {
         experiment: loaded.experiment.clone(),
         at,
         cycle: life.cycle.clone(),
@@ -199,7 +204,7 @@ fn input_of(
         observations: gathered.observations,
         guardrails: guardrails_in_order(loaded, context),
         carry,
-    })
+    }
 }
 
 /// The judge is total; should it panic all the same, the slot is a `hold: engine_fault` after one
@@ -222,7 +227,7 @@ fn evaluate_guarded(input: LookInput) -> EvaluationRecord {
 }
 
 /// The stored row of a record.
-pub fn new_evaluation(
+pub(super) fn new_evaluation(
     app: &Inner,
     record: &EvaluationRecord,
     fetched_at: Option<Timestamp>,
@@ -257,10 +262,14 @@ fn accepted_series(
         .collect()
 }
 
-/// Verdicts that decide something are log entries; a collecting look is only a record.
-fn log_of(record: &EvaluationRecord) -> Vec<LogEntry> {
+/// Verdicts that decide something are log entries, and a hold when it is told; a collecting look
+/// or one more day of the same hold is only a record.
+fn log_of(record: &EvaluationRecord, notices: &[Notice]) -> Vec<LogEntry> {
     let decision = &record.decision;
-    if decision.verdict == Verdict::Collecting {
+    let is_told = notices
+        .iter()
+        .any(|notice| notice.kind == NoticeKind::VerdictHold);
+    if !lifecycle::is_final(decision.verdict) && !is_told {
         return Vec::new();
     }
     vec![LogEntry {

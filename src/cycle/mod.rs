@@ -28,7 +28,7 @@ use judge::time::Timestamp;
 
 use crate::app::Inner;
 use crate::portfolio::Loaded;
-use crate::store::{Claim, Context};
+use crate::store::{Claim, Commit, Committed, Context, StoreError};
 
 pub use look::dry_run;
 pub use say::tell_sources;
@@ -62,6 +62,16 @@ fn life_at(context: &Context, at: Timestamp) -> anyhow::Result<LifeState> {
     let stored: LifeState =
         serde_json::from_str(&context.life_json).context("stored life of the experiment")?;
     Ok(lifecycle::at_time(&stored, at))
+}
+
+/// One commit, with its time on the metrics.
+async fn commit_timed(app: &Inner, commit: Commit) -> Result<Committed, StoreError> {
+    let began = std::time::Instant::now();
+    let committed = app.store.commit(commit).await;
+    app.metrics
+        .daemon
+        .commit_took(began.elapsed().as_secs_f64());
+    committed
 }
 
 /// Why slots before `next_at` were not judged.

@@ -140,9 +140,9 @@ fn source_notice(change: &Change) -> Notice {
         previous: None,
         detail: match change {
             Change::Down(_) => detail_of(health),
-            Change::Recovered(_) => {
-                health.failing_since.map(|since| format!("It had not answered since {since}."))
-            }
+            Change::Recovered(_) => health
+                .failing_since
+                .map(|since| format!("It had not answered since {since}.")),
         },
     }
 }

@@ -4,6 +4,7 @@
 //! Standard Webhooks message and checks its signature with code of its own (HMAC from the hash
 //! function up), so that the sender's code cannot vouch for itself.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
@@ -32,6 +33,8 @@ pub struct Received {
     pub receiver: String,
     /// `webhook-id`, empty for chat messages.
     pub id: String,
+    /// The `webhook-` headers as they came; a chat message has none.
+    pub headers: BTreeMap<String, String>,
     /// The body as it came.
     pub body: String,
     /// Whether the signature held; `None` for chat messages, which carry none.
@@ -103,6 +106,7 @@ async fn chat(
     receiver.take(Received {
         receiver: name,
         id: String::new(),
+        headers: BTreeMap::new(),
         body,
         signed: None,
     });
@@ -115,13 +119,12 @@ async fn hook(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let header = |name: &str| {
-        headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
-            .to_owned()
-    };
+    let headers: BTreeMap<String, String> = headers
+        .iter()
+        .filter(|(name, _)| name.as_str().starts_with("webhook-"))
+        .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
+        .collect();
+    let header = |name: &str| headers.get(name).cloned().unwrap_or_default();
     let id = header("webhook-id");
     let content = [
         format!("{id}.{}.", header("webhook-timestamp")).as_bytes(),
@@ -139,6 +142,7 @@ async fn hook(
     receiver.take(Received {
         receiver: name,
         id,
+        headers,
         body: text,
         signed: Some(signed),
     });

@@ -42,7 +42,7 @@ const SUPPORT_REVISION: &str =
 
 /// Whether a file is an experiment, not one of its queries.
 pub fn is_experiment(name: &str) -> bool {
-    std::path::Path::new(name)
+    Path::new(name)
         .extension()
         .is_some_and(|extension| extension == "yaml")
 }

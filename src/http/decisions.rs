@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
-use judge::lifecycle::{HumanAction, HumanDecision, NotAllowed};
+use judge::lifecycle::{HumanDecision, NotAllowed};
 use judge::time::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -15,6 +15,9 @@ use crate::store::{LogFilter, LogRow};
 
 /// Most entries of one page.
 const MAX_PAGE: usize = 500;
+/// The words of decisions, for the refusal.
+const ACTIONS: &str = "use confirm, continue, change, stop, objects, rearm, pause, resume, \
+                       default_updated, archive or acknowledge";
 /// Longest because.
 const MAX_BECAUSE: usize = 2_000;
 
@@ -33,7 +36,7 @@ pub(super) struct Filter {
 #[serde(deny_unknown_fields)]
 pub(super) struct NewDecision {
     experiment: String,
-    decision: HumanAction,
+    decision: String,
     because: String,
     evaluation: Option<String>,
 }
@@ -77,16 +80,24 @@ pub(super) async fn record(
         let detail = format!("`because` may have at most {MAX_BECAUSE} characters");
         return Err(Problem::invalid(detail));
     }
+    let Some(action) = human::action_named(&new.decision) else {
+        let detail = format!("`{}` is not a decision; {ACTIONS}", new.decision);
+        return Err(Problem::invalid(detail));
+    };
+    let at = state.clock.domain_now();
+    let Some(action) = action else {
+        return acknowledge(&state, &new, &identity.name, at).await;
+    };
     let decree = Decree {
         experiment: &new.experiment,
         decision: HumanDecision {
             who: identity.name,
             because: new.because,
-            action: new.decision,
+            action,
         },
         is_admin: identity.is_admin,
         evaluation_id: new.evaluation,
-        at: state.clock.domain_now(),
+        at,
     };
     let entry = human::decide(&state.store, decree).await.map_err(refusal)?;
     Ok((
@@ -99,6 +110,19 @@ pub(super) async fn record(
             "text": entry.text,
         })),
     ))
+}
+
+async fn acknowledge(
+    state: &HttpState,
+    new: &NewDecision,
+    who: &str,
+    at: Timestamp,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let changed = human::acknowledge(&state.store, &new.experiment, who, &new.because, at)
+        .await
+        .map_err(refusal)?;
+    let answer = json!({"experiment": new.experiment, "kind": "acknowledged", "signals": changed});
+    Ok((StatusCode::CREATED, Json(answer)))
 }
 
 fn refusal(error: DecreeError) -> Problem {

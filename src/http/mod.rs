@@ -11,6 +11,8 @@ mod health;
 mod operations;
 mod pages;
 mod problem;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

@@ -9,11 +9,13 @@ mod portfolio;
 use axum::extract::{Path, Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use judge::analyse::GuardrailState;
 use judge::record::EvaluationRecord;
 use maud::{DOCTYPE, Markup, html};
 use serde::Deserialize;
 
 use super::{HttpState, Problem, experiments};
+use crate::cycle::say::word;
 use crate::store::LogFilter;
 
 /// Newest log entries on a page.
@@ -33,8 +35,13 @@ pub(super) async fn experiment(
     Path(id): Path<String>,
 ) -> Result<Markup, Problem> {
     let row = experiments::find(&state, &id).await?;
-    let record = experiments::newest_record(&state, &id).await?;
+    let mut record = experiments::standing_record(&state, &id).await?;
+    if let (Some(record), Some(context)) = (&mut record, state.store.context(&id).await?) {
+        // Guardrails are looked at far more often than signals: this page shows them as they are.
+        record.guardrails = context.guardrails;
+    }
     let evaluations = state.store.evaluations(&id, None, 25).await?;
+    let actions = state.store.action_state(&id).await?;
     let filter = LogFilter {
         experiment: Some(id),
         limit: 25,
@@ -44,6 +51,7 @@ pub(super) async fn experiment(
     Ok(evaluation::experiment_page(
         &row,
         record.as_ref(),
+        &actions,
         &evaluations,
         &log,
     ))
@@ -136,8 +144,30 @@ fn chip(verdict: &str, cause: &str) -> Markup {
         format!("{verdict}: {}", cause.replace('_', " "))
     };
     html! {
-        span class=(format!("chip {verdict}")) { span aria-hidden="true" { (icon) } " " (words) }
+        span.chip.(verdict) { span aria-hidden="true" { (icon) } " " (words) }
     }
+}
+
+/// Icon, word and colour of a guardrail's state.
+fn guardrail_chip(state: GuardrailState) -> Markup {
+    let icon = match state {
+        GuardrailState::Ok => "●",
+        GuardrailState::Tripped => "▲",
+        GuardrailState::NoData | GuardrailState::SourceError => "!",
+        GuardrailState::Burning | GuardrailState::Unproven | GuardrailState::Insufficient => "○",
+    };
+    let name = word(&state);
+    html! {
+        span.chip.(name) { span aria-hidden="true" { (icon) } " " (name.replace('_', " ")) }
+    }
+}
+
+/// The headline without the words that stand beside it anyway.
+fn reason<'a>(headline: &'a str, experiment: &str) -> &'a str {
+    let start = format!(" - {experiment}: ");
+    headline
+        .split_once(start.as_str())
+        .map_or(headline, |(_, reason)| reason)
 }
 
 /// An instant to the minute.

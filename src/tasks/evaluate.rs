@@ -20,7 +20,9 @@ const BATCH: usize = 64;
 
 /// Runs until the daemon stops; what is in flight is finished.
 pub async fn run(app: Arc<Inner>, token: CancellationToken) -> anyhow::Result<()> {
+    let mut watch = ClockWatch::new(&app);
     while !token.is_cancelled() {
+        watch.look(&app);
         let done = match run_due(&app).await {
             Ok(done) => done,
             Err(error) => {
@@ -75,7 +77,7 @@ pub async fn run_due(app: &Arc<Inner>) -> anyhow::Result<usize> {
 }
 
 fn by_experiment(claims: Vec<Claim>) -> Vec<Vec<Claim>> {
-    let mut groups: std::collections::BTreeMap<String, Vec<Claim>> = Default::default();
+    let mut groups = std::collections::BTreeMap::<String, Vec<Claim>>::new();
     for claim in claims {
         groups
             .entry(claim.experiment.clone())
@@ -88,7 +90,12 @@ fn by_experiment(claims: Vec<Claim>) -> Vec<Vec<Claim>> {
 async fn run_one(app: &Arc<Inner>, claim: Claim) {
     let lag_ms = ms_between(claim.next_at, app.clock.domain_now());
     app.metrics.scheduler_lag(lag_ms.max(0) as f64 / 1000.0);
-    if let Err(error) = cycle::run(app, &claim).await {
+    let began = std::time::Instant::now();
+    let outcome = cycle::run(app, &claim).await;
+    app.metrics
+        .daemon
+        .evaluation_took(began.elapsed().as_secs_f64());
+    if let Err(error) = outcome {
         tracing::error!(
             experiment.id = claim.experiment,
             track = claim.track,
@@ -104,4 +111,34 @@ async fn until_next(app: &Inner) -> Duration {
     let wait_ms = next.map_or(i64::MAX, |next| ms_between(app.clock.domain_now(), next));
     Duration::from_millis(u64::try_from(wait_ms.max(0)).unwrap_or(0))
         .clamp(Duration::from_millis(5), MAX_SLEEP)
+}
+
+/// Compares the wall clock with what really passed: a jump is counted, never acted on.
+#[derive(Debug)]
+struct ClockWatch {
+    wall_ms: i64,
+    passed: std::time::Instant,
+}
+
+impl ClockWatch {
+    /// Smaller differences are drift and scheduling.
+    const JUMP_MS: i64 = 2_000;
+
+    fn new(app: &Inner) -> Self {
+        Self {
+            wall_ms: app.clock.wall_now().as_millisecond(),
+            passed: std::time::Instant::now(),
+        }
+    }
+
+    fn look(&mut self, app: &Inner) {
+        let now = Self::new(app);
+        let passed_ms = i64::try_from(now.passed.duration_since(self.passed).as_millis());
+        let jump_ms = now.wall_ms - self.wall_ms - passed_ms.unwrap_or(0);
+        if jump_ms.abs() > Self::JUMP_MS {
+            tracing::warn!(jump_ms, "the wall clock jumped");
+            app.metrics.daemon.clock_jumped(jump_ms as f64 / 1000.0);
+        }
+        *self = now;
+    }
 }

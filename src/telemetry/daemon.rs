@@ -258,7 +258,7 @@ impl DaemonMetrics {
         self.signal_age.set(oldest);
     }
 
-    pub(super) fn verdict(&self, verdict: &Verdict) {
+    pub(super) fn verdict(&self, verdict: Verdict) {
         let name = serde_json::to_value(verdict).ok();
         let name = name
             .as_ref()

@@ -53,7 +53,7 @@ pub(super) struct Experiments {
 
 /// Help text of every family, in exposition order.
 const FAMILIES: &[(&str, &str)] = &[
-    ("info", "The experiment's title and owner"),
+    ("info", "The experiment's owner"),
     (
         "verdict",
         "Verdict in force: 1 collecting, 2 continue, 3 hold, 4 change, 5 stop",
@@ -163,10 +163,7 @@ fn head(record: &EvaluationRecord) -> Vec<Series> {
     let mut head = vec![
         Series {
             name: "info",
-            labels: vec![
-                ("title", experiment.title.clone()),
-                ("owner", experiment.owner.name.clone()),
-            ],
+            labels: vec![("owner", experiment.owner.name.clone())],
             value: 1.0,
         },
         plain("verdict", verdict_code(record.decision.verdict)),

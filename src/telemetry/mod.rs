@@ -6,6 +6,8 @@
 mod daemon;
 mod experiments;
 mod log;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::RwLock;
@@ -80,7 +82,7 @@ impl Metrics {
 
     /// Notes a look: every series of that experiment is replaced.
     pub fn observe_record(&self, record: &EvaluationRecord, now: &Timestamp) {
-        self.daemon.verdict(&record.decision.verdict);
+        self.daemon.verdict(record.decision.verdict);
         let age_ms = record
             .data_as_of()
             .map(|at| now.as_millisecond() - at.as_millisecond());

@@ -283,7 +283,7 @@ async fn decisions_need_a_token_and_follow_the_rules() {
             Some("guest"),
             &json!({"experiment": "copy", "decision": "explode", "because": "x"}),
             422,
-            "body",
+            "invalid",
         ),
         (
             Some("guest"),

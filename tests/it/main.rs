@@ -1,8 +1,18 @@
 //! One integration binary: the real daemon, real Prometheus and PostgreSQL, fakes on port 0.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(
+    clippy::print_stderr,
+    reason = "figures and leftovers are told to the reader"
+)]
+
+mod bad_input;
 mod cli;
 mod config;
+mod dashboards;
 mod fakes;
 mod http_api;
 mod restart;
+mod stories;
 mod tidy;
+mod verifiers;

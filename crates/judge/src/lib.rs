@@ -3,7 +3,7 @@
 //! One line runs through the product, and this crate holds its pure steps:
 //!
 //! ```text
-//! spec -> plan -> (fetch) -> contract -> observe -> analyse -> decide -> record, notice -> (deliver)
+//! spec -> plan -> (fetch) -> contract -> observe -> analyse -> decide -> record -> (deliver)
 //! ```
 //!
 //! Invariants: no I/O, no clock, no async, no logging, no randomness. Time is an argument, data

@@ -76,6 +76,9 @@ pub struct LifeState {
     pub trips: BTreeMap<String, Timestamp>,
     /// How often a human rearmed; part of the guardrails' test epoch.
     pub guardrail_epoch: u32,
+    /// When a human rearmed last: guardrails count from here, not from the cycle's start.
+    #[serde(default)]
+    pub rearmed_at: Option<Timestamp>,
     /// After `graduate`: whether somebody said that the default was updated.
     pub default_updated: bool,
 }
@@ -99,6 +102,7 @@ pub fn first_seen(experiment: &Experiment, runnable: bool, now: Timestamp) -> Li
         verdict: None,
         trips: BTreeMap::new(),
         guardrail_epoch: 0,
+        rearmed_at: None,
         default_updated: false,
     };
     at_time(&state, now)
@@ -280,6 +284,15 @@ fn tripped_names(decision: &Decision) -> impl Iterator<Item = String> {
         Reason::GuardrailTripped { guardrail, .. } => Some(guardrail.clone()),
         _ => None,
     })
+}
+
+/// The cycle as guardrails see it: after a rearm their counts and tests start anew.
+pub fn guardrail_cycle(state: &LifeState) -> Cycle {
+    let started_at = state.cycle.started_at;
+    Cycle {
+        started_at: state.rearmed_at.map_or(started_at, |at| at.max(started_at)),
+        ..state.cycle.clone()
+    }
 }
 
 fn moved(state: &LifeState, life: Life, at: Timestamp) -> LifeState {

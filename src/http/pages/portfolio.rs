@@ -1,10 +1,11 @@
 //! `/`: all experiments in one table, worst first.
 
-use judge::analyse::{GuardrailState, SignalView};
+use judge::analyse::{Evidence, GuardrailState, SignalView};
 use judge::lifecycle::LifeState;
 use judge::prose;
 use judge::record::EvaluationRecord;
 use judge::spec::Role;
+use judge::stats::{Interval, UNBOUNDED};
 use judge::time::{DAY_MS, Timestamp, ms_between};
 use maud::{Markup, html};
 
@@ -17,7 +18,7 @@ use crate::store::{BrokenFile, ExperimentRow};
 const MAX_ROWS: usize = 200;
 
 struct Row {
-    row: ExperimentRow,
+    stored: ExperimentRow,
     life: Option<LifeState>,
     record: Option<EvaluationRecord>,
 }
@@ -28,11 +29,15 @@ pub(in crate::http) async fn page(state: &HttpState) -> Result<Markup, Problem> 
     let all = state.store.experiments().await?;
     let count = all.len();
     for row in all.into_iter().take(MAX_ROWS) {
-        let record = experiments::newest_record(state, &row.id).await?;
+        let record = experiments::standing_record(state, &row.id).await?;
         let life = serde_json::from_str(&row.life_json).ok();
-        rows.push(Row { row, life, record });
+        rows.push(Row {
+            stored: row,
+            life,
+            record,
+        });
     }
-    rows.sort_by_key(|row| (urgency(row), row.row.id.clone()));
+    rows.sort_by_key(|row| (urgency(row), row.stored.id.clone()));
     let broken = state.store.broken_files().await?;
     let now = state.clock.domain_now();
     let body = html! {
@@ -48,10 +53,10 @@ pub(in crate::http) async fn page(state: &HttpState) -> Result<Markup, Problem> 
 
 /// Tripped, cannot evaluate, stop, hold, change, then by life.
 fn urgency(row: &Row) -> u8 {
-    if row.row.worst_guardrail == Some(GuardrailState::Tripped) {
+    if row.stored.worst_guardrail == Some(GuardrailState::Tripped) {
         return 0;
     }
-    match row.row.last.as_ref().map(|last| last.verdict.as_str()) {
+    match row.stored.last.as_ref().map(|last| last.verdict.as_str()) {
         Some("stop") => 1,
         Some("hold") => 2,
         Some("change") => 3,
@@ -64,7 +69,9 @@ fn urgency(row: &Row) -> u8 {
 fn counts(rows: &[Row], broken: &[BrokenFile]) -> Markup {
     let of = |verdict: &str| {
         rows.iter()
-            .filter(|row| row.row.last.as_ref().map(|last| last.verdict.as_str()) == Some(verdict))
+            .filter(|row| {
+                row.stored.last.as_ref().map(|last| last.verdict.as_str()) == Some(verdict)
+            })
             .count()
     };
     html! {
@@ -72,7 +79,9 @@ fn counts(rows: &[Row], broken: &[BrokenFile]) -> Markup {
             @for verdict in ["stop", "hold", "change", "collecting", "continue"] {
                 li { (chip(verdict, "")) " " (of(verdict)) }
             }
-            @if !broken.is_empty() { li { span.chip.broken { "✗ broken file" } " " (broken.len()) } }
+            @if !broken.is_empty() {
+                li { span.chip.broken { "✗ broken file" } " " (broken.len()) }
+            }
         }
     }
 }
@@ -107,25 +116,39 @@ fn broken_row(file: &BrokenFile) -> Markup {
         tr {
             th scope="row" { (file.file) }
             td { span.chip.broken { "✗ broken file" } }
-            td colspan="5" { pre { (file.diagnostics_text) } }
+            td colspan="5" {
+                details {
+                    summary { (file.diagnostics_text.lines().next().unwrap_or_default()) }
+                    pre { (file.diagnostics_text) }
+                }
+            }
         }
     }
 }
 
 fn experiment_row(row: &Row, now: Timestamp) -> Markup {
-    let link = format!("./x/{}", row.row.id);
+    let link = format!("./x/{}", row.stored.id);
     html! {
         tr {
             th scope="row" {
-                a href=(link) { (row.row.title) }
-                div.soft { (row.row.id) @if let Some(life) = &row.life { " · " (life_words(life)) } }
+                a href=(link) { (row.stored.title) }
+                div.soft {
+                    (row.stored.id)
+                    @if let Some(life) = &row.life { " · " (life_words(life)) }
+                }
+                @if let Some(record) = &row.record {
+                    div.soft { "owner " (record.input.experiment.owner.name) }
+                }
             }
-            @match &row.row.last {
+            @match &row.stored.last {
                 Some(last) => {
                     td data-label="Verdict" { (chip(&last.verdict, &last.cause)) }
                     td data-label="Why" {
-                        (last.headline)
-                        div.soft { "at " (minute(last.scheduled_at)) }
+                        (super::reason(&last.headline, &row.stored.id))
+                        div.soft {
+                            "looked at " (minute(last.scheduled_at))
+                            @if let Some(at) = last.data_as_of { ", data as of " (minute(at)) }
+                        }
                     }
                 }
                 None => {
@@ -155,39 +178,62 @@ fn changes(row: &Row, role: Role) -> Markup {
     let signals: Vec<&SignalView> = signals.filter(|signal| signal.role == role).collect();
     html! {
         @for signal in signals {
-            div { (signal.name) " " (change(signal)) }
+            div {
+                div.soft { (signal.name) }
+                strong { (change(signal)) }
+                @let range = interval(signal);
+                @if !range.is_empty() { div.soft { (range) } }
+            }
         }
     }
 }
 
-/// Estimate with its always-valid interval, or why there is none.
+/// The estimate, or why there is none.
 pub(super) fn change(signal: &SignalView) -> String {
-    let Some(evidence) = &signal.evidence else {
-        return word(&signal.state).replace('_', " ");
-    };
+    match &signal.evidence {
+        Some(evidence) => number(signal, evidence)(evidence.estimate),
+        None => word(&signal.state).replace('_', " "),
+    }
+}
+
+/// The always-valid interval of the change; empty without evidence.
+pub(super) fn interval(signal: &SignalView) -> String {
+    let evidence = signal.evidence.as_ref();
+    evidence.map_or_else(String::new, |seen| {
+        range(&seen.interval, &number(signal, seen))
+    })
+}
+
+/// Changes carry a sign; without a comparison the number is a level.
+fn number<'a>(signal: &'a SignalView, evidence: &'a Evidence) -> impl Fn(f64) -> String + 'a {
     let unit = signal.unit.as_deref();
-    // Without a comparison the evidence is on the level itself.
-    let number = |value| match evidence.comparison {
+    move |value| match evidence.comparison {
         Some(_) => prose::format_change(value, evidence.relative, signal.form, unit),
         None => prose::format_level(value, signal.form, unit),
-    };
-    let end = |value: f64| {
-        if value.abs() > 1.0e300 {
-            "open".to_owned()
+    }
+}
+
+/// Both ends of an interval; an end without a bound says so.
+pub(super) fn range(interval: &Interval, number: &impl Fn(f64) -> String) -> String {
+    let end = |value: f64, open: &str| {
+        if value.abs() >= UNBOUNDED {
+            open.to_owned()
         } else {
             number(value)
         }
     };
-    let (lo, hi) = (end(evidence.interval.lo), end(evidence.interval.hi));
-    format!("{} [{lo} to {hi}]", number(evidence.estimate))
+    format!(
+        "{} to {}",
+        end(interval.lo, "no lower bound"),
+        end(interval.hi, "no upper bound")
+    )
 }
 
 fn guardrail(row: &Row) -> Markup {
-    let Some(state) = row.row.worst_guardrail else {
+    let Some(state) = row.stored.worst_guardrail else {
         return html! { span.soft { "none" } };
     };
-    let state = word(&state);
-    html! { span class=(format!("chip {state}")) { (state.replace('_', " ")) } }
+    super::guardrail_chip(state)
 }
 
 fn checkpoint(row: &Row, now: Timestamp) -> Markup {
@@ -201,7 +247,9 @@ fn checkpoint(row: &Row, now: Timestamp) -> Markup {
     };
     let days = ms_between(now, life.cycle.checkpoint_at) as f64 / DAY_MS as f64;
     html! {
-        @if days >= 0.0 { "in " (format!("{:.0}", days.ceil())) " days" } @else { "open" }
+        @if days >= 0.0 {
+            "in " (prose::count(days.ceil())) @if days.ceil() == 1.0 { " day" } @else { " days" }
+        } @else { "open" }
         div.soft { (minute(life.cycle.checkpoint_at)) }
     }
 }

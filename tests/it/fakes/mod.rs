@@ -5,6 +5,7 @@ pub(crate) mod daemon;
 pub(crate) mod home;
 pub(crate) mod http;
 pub(crate) mod metrics;
+pub(crate) mod played;
 pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod prometheus;

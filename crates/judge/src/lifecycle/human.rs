@@ -175,6 +175,7 @@ fn rearm(state: &LifeState, at: Timestamp) -> Result<LifeState, NotAllowed> {
     let mut next = moved(state, before, at);
     next.trips.clear();
     next.guardrail_epoch += 1;
+    next.rearmed_at = Some(at);
     Ok(next)
 }
 

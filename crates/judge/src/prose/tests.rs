@@ -31,7 +31,7 @@ fn a_headline_has_word_name_number_and_guardrails() {
         .guardrail(guardrail("errors", OnTrip::Alert), GuardrailState::NoData);
     assert_eq!(
         headline(&record(unproven)),
-        "CONTINUE - checkout-copy: p +4.0 pts, needed +3.0 pts: met; \
+        "CONTINUE - checkout-copy: o +4.0 pts, needed +3.0 pts: met; \
          csat not shown to be safe, errors has no data"
     );
     let stop = guardrail("errors", OnTrip::Stop);

@@ -7,6 +7,8 @@ use serde::Serialize;
 
 /// Longest piece of a source line that is shown under a diagnostic, in characters.
 const SHOWN_CHARS: usize = 96;
+/// Most diagnostics of one file that are shown; a file made of mistakes has tens of thousands.
+const SHOWN_DIAGNOSTICS: usize = 60;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -94,102 +96,110 @@ pub(super) fn severity_of(code: &str) -> Severity {
 }
 
 /// Every code with its meaning in one line, in order.
+const CODES: &[(&str, &str)] = &[
+    ("D0101", "no aim"),
+    ("D0102", "an aim without a behaviour sentence"),
+    ("D0103", "an aim without `from`, `to` or `by`"),
+    ("D0104", "no mechanism, or one without a reason"),
+    ("D0105", "no proxy signal"),
+    ("D0106", "no outcome signal"),
+    ("D0107", "nothing to compare a signal with"),
+    ("D0108", "a counted signal without `matures_after`"),
+    ("D0109", "no checkpoint date or rule"),
+    ("D0110", "no guardrail"),
+    ("D0111", "no rollback plan"),
+    ("D0112", "no owner"),
+    ("D0113", "nobody may say stop"),
+    ("D0114", "no review rhythm"),
+    ("D0115", "nothing said about what happens if it works"),
+    (
+        "D0116",
+        "`reversible` not stated, or `no` without an earlier test",
+    ),
+    ("D0117", "first seen after its `by`"),
+    ("D0118", "no effect size to tune a test with"),
+    ("E0101", "the file is larger or deeper than the limits"),
+    ("E0102", "not readable as YAML"),
+    ("E0103", "anchors, aliases and tags are not used here"),
+    ("E0104", "a key given twice"),
+    ("E0105", "more than one document in the file"),
+    ("E0106", "the file holds no experiment"),
+    ("E0201", "an unknown key"),
+    ("E0202", "a missing key"),
+    ("E0203", "another kind of value is needed"),
+    ("E0204", "not one of the allowed words"),
+    ("E0205", "exactly one of several keys is needed"),
+    ("E0206", "keys that exclude each other"),
+    ("E0301", "not a number"),
+    ("E0302", "a unit is missing or wrong"),
+    ("E0303", "not a duration"),
+    ("E0304", "not a date"),
+    ("E0305", "not an identifier"),
+    ("E0306", "a number out of bounds"),
+    ("E0307", "an unknown time zone"),
+    ("E0308", "neither yes nor no"),
+    ("E0309", "text that is empty or too long"),
+    ("E0310", "too many entries"),
+    ("E0311", "a blank of a template that was not filled in"),
+    ("E0401", "an unknown signal"),
+    ("E0402", "an unknown source"),
+    ("E0403", "an unknown receiver"),
+    ("E0404", "an unknown action"),
+    ("E0405", "the signal and its aim disagree about `from`"),
+    ("E0406", "a split that does not add up or misses an arm"),
+    ("E0407", "more than one treatment"),
+    ("E0408", "dates in the wrong order"),
+    ("E0409", "a signal has two aims"),
+    ("E0501", "a query without a column that it needs"),
+    ("E0502", "a query column that does not belong there"),
+    ("E0503", "a query file that is not there"),
+    ("E0504", "an unknown placeholder"),
+    ("E0505", "a placeholder where none can be bound"),
+    ("E0506", "not exactly one reading SQL statement"),
+    ("E0507", "a query that does not fit its source"),
+    ("E0601", "the rule cannot be read"),
+    ("E0602", "the rule names an unknown signal"),
+    ("E0603", "a condition with neither operator nor sign"),
+    ("E0604", "a number without its unit"),
+    ("E0605", "a unit that is not the signal's own"),
+    ("E0606", "the rule is too long or too deep"),
+    ("E0607", "an operator that rules do not have"),
+    ("W0101", "names were not checked against a configuration"),
+    ("W0102", "the mechanism reads like a task"),
+    ("W0103", "the rule does not name an outcome"),
+    ("W0104", "a threshold that cannot be reached"),
+    ("W0105", "too few units for the dates"),
+    ("W0106", "`by` is too near for the cycles"),
+    ("W0107", "uncontrolled; baseline treated as exact"),
+    ("W0108", "a value in the rule that could be counts"),
+    ("W0109", "a condition against the direction that is wanted"),
+    ("W0110", "a guardrail stops but no action turns it off"),
+    ("W0111", "nobody is told"),
+    ("W0112", "the checkpoint comes before a unit has matured"),
+    ("W0113", "the checkpoint comes before `min_duration`"),
+    ("W0114", "a guardrail signal that no guardrail uses"),
+    ("W0115", "a query that ignores its window"),
+    ("W0116", "the mechanism moves a signal without an aim"),
+];
+
+/// Every code with its meaning in one line, in order.
 pub fn codes() -> &'static [(&'static str, &'static str)] {
-    &[
-        ("D0101", "no aim"),
-        ("D0102", "an aim without a behaviour sentence"),
-        ("D0103", "an aim without `from`, `to` or `by`"),
-        ("D0104", "no mechanism, or one without a reason"),
-        ("D0105", "no proxy signal"),
-        ("D0106", "no outcome signal"),
-        ("D0107", "nothing to compare a signal with"),
-        ("D0108", "a counted signal without `matures_after`"),
-        ("D0109", "no checkpoint date or rule"),
-        ("D0110", "no guardrail"),
-        ("D0111", "no rollback plan"),
-        ("D0112", "no owner"),
-        ("D0113", "nobody may say stop"),
-        ("D0114", "no review rhythm"),
-        ("D0115", "nothing said about what happens if it works"),
-        (
-            "D0116",
-            "`reversible` not stated, or `no` without an earlier test",
-        ),
-        ("D0117", "first seen after its `by`"),
-        ("D0118", "no effect size to tune a test with"),
-        ("E0101", "the file is larger or deeper than the limits"),
-        ("E0102", "not readable as YAML"),
-        ("E0103", "anchors, aliases and tags are not used here"),
-        ("E0104", "a key given twice"),
-        ("E0105", "more than one document in the file"),
-        ("E0106", "the file holds no experiment"),
-        ("E0201", "an unknown key"),
-        ("E0202", "a missing key"),
-        ("E0203", "another kind of value is needed"),
-        ("E0204", "not one of the allowed words"),
-        ("E0205", "exactly one of several keys is needed"),
-        ("E0206", "keys that exclude each other"),
-        ("E0301", "not a number"),
-        ("E0302", "a unit is missing or wrong"),
-        ("E0303", "not a duration"),
-        ("E0304", "not a date"),
-        ("E0305", "not an identifier"),
-        ("E0306", "a number out of bounds"),
-        ("E0307", "an unknown time zone"),
-        ("E0308", "neither yes nor no"),
-        ("E0309", "text that is empty or too long"),
-        ("E0310", "too many entries"),
-        ("E0401", "an unknown signal"),
-        ("E0402", "an unknown source"),
-        ("E0403", "an unknown receiver"),
-        ("E0404", "an unknown action"),
-        ("E0405", "the signal and its aim disagree about `from`"),
-        ("E0406", "a split that does not add up or misses an arm"),
-        ("E0407", "more than one treatment"),
-        ("E0408", "dates in the wrong order"),
-        ("E0409", "a signal has two aims"),
-        ("E0501", "a query without a column that it needs"),
-        ("E0502", "a query column that does not belong there"),
-        ("E0503", "a query file that is not there"),
-        ("E0504", "an unknown placeholder"),
-        ("E0505", "a placeholder where none can be bound"),
-        ("E0506", "not exactly one reading SQL statement"),
-        ("E0507", "a query that does not fit its source"),
-        ("E0601", "the rule cannot be read"),
-        ("E0602", "the rule names an unknown signal"),
-        ("E0603", "a condition with neither operator nor sign"),
-        ("E0604", "a number without its unit"),
-        ("E0605", "a unit that is not the signal's own"),
-        ("E0606", "the rule is too long or too deep"),
-        ("E0607", "an operator that rules do not have"),
-        ("W0101", "names were not checked against a configuration"),
-        ("W0102", "the mechanism reads like a task"),
-        ("W0103", "the rule does not name an outcome"),
-        ("W0104", "a threshold that cannot be reached"),
-        ("W0105", "too few units for the dates"),
-        ("W0106", "`by` is too near for the cycles"),
-        ("W0107", "uncontrolled; baseline treated as exact"),
-        ("W0108", "a value in the rule that could be counts"),
-        ("W0109", "a condition against the direction that is wanted"),
-        ("W0110", "a guardrail stops but no action turns it off"),
-        ("W0111", "nobody is told"),
-        ("W0112", "the checkpoint comes before a unit has matured"),
-        ("W0113", "the checkpoint comes before `min_duration`"),
-        ("W0114", "a guardrail signal that no guardrail uses"),
-        ("W0115", "a query that ignores its window"),
-        ("W0116", "the mechanism moves a signal without an aim"),
-    ]
+    CODES
 }
 
 /// The diagnostics as plain text: code, place, source line, caret, cause, hint and a count line.
 ///
-/// `text` is the file's text; `file_name` is printed as given. Nothing found renders as `""`.
+/// `text` is the file's text; `file_name` is printed as given. Nothing found renders as `""`. At
+/// most 60 are shown, the count line counts all.
 pub fn render(file_name: &str, text: &str, found: &[Diagnostic]) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let mut out = String::new();
-    for diagnostic in found {
+    for diagnostic in found.iter().take(SHOWN_DIAGNOSTICS) {
         render_one(&mut out, file_name, &lines, diagnostic);
         out.push('\n');
+    }
+    if let Some(more @ 1..) = found.len().checked_sub(SHOWN_DIAGNOSTICS) {
+        out.push_str(&format!("and {more} more like these\n\n"));
     }
     if !found.is_empty() {
         out.push_str(&count_line(found));
@@ -302,6 +312,20 @@ mod tests {
         assert_eq!(lines[4], "  |    ^^^");
         assert_eq!(lines[5], "  = hint: yes");
         assert_eq!(lines.last(), Some(&"1 error"));
+    }
+
+    #[test]
+    fn a_flood_of_diagnostics_is_shown_in_part_and_counted_whole() {
+        let pos = SourcePos {
+            line: 1,
+            column: 1,
+            end_column: 2,
+        };
+        let found = vec![Diagnostic::new("E0201", pos, "no"); 1_000];
+        let shown = render("a.yaml", "x\n", &found);
+        assert_eq!(shown.matches("error[E0201]").count(), SHOWN_DIAGNOSTICS);
+        assert!(shown.contains("and 940 more like these"), "{shown}");
+        assert!(shown.ends_with("1000 errors\n"), "{shown}");
     }
 
     #[test]

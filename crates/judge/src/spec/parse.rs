@@ -23,7 +23,7 @@ use self::walk::{Fields, Walk};
 use super::diagnostic::{Diagnostic, Severity, SourcePos};
 use super::model::{Compare, EvidenceMode, Experiment};
 use super::nearest::list;
-use super::tree;
+use super::tree::{self, Kind, Node};
 use crate::ids::hash128;
 use crate::time::{Span, Timestamp};
 
@@ -91,6 +91,9 @@ pub(super) fn read_file(name: &str, text: &str, ctx: &Context) -> (Parsed, Optio
     let (root, faults) = tree::read(text);
     let mut walk = Walk::new(text, ctx);
     walk.found = faults;
+    if let Some(root) = &root {
+        report_blanks(root, &mut walk.found);
+    }
     let sketch = root.and_then(|root| {
         let fields = walk.fields(&root, "", keys::TOP)?;
         Some(walk_experiment(&mut walk, &fields, name))
@@ -114,6 +117,27 @@ pub(super) fn read_file(name: &str, text: &str, ctx: &Context) -> (Parsed, Optio
         parsed.experiment.clone_from(&sketch);
     }
     (parsed, sketch)
+}
+
+/// Points at every `<blank>` that a template left, whatever kind of value belongs there.
+fn report_blanks(node: &Node, found: &mut Vec<Diagnostic>) {
+    match &node.kind {
+        Kind::Scalar(scalar) => {
+            let text = scalar.text.trim();
+            if text.len() > 2 && text.starts_with('<') && text.ends_with('>') {
+                let message = format!("`{text}` is a blank of the template");
+                let blank = Diagnostic::new("E0311", node.pos, message);
+                found.push(blank.hint("write your own value instead"));
+            }
+        }
+        Kind::List(items) => items.iter().for_each(|item| report_blanks(item, found)),
+        Kind::Map(entries) => {
+            for entry in entries {
+                report_blanks(&entry.value, found);
+            }
+        }
+        Kind::Null | Kind::Broken => {}
+    }
 }
 
 /// Walks all sections, whatever fails in one of them.
