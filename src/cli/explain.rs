@@ -55,8 +55,8 @@ pub(super) async fn run(args: ExplainArgs) -> Result<u8, Failure> {
 }
 
 async fn newest(store: &Store, id: &str) -> Result<u64, Failure> {
-    let rows = store.evaluations(id, None, 1).await?;
-    rows.first().map(|row| row.number).ok_or_else(|| {
+    let standing = store.standing(id).await?;
+    standing.map(|(row, _)| row.number).ok_or_else(|| {
         Failure::usage(format!(
             "`{id}` has no evaluation yet; `verdictd eval {id} --dry-run` makes one by hand"
         ))
