@@ -251,7 +251,7 @@ fn new_writes_a_file_that_check_leads_through() {
         assert!(out.contains(file.to_str().unwrap()), "{out}");
         let (code, out, _) = told(&run(&["check", file.to_str().unwrap()], &[]));
         assert_eq!(code, 1, "blanks are findings: {out}");
-        assert!(out.contains('<') && out.contains(":"), "{out}");
+        assert!(out.contains('<') && out.contains(':'), "{out}");
         let before = std::fs::read(&file).unwrap();
         assert_eq!(
             run(&arguments, &[]).status.code(),
@@ -273,7 +273,7 @@ async fn notify_test_sends_marked_samples() {
     let received = desk.receiver.received();
     assert_eq!(out.lines().count(), received.len(), "{out}");
     assert!(out.lines().all(|line| line.starts_with("taken")), "{out}");
-    let ids: std::collections::BTreeSet<_> = received.iter().map(|it| it.id()).collect();
+    let ids: std::collections::BTreeSet<_> = received.iter().map(super::fakes::receiver::Received::id).collect();
     assert_eq!(ids.len(), received.len());
     let said = desk.fails(2, &["notify", "test", "none"]);
     assert!(said.contains("hook"), "{said}");

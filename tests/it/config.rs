@@ -383,7 +383,7 @@ async fn ask_everything(site: &Site) -> String {
     ] {
         let answer = site.get(path).await;
         assert_eq!(answer.status, 200, "{path} {answer:?}");
-        shown += &format!("{:?}\n{}\n", answer.headers, answer.body);
+        shown.extend([format!("{:?}\n", answer.headers), answer.body.clone()]);
     }
     for (token, status) in [(TOKEN, 422), ("wrong", 401)] {
         let bearer = format!("Bearer {token}");

@@ -454,7 +454,7 @@ async fn links_of_messages_lead_to_pages() {
     let running = Running::start().await;
     let verdict = wait_for("the verdict's message", || async {
         let received = running.receiver.received();
-        let mut bodies = received.iter().map(|request| request.json());
+        let mut bodies = received.iter().map(super::fakes::receiver::Received::json);
         bodies.find(|body| body["data"]["links"]["evaluation"].is_string())
     })
     .await;

@@ -12,7 +12,6 @@ use judge::plan::{self, Need, Request, Shape, Subject};
 use judge::points::{Point, Sums};
 use judge::spec::{Context, Experiment, Form, Query, parse};
 use judge::time::{SECOND_MS, Span, Timestamp, Window, add_ms};
-use verdictd::app::App;
 use verdictd::clock::ManualClock;
 use verdictd::demo::data::calendar::{hour_start, midnight};
 use verdictd::demo::data::{self, Stories};

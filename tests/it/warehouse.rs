@@ -29,7 +29,7 @@ const SEED: u64 = 1;
 const STORY: &str = "activation-action-x";
 
 fn story_files() -> Vec<(&'static str, &'static str)> {
-    let is_sql = |name: &str| name.ends_with(".sql");
+    let is_sql = |name: &str| name.strip_suffix(".sql").is_some();
     let files = EXPERIMENT_FILES.iter().copied();
     files
         .filter(|(name, _)| is_sql(name) || *name == "activation-action-x.yaml")
@@ -40,7 +40,7 @@ fn story() -> Experiment {
     let files = story_files();
     let (_, text) = files
         .iter()
-        .find(|(name, _)| name.ends_with(".yaml"))
+        .find(|(name, _)| name.strip_suffix(".yaml").is_some())
         .unwrap();
     let texts = files
         .iter()

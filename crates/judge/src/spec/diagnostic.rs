@@ -199,7 +199,7 @@ pub fn render(file_name: &str, text: &str, found: &[Diagnostic]) -> String {
         out.push('\n');
     }
     if let Some(more @ 1..) = found.len().checked_sub(SHOWN_DIAGNOSTICS) {
-        out.push_str(&format!("and {more} more like these\n\n"));
+        out.extend(["and ", &more.to_string(), " more like these\n\n"]);
     }
     if !found.is_empty() {
         out.push_str(&count_line(found));
