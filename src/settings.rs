@@ -294,6 +294,7 @@ fn merge(layers: Vec<Layer>) -> Result<Loaded, SettingsError> {
             continue;
         }
         for (key, value) in &layer.values {
+            check_path(&layer.name, key)?;
             builder = builder
                 .set_override(key, value.clone())
                 .map_err(|error| invalid(&layer.name, &error))?;
@@ -309,6 +310,20 @@ fn merge(layers: Vec<Layer>) -> Result<Loaded, SettingsError> {
         .map(|(key, (value, layer))| (key, value, layer))
         .collect();
     Ok(Loaded { settings, origins })
+}
+
+/// A dotted path of names. An index would be obeyed by filling the list up to it.
+fn check_path(layer: &str, key: &str) -> Result<(), SettingsError> {
+    let is_name = |part: &str| {
+        let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+        !part.is_empty() && part.bytes().all(is_letter)
+    };
+    if key.split('.').all(is_name) {
+        return Ok(());
+    }
+    Err(SettingsError::Invalid(format!(
+        "{layer}: `{key}` is not a key; write section.key in letters, digits, _ and -"
+    )))
 }
 
 /// Values that were already read.
@@ -479,6 +494,10 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("VERDICTD_LISTEN"), "{error}");
+        for key in ["a[4000000000]", "http..listen", "", "http.listen "] {
+            let error = load(None, &[], &[pair(key, "1")]).unwrap_err().to_string();
+            assert!(error.contains("is not a key"), "{error}");
+        }
         let error = load(None, &[pair("VERDICTD_HTTP__NOPE", "1")], &[])
             .unwrap_err()
             .to_string();

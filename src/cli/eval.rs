@@ -94,15 +94,14 @@ async fn dry(
     Ok(records)
 }
 
-/// Runs what is due and reads back the newest record of each experiment.
+/// Runs what is due and reads back where each experiment stands.
 async fn real(settings: Settings, only: Option<&str>) -> Result<Vec<EvaluationRecord>, Failure> {
     let app = App::start_manual(settings, Arc::new(SystemClock), None).await?;
     app.settle().await?;
     let mut records = Vec::new();
     for id in chosen(&app, only)? {
-        let context = app.store().context(&id).await?;
-        let newest = context.and_then(|context| context.newest_record);
-        records.extend(newest.and_then(|json| EvaluationRecord::from_json(&json).ok()));
+        let standing = app.store().standing(&id).await?;
+        records.extend(standing.and_then(|(_, json)| EvaluationRecord::from_json(&json).ok()));
     }
     app.shutdown().await?;
     Ok(records)

@@ -26,7 +26,7 @@ pub(super) struct ExplainArgs {
 /// Reads the store beside a running daemon and prints one evaluation.
 pub(super) async fn run(args: ExplainArgs) -> Result<u8, Failure> {
     let settings = args.settings.settings()?;
-    let store = Store::open_read_only(&settings.store.path)?;
+    let store = super::open_store(&settings)?;
     let (id, number) = match args.what.split_once('@') {
         Some((id, number)) => {
             let number: u64 = number
@@ -55,8 +55,8 @@ pub(super) async fn run(args: ExplainArgs) -> Result<u8, Failure> {
 }
 
 async fn newest(store: &Store, id: &str) -> Result<u64, Failure> {
-    let rows = store.evaluations(id, None, 1).await?;
-    rows.first().map(|row| row.number).ok_or_else(|| {
+    let standing = store.standing(id).await?;
+    standing.map(|(row, _)| row.number).ok_or_else(|| {
         Failure::usage(format!(
             "`{id}` has no evaluation yet; `verdictd eval {id} --dry-run` makes one by hand"
         ))

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::SettingsArgs;
 use super::output::{Failure, say, say_json, wrapped};
-use crate::store::{LogFilter, Store};
+use crate::store::LogFilter;
 
 /// Show the decision log
 #[derive(Debug, Args)]
@@ -25,7 +25,7 @@ pub(super) struct LogArgs {
 /// Reads the store and prints the entries.
 pub(super) async fn run(args: LogArgs) -> Result<u8, Failure> {
     let settings = args.settings.settings()?;
-    let store = Store::open_read_only(&settings.store.path)?;
+    let store = super::open_store(&settings)?;
     let filter = LogFilter {
         experiment: args.experiment,
         limit: args.limit as usize,

@@ -15,6 +15,18 @@ mod output;
 mod serve;
 mod status;
 mod test;
+/// Opens the store for reading, beside a running daemon.
+fn open_store(settings: &Settings) -> Result<Store, Failure> {
+    let path = &settings.store.path;
+    if !path.exists() {
+        let path = path.display();
+        return Err(Failure::unreachable(format!(
+            "there is no store at {path} yet; `verdictd serve` makes it, store.path names it"
+        )));
+    }
+    Ok(Store::open_read_only(path)?)
+}
+
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +36,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::settings::{self, Loaded, Settings};
+use crate::store::Store;
 use output::Failure;
 
 /// Makes experiments decide themselves.

@@ -6,10 +6,18 @@ use super::SettingsArgs;
 use super::output::{Failure, say};
 use crate::clock::{Clock as _, SystemClock};
 use crate::deliver;
+use crate::store::Store;
 
 /// Work with receivers
 #[derive(Debug, Subcommand)]
 pub(super) enum NotifyCommand {
+    /// Send a dead or delivered message again, with the same id and bytes
+    Resend {
+        /// Id of the message (msg_...), as /api/v1/deliveries lists it
+        id: String,
+        #[command(flatten)]
+        settings: SettingsArgs,
+    },
     /// Send a marked sample of every kind and print what the receiver answers
     Test {
         /// Name of a receiver in the settings
@@ -21,9 +29,28 @@ pub(super) enum NotifyCommand {
 
 /// Exit code 0 when every sample was taken, 1 when one was not.
 pub(super) async fn run(command: NotifyCommand) -> Result<u8, Failure> {
-    let NotifyCommand::Test { endpoint, settings } = command;
+    match command {
+        NotifyCommand::Resend { id, settings } => resend(&id, &settings).await,
+        NotifyCommand::Test { endpoint, settings } => test(&endpoint, &settings).await,
+    }
+}
+
+/// Puts the message back into the queue; the daemon sends it once, without the ladder.
+async fn resend(id: &str, settings: &SettingsArgs) -> Result<u8, Failure> {
     let settings = settings.settings()?;
-    let Some(config) = settings.receivers.get(&endpoint) else {
+    let store = Store::open(&settings.store.path)?;
+    if !store.redeliver(id, SystemClock.wall_now()).await? {
+        return Err(Failure::usage(format!(
+            "no message `{id}` that could be sent again"
+        )));
+    }
+    say(&format!("queued {id}; the daemon sends it once\n"));
+    Ok(0)
+}
+
+async fn test(endpoint: &str, settings: &SettingsArgs) -> Result<u8, Failure> {
+    let settings = settings.settings()?;
+    let Some(config) = settings.receivers.get(endpoint) else {
         let known: Vec<&str> = settings.receivers.keys().map(String::as_str).collect();
         return Err(Failure::usage(format!(
             "no receiver `{endpoint}` in the settings; there are: {}",
@@ -31,7 +58,7 @@ pub(super) async fn run(command: NotifyCommand) -> Result<u8, Failure> {
         )));
     };
     let url = settings.external_url();
-    let answers = deliver::send_samples(&endpoint, config, &url, SystemClock.wall_now())
+    let answers = deliver::send_samples(endpoint, config, &url, SystemClock.wall_now())
         .await
         .map_err(|error| Failure::usage(error.to_string()))?;
     let mut refused = 0;

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::SettingsArgs;
 use super::output::{Failure, Style, say, say_json, table, wrapped};
-use crate::store::{BrokenFile, ExperimentRow, Store};
+use crate::store::{BrokenFile, ExperimentRow};
 
 /// List experiments
 #[derive(Debug, Args)]
@@ -21,7 +21,7 @@ pub(super) struct StatusArgs {
 /// Reads the store and prints the table.
 pub(super) async fn run(args: StatusArgs) -> Result<u8, Failure> {
     let settings = args.settings.settings()?;
-    let store = Store::open_read_only(&settings.store.path)?;
+    let store = super::open_store(&settings)?;
     let mut rows = store.experiments().await?;
     rows.sort_by_key(|row| (urgency(row), row.id.clone()));
     let broken = store.broken_files().await?;

@@ -29,7 +29,7 @@ struct State {
     /// First failing slot of queries that fail on their own.
     series: BTreeMap<String, Timestamp>,
     /// Sources whose health changed since it was last stored.
-    changed: BTreeMap<String, Option<Change>>,
+    changed: BTreeMap<String, Vec<Change>>,
     /// When an answer of a healthy source was last handed out to be stored.
     stored_ok: BTreeMap<String, Timestamp>,
 }
@@ -90,7 +90,7 @@ impl Health {
     }
 
     /// Health rows to store, with what must be told about them.
-    pub fn take_changes(&self) -> Vec<(SourceHealth, Option<Change>)> {
+    pub fn take_changes(&self) -> Vec<(SourceHealth, Vec<Change>)> {
         let mut state = self
             .state
             .lock()
@@ -99,7 +99,7 @@ impl Health {
         let row = |name: String| state.sources.get(&name).cloned();
         changed
             .into_iter()
-            .filter_map(|(name, change)| Some((row(name)?, change)))
+            .filter_map(|(name, changes)| Some((row(name)?, changes)))
             .collect()
     }
 
@@ -143,12 +143,16 @@ fn note_ok(state: &mut State, source: &str, at: Timestamp) {
     health.class = None;
     health.cause = None;
     if was_failing || was_told {
-        state.changed.insert(source.to_owned(), recovered);
+        state
+            .changed
+            .entry(source.to_owned())
+            .or_default()
+            .extend(recovered);
     }
     let stored = state.stored_ok.get(source);
     if stored.is_none_or(|stored| ms_between(*stored, at) >= STORE_OK_EVERY_MS) {
         state.stored_ok.insert(source.to_owned(), at);
-        state.changed.entry(source.to_owned()).or_insert(None);
+        state.changed.entry(source.to_owned()).or_default();
     }
 }
 
@@ -169,7 +173,11 @@ fn note_failure(
     }
     let change = is_down.then(|| Change::Down(health.clone()));
     if is_down || since == at {
-        state.changed.insert(source.to_owned(), change);
+        state
+            .changed
+            .entry(source.to_owned())
+            .or_default()
+            .extend(change);
     }
     since
 }
@@ -214,14 +222,14 @@ mod tests {
             health
                 .take_changes()
                 .iter()
-                .all(|(_, change)| change.is_none())
+                .all(|(_, changes)| changes.is_empty())
         );
         health.note("prom", "s2", ts(1), Some(&down()));
         health.note("prom", "s1", ts(1), Some(&down()));
         let told: Vec<_> = health
             .take_changes()
             .into_iter()
-            .filter_map(|(_, c)| c)
+            .flat_map(|(_, c)| c)
             .collect();
         assert!(matches!(told.as_slice(), [Change::Down(_)]), "{told:?}");
         health.note("prom", "s1", ts(9), Some(&down()));
@@ -230,7 +238,7 @@ mod tests {
         let told: Vec<_> = health
             .take_changes()
             .into_iter()
-            .filter_map(|(_, c)| c)
+            .flat_map(|(_, c)| c)
             .collect();
         assert!(
             matches!(told.as_slice(), [Change::Recovered(_)]),

@@ -110,10 +110,11 @@ pub async fn acknowledge(
     }
     let unknown = || DecreeError::Unknown(experiment.to_owned());
     let context = store.context(experiment).await?.ok_or_else(unknown)?;
-    let newest = context
-        .newest_record
-        .as_deref()
-        .map(EvaluationRecord::from_json)
+    // A guardrail's transition asks no signal: only a look knows what is unacknowledged.
+    let newest = store
+        .standing(experiment)
+        .await?
+        .map(|(_, json)| EvaluationRecord::from_json(&json))
         .transpose()?;
     let changed = newest
         .map(|record| record.input.unacknowledged)

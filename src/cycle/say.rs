@@ -110,8 +110,8 @@ pub fn ended_tracks(experiment: &Experiment, life: &LifeState) -> Vec<String> {
 
 /// Stores what changed about sources and tells what must be told, once per source.
 pub async fn tell_sources(app: &Inner) -> anyhow::Result<()> {
-    for (health, change) in app.health.take_changes() {
-        if let Some(change) = change {
+    for (health, changes) in app.health.take_changes() {
+        for change in changes {
             let notice = source_notice(&change);
             let notify = readers_of(app, &health.name);
             let now = app.clock.wall_now();

@@ -47,11 +47,11 @@ pub(super) async fn one(
     if let Some(context) = context {
         document["guardrails"] = serde_json::to_value(&context.guardrails)?;
         document["evaluations"] = json!(context.evaluation_count);
-        document["record"] = match &context.newest_record {
-            Some(text) => serde_json::from_str(text)?,
-            None => Value::Null,
-        };
     }
+    document["record"] = match state.store.standing(&id).await? {
+        Some((_, text)) => serde_json::from_str(&text)?,
+        None => Value::Null,
+    };
     let actions = state.store.action_state(&id).await?;
     document["actions"] = actions
         .iter()
@@ -150,14 +150,13 @@ pub(super) async fn find(state: &HttpState, id: &str) -> Result<ExperimentRow, P
     })
 }
 
-/// The newest record of an experiment, if it has one that can be read.
-pub(super) async fn newest_record(
+/// The record an experiment stands on, if it has one that can be read.
+pub(super) async fn standing_record(
     state: &HttpState,
     id: &str,
 ) -> Result<Option<EvaluationRecord>, Problem> {
-    let context = state.store.context(id).await?;
-    let json = context.and_then(|context| context.newest_record);
-    Ok(json.and_then(|text| EvaluationRecord::from_json(&text).ok()))
+    let standing = state.store.standing(id).await?;
+    Ok(standing.and_then(|(_, text)| EvaluationRecord::from_json(&text).ok()))
 }
 
 fn summary(row: &ExperimentRow) -> Value {

@@ -35,7 +35,11 @@ pub(super) async fn experiment(
     Path(id): Path<String>,
 ) -> Result<Markup, Problem> {
     let row = experiments::find(&state, &id).await?;
-    let record = experiments::newest_record(&state, &id).await?;
+    let mut record = experiments::standing_record(&state, &id).await?;
+    if let (Some(record), Some(context)) = (&mut record, state.store.context(&id).await?) {
+        // Guardrails are looked at far more often than signals: this page shows them as they are.
+        record.guardrails = context.guardrails;
+    }
     let evaluations = state.store.evaluations(&id, None, 25).await?;
     let actions = state.store.action_state(&id).await?;
     let filter = LogFilter {

@@ -54,6 +54,28 @@ impl Store {
         .await
     }
 
+    /// Where the experiment stands: its newest look or stop, with its record. What a guardrail's
+    /// transition wrote in between decides nothing.
+    pub async fn standing(
+        &self,
+        experiment: &str,
+    ) -> Result<Option<(EvaluationRow, String)>, StoreError> {
+        let experiment = experiment.to_owned();
+        self.read(move |sql| {
+            let row = sql.first(
+                &format!(
+                    "SELECT {EVALUATION_COLUMNS}, e.json AS json FROM evaluations e
+                     WHERE e.experiment = ?1 AND (e.track = 'look' OR e.verdict = 'stop')
+                     ORDER BY e.number DESC LIMIT 1"
+                ),
+                args![&experiment],
+            )?;
+            row.map(|row| Ok((evaluation_row(&row)?, row.text("json")?)))
+                .transpose()
+        })
+        .await
+    }
+
     /// One evaluation by its id, with its record.
     pub async fn evaluation_by_id(
         &self,

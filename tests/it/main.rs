@@ -4,6 +4,8 @@
 #![expect(clippy::print_stderr, reason = "figures and leftovers are told to the reader")]
 
 mod aa_daemon;
+mod bad_input;
+mod cli;
 mod config;
 mod dashboards;
 mod dashboards_live;

@@ -225,7 +225,7 @@ async fn fifty_kills_lose_nothing_and_commit_nothing_twice() {
     assert!(verdicts as u64 >= KILLS, "only {verdicts} verdicts");
     let missed: Vec<_> = home.store().missed("flip-0").await.unwrap();
     assert!(!missed.is_empty(), "downtime is on record");
-    println!(
+    eprintln!(
         "{KILLS} kills: {slots} evaluations ({verdicts} looks), {} messages, {} requests, \
          {} refused, {repeated} repeated with the same bytes",
         rows.len(),

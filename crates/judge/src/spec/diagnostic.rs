@@ -7,6 +7,8 @@ use serde::Serialize;
 
 /// Longest piece of a source line that is shown under a diagnostic, in characters.
 const SHOWN_CHARS: usize = 96;
+/// Most diagnostics of one file that are shown; a file made of mistakes has tens of thousands.
+const SHOWN_DIAGNOSTICS: usize = 60;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -187,13 +189,17 @@ pub fn codes() -> &'static [(&'static str, &'static str)] {
 
 /// The diagnostics as plain text: code, place, source line, caret, cause, hint and a count line.
 ///
-/// `text` is the file's text; `file_name` is printed as given. Nothing found renders as `""`.
+/// `text` is the file's text; `file_name` is printed as given. Nothing found renders as `""`. At
+/// most 60 are shown, the count line counts all.
 pub fn render(file_name: &str, text: &str, found: &[Diagnostic]) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let mut out = String::new();
-    for diagnostic in found {
+    for diagnostic in found.iter().take(SHOWN_DIAGNOSTICS) {
         render_one(&mut out, file_name, &lines, diagnostic);
         out.push('\n');
+    }
+    if let Some(more @ 1..) = found.len().checked_sub(SHOWN_DIAGNOSTICS) {
+        out.push_str(&format!("and {more} more like these\n\n"));
     }
     if !found.is_empty() {
         out.push_str(&count_line(found));
@@ -306,6 +312,20 @@ mod tests {
         assert_eq!(lines[4], "  |    ^^^");
         assert_eq!(lines[5], "  = hint: yes");
         assert_eq!(lines.last(), Some(&"1 error"));
+    }
+
+    #[test]
+    fn a_flood_of_diagnostics_is_shown_in_part_and_counted_whole() {
+        let pos = SourcePos {
+            line: 1,
+            column: 1,
+            end_column: 2,
+        };
+        let found = vec![Diagnostic::new("E0201", pos, "no"); 1_000];
+        let shown = render("a.yaml", "x\n", &found);
+        assert_eq!(shown.matches("error[E0201]").count(), SHOWN_DIAGNOSTICS);
+        assert!(shown.contains("and 940 more like these"), "{shown}");
+        assert!(shown.ends_with("1000 errors\n"), "{shown}");
     }
 
     #[test]

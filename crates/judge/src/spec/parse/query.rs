@@ -223,7 +223,7 @@ fn require_columns(walk: &mut Walk<'_>, query: &Query, fields: &Fields<'_>, want
 }
 
 fn check_promql(walk: &mut Walk<'_>, query: &Query, fields: &Fields<'_>, wanted: Wanted) {
-    let foreign = ["file", "sql", "only", "time", "arm"];
+    let foreign = ["file", "sql", "only", "time"];
     let is_foreign = |entry: &&Entry| foreign.contains(&entry.key.as_str());
     for entry in fields.entries.iter().filter(is_foreign) {
         let message = format!("`{}` does not fit a Prometheus source", entry.key);
