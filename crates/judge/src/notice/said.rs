@@ -47,7 +47,7 @@ pub struct VerdictSaid {
 /// An alarm that is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlarmSaid {
-    /// How sure it is.
+    /// How sure it was when it was told loudest.
     pub severity: AlarmSeverity,
     /// The first look of this stretch at which it was on.
     pub since: Timestamp,
@@ -237,14 +237,10 @@ impl Speaker<'_> {
                 };
                 self.say(kind, &alarm.subject, Some(detail.to_owned()));
             }
+            // The loudest telling of a stretch stands: doubt in between is no reason to tell again.
+            let severity = before.map_or(alarm.severity, |said| said.severity.max(alarm.severity));
             let since = before.map_or(self.record.input.at, |said| said.since);
-            on.insert(
-                key,
-                AlarmSaid {
-                    severity: alarm.severity,
-                    since,
-                },
-            );
+            on.insert(key, AlarmSaid { severity, since });
         }
         // Missing data freeze what was known: no all-clear and no second telling after it.
         let frozen = self.said.alarms.iter().filter(|_| self.is_blind());
