@@ -62,12 +62,11 @@ pub(super) async fn evaluation(
     State(state): State<HttpState>,
     Path((id, which)): Path<(String, String)>,
 ) -> Result<Markup, Problem> {
-    let found = match which.parse::<u64>() {
-        Ok(number) => state.store.evaluation(&id, number).await?,
-        Err(_) => {
-            let found = state.store.evaluation_by_id(&which).await?;
-            found.filter(|(row, _)| row.experiment == id)
-        }
+    let found = if let Ok(number) = which.parse::<u64>() {
+        state.store.evaluation(&id, number).await?
+    } else {
+        let found = state.store.evaluation_by_id(&which).await?;
+        found.filter(|(row, _)| row.experiment == id)
     };
     let (row, text) =
         found.ok_or_else(|| Problem::not_found(format!("`{id}` has no evaluation {which}")))?;

@@ -6,13 +6,17 @@
     reason = "figures and leftovers are told to the reader"
 )]
 
+mod aa_daemon;
 mod bad_input;
 mod cli;
 mod config;
 mod dashboards;
+mod dashboards_live;
 mod fakes;
 mod http_api;
+mod prometheus;
 mod restart;
 mod stories;
 mod tidy;
 mod verifiers;
+mod warehouse;

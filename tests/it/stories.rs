@@ -5,7 +5,7 @@ use judge::analyse::GuardrailState;
 use judge::decide::{AlarmKind, AlarmSeverity, Reason};
 use judge::observe::Sample;
 use judge::points::{ALL, Sums};
-use judge::time::{DAY_MS, Timestamp};
+use judge::time::DAY_MS;
 use serde_json::Value;
 use verdictd::demo::data::calendar::{hour_start, midnight};
 use verdictd::demo::receiver::Received;

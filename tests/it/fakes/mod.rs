@@ -4,6 +4,7 @@
 pub(crate) mod daemon;
 pub(crate) mod home;
 pub(crate) mod http;
+pub(crate) mod line;
 pub(crate) mod metrics;
 pub(crate) mod played;
 pub(crate) mod postgres;

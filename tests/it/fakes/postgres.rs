@@ -10,7 +10,7 @@ pub(crate) const PASSWORD: &str = "not-a-secret";
 /// A running PostgreSQL.
 #[derive(Debug)]
 pub(crate) struct Postgres {
-    server: Server,
+    server: Option<Server>,
     folder: tempfile::TempDir,
     port: u16,
 }
@@ -38,12 +38,29 @@ impl Postgres {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "initdb: {said}");
         let port = free_port();
+        let mut postgres = Self {
+            server: None,
+            folder,
+            port,
+        };
+        postgres.resume();
+        postgres
+    }
+
+    /// Starts it (again) on the same port and data.
+    pub(crate) fn resume(&mut self) {
+        let folder = self.folder.path();
+        let data = folder.join("data");
+        // What a crash left would look ready, or like another server's.
+        let stale = std::fs::remove_file(data.join("postmaster.pid"));
+        assert!(stale.is_ok() || self.server.is_none(), "{stale:?}");
+        let bin = tool("VERDICTD_TEST_PG_BIN");
         let mut command = process::unprivileged(&bin.join("postgres"));
         command
-            .current_dir(folder.path())
+            .current_dir(folder)
             .arg("-D")
             .arg(&data)
-            .args(["-p", &port.to_string()]);
+            .args(["-p", &self.port.to_string()]);
         for option in [
             "listen_addresses=127.0.0.1",
             "unix_socket_directories=",
@@ -54,14 +71,8 @@ impl Postgres {
         ] {
             command.args(["-c", option]);
         }
-        let server = Server::start(command, &folder.path().join("postgres.log"));
-        let postgres = Self {
-            server,
-            folder,
-            port,
-        };
-        postgres.wait_ready();
-        postgres
+        self.server = Some(Server::start(command, &folder.join("postgres.log")));
+        self.wait_ready();
     }
 
     fn wait_ready(&self) {
@@ -99,8 +110,10 @@ impl Postgres {
         assert!(output.status.success(), "psql: {said}");
     }
 
-    /// Ends it at once, as a crash would.
+    /// Ends it at once, as a crash would; the data stay.
     pub(crate) fn kill(&mut self) {
-        self.server.kill();
+        if let Some(server) = &mut self.server {
+            server.kill();
+        }
     }
 }

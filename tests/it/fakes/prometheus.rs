@@ -38,6 +38,11 @@ impl Prometheus {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// Asks it something by path and query; status and body.
+    pub(crate) fn get(&self, path: &str) -> (u16, String) {
+        get(&format!("127.0.0.1:{}", self.port), path).unwrap()
+    }
+
     /// Stops it; the data stay.
     pub(crate) fn stop(&mut self) {
         if let Some(mut server) = self.server.take() {
@@ -101,15 +106,19 @@ fn backfill(folder: &tempfile::TempDir, text: &str) {
     assert!(output.status.success(), "promtool: {said}");
 }
 
-/// One plain HTTP request, without a client library.
 fn is_ready(address: &str) -> bool {
+    get(address, "/-/ready").is_some_and(|(status, _)| status == 200)
+}
+
+/// One plain HTTP request, without a client library: status and body.
+pub(crate) fn get(address: &str, path: &str) -> Option<(u16, String)> {
     use std::io::{Read as _, Write as _};
-    let Ok(mut stream) = std::net::TcpStream::connect(address) else {
-        return false;
-    };
-    let request = "GET /-/ready HTTP/1.0\r\n\r\n";
+    let mut stream = std::net::TcpStream::connect(address).ok()?;
+    let request = format!("GET {path} HTTP/1.0\r\n\r\n");
     let mut answer = String::new();
-    stream.write_all(request.as_bytes()).is_ok()
-        && stream.read_to_string(&mut answer).is_ok()
-        && answer.starts_with("HTTP/1.0 200")
+    stream.write_all(request.as_bytes()).ok()?;
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    Some((status, body.to_owned()))
 }

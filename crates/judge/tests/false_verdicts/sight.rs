@@ -1,0 +1,155 @@
+//! Observations of growing data without adding everything up again at every look.
+//!
+//! What `observe` would answer for clean daily data, made from running sums; a test below holds
+//! the two to each other. Series ask `observe` itself until it has chosen a block length, which
+//! then stays.
+
+use std::collections::BTreeMap;
+
+use judge::observe::{Blocks, Observation, Observed, Sample};
+use judge::points::{Point, Sums};
+use judge::record::Cycle;
+use judge::spec::{Experiment, Signal};
+use judge::stats::blocks::{MIN_REFERENCE_BLOCKS, block_means};
+use judge::stats::overdispersion::{phi_binomial, phi_poisson};
+use judge::time::{Timestamp, Window};
+
+use super::play::asked;
+
+/// One signal seen so far.
+#[derive(Debug, Default)]
+pub(crate) struct Sight {
+    counted: usize,
+    arms: BTreeMap<String, Arm>,
+    plan: Option<(usize, f64)>,
+}
+
+#[derive(Debug, Default)]
+struct Arm {
+    sums: Option<Sums>,
+    /// Numerator and denominator of every period, for the dispersion.
+    cells: Vec<(f64, f64)>,
+}
+
+impl Sight {
+    /// What is seen at `at` of a signal with these points, all of them closed and mature.
+    pub(crate) fn observation(
+        &mut self,
+        experiment: &Experiment,
+        signal: &Signal,
+        cycle: &Cycle,
+        at: Timestamp,
+        points: &[Point],
+    ) -> Observation {
+        for point in &points[self.counted..] {
+            self.add(point);
+        }
+        self.counted = points.len();
+        let series = self
+            .arms
+            .values()
+            .any(|arm| matches!(arm.sums, Some(Sums::Value { .. })));
+        if series && self.plan.is_none() {
+            let seen = asked(experiment, signal, cycle, at, points);
+            self.plan = chosen(&seen);
+            return seen;
+        }
+        let samples = self
+            .arms
+            .iter()
+            .map(|(name, arm)| (name.clone(), self.sample(arm)));
+        let observed = Box::new(Observed {
+            arms: samples.collect(),
+            baseline: None,
+            paired: self.plan.and_then(|plan| self.paired(plan)),
+            window: Window {
+                start: cycle.started_at,
+                end: at,
+            },
+            data_as_of: at,
+            waiting: 0.0,
+            digest: String::new(),
+        });
+        let more = missing(&observed).ceil();
+        if more > 0.0 {
+            Observation::Insufficient { more, observed }
+        } else {
+            Observation::Ok(observed)
+        }
+    }
+
+    fn add(&mut self, point: &Point) {
+        let arm = self.arms.entry(point.arm.clone()).or_default();
+        match &mut arm.sums {
+            Some(sums) => *sums += point.sums,
+            empty => *empty = Some(point.sums),
+        }
+        let [top, bottom, ..] = point.sums.to_array();
+        arm.cells.push((top, bottom));
+    }
+
+    fn sample(&self, arm: &Arm) -> Sample {
+        let sums = arm.sums.unwrap();
+        Sample {
+            sums,
+            cells: arm.cells.len() as u32,
+            phi: match sums {
+                Sums::Proportion { .. } => phi_binomial(&arm.cells),
+                Sums::Rate { .. } => phi_poisson(&arm.cells),
+                _ => None,
+            },
+            blocks: self.plan.map(|plan| blocks(&values(arm), plan)),
+        }
+    }
+
+    fn paired(&self, plan: (usize, f64)) -> Option<Blocks> {
+        let (control, treatment) = (self.arms.get("control")?, self.arms.get("treatment")?);
+        let pairs = treatment.cells.iter().zip(&control.cells);
+        let differences: Vec<f64> = pairs.map(|(treated, held)| treated.0 - held.0).collect();
+        Some(blocks(&differences, plan))
+    }
+}
+
+/// Length and dependence of the blocks that were chosen, once they may be judged.
+fn chosen(seen: &Observation) -> Option<(usize, f64)> {
+    let Observation::Ok(observed) = seen else {
+        return None;
+    };
+    let paired = observed
+        .paired
+        .as_ref()
+        .filter(|blocks| blocks.refused.is_none())?;
+    Some((paired.block_len as usize, paired.lag1))
+}
+
+fn values(arm: &Arm) -> Vec<f64> {
+    arm.cells.iter().map(|cell| cell.0).collect()
+}
+
+fn blocks(values: &[f64], (length, lag1): (usize, f64)) -> Blocks {
+    let means: Vec<f64> = block_means(values, length).into_iter().flatten().collect();
+    let size = means.len() as f64;
+    let mean: f64 = means.iter().map(|mean| mean / size).sum();
+    let squares: f64 = means.iter().map(|x| (x - mean) * (x - mean)).sum();
+    Blocks {
+        mean,
+        sd: (squares / (size - 1.0)).sqrt(),
+        count: means.len() as u32,
+        block_len: length as u32,
+        lag1,
+        refused: None,
+    }
+}
+
+/// Units, or blocks, that a method still asks for.
+fn missing(observed: &Observed) -> f64 {
+    let short = |sample: &Sample| match sample.sums {
+        Sums::Mean { n, .. } => 100.0 - n,
+        Sums::Value { .. } => {
+            let count = sample.blocks.as_ref().map_or(0, |blocks| blocks.count);
+            MIN_REFERENCE_BLOCKS as f64 - f64::from(count)
+        }
+        _ => 0.0,
+    };
+    observed.arms.values().map(short).fold(0.0, f64::max)
+}
