@@ -19,11 +19,7 @@ pub(super) async fn alive() -> &'static str {
 pub(super) async fn ready(State(state): State<HttpState>) -> Result<&'static str, Problem> {
     if !state.ready.load(Ordering::SeqCst) {
         let detail = "starting: the experiment files are being read";
-        return Err(Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "starting",
-            detail,
-        ));
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "starting", detail));
     }
     state.store.earliest_due().await?;
     Ok("ready\n")

@@ -150,8 +150,8 @@ pub(crate) fn experiment(idea: &Idea<'_>) -> String {
     let signal = |name: &str, role: &str, from: &str| {
         format!(
             "  {name}:\n    role: {role}\n    form: proportion\n    want: up\n    \
-             from: {from}\n    matures_after: 1d\n    source: warehouse\n    query: {{file: {name}.csv, time: day, \
-             arm: arm, num: num, den: den}}\n"
+             from: {from}\n    matures_after: 1d\n    source: warehouse\n    \
+             query: {{file: {name}.csv, time: day, arm: arm, num: num, den: den}}\n"
         )
     };
     let signals = signal("started", "proxy", "40%") + &signal("finished", "outcome", "27%");
