@@ -40,13 +40,8 @@ impl Running {
         let log = home.path().join("daemon.log");
         let mut daemon = Daemon::start(&settings, &secrets, log);
         let address = tokio::task::block_in_place(|| daemon.address());
-        let running = Self {
-            daemon,
-            site: Site::new(&address),
-            receiver,
-            _metrics: metrics,
-            _home: home,
-        };
+        let running =
+            Self { daemon, site: Site::new(&address), receiver, _metrics: metrics, _home: home };
         let path = format!("/api/v1/experiments/{}", idea.id);
         wait_for("the first verdict", || async {
             let answer = running.site.get(&path).await;
@@ -57,8 +52,7 @@ impl Running {
     }
 
     async fn decide(&self, token: Option<&str>, body: Value) -> Answer {
-        self.post(token, body.to_string().into_bytes(), "application/json")
-            .await
+        self.post(token, body.to_string().into_bytes(), "application/json").await
     }
 
     async fn post(&self, token: Option<&str>, body: Vec<u8>, kind: &str) -> Answer {
@@ -74,11 +68,7 @@ impl Running {
     /// Nothing of what was asked made a handler panic.
     fn stop(mut self) {
         self.daemon.stop();
-        assert!(
-            !self.daemon.log().contains("panicked"),
-            "{}",
-            self.daemon.log()
-        );
+        assert!(!self.daemon.log().contains("panicked"), "{}", self.daemon.log());
     }
 }
 
@@ -99,33 +89,17 @@ async fn the_api_tells_experiments_evaluations_and_the_flat_verdict() {
     assert!(one["record"]["decision"].is_object(), "{one}");
     let verdict = site.json("/api/v1/experiments/copy/verdict").await;
     let fields = verdict.as_object().unwrap();
-    for key in [
-        "experiment",
-        "verdict",
-        "cause",
-        "final",
-        "reason",
-        "life",
-        "sequence",
-    ] {
-        assert!(
-            fields.contains_key(key) && !fields[key].is_null(),
-            "{key} {verdict}"
-        );
+    for key in ["experiment", "verdict", "cause", "final", "reason", "life", "sequence"] {
+        assert!(fields.contains_key(key) && !fields[key].is_null(), "{key} {verdict}");
     }
-    assert!(
-        fields.values().all(|it| !it.is_object() && !it.is_array()),
-        "flat: {verdict}"
-    );
+    assert!(fields.values().all(|it| !it.is_object() && !it.is_array()), "flat: {verdict}");
 
     wait_for("three evaluations", || async {
         let rows = site.json("/api/v1/experiments/copy/evaluations").await;
         (rows["evaluations"].as_array().unwrap().len() >= 3).then_some(())
     })
     .await;
-    let page = site
-        .json("/api/v1/experiments/copy/evaluations?limit=1")
-        .await;
+    let page = site.json("/api/v1/experiments/copy/evaluations?limit=1").await;
     assert_eq!(page["evaluations"].as_array().unwrap().len(), 1);
     let before = page["next_before"].as_u64().unwrap();
     let path = format!("/api/v1/experiments/copy/evaluations?limit=1&before={before}");
@@ -159,48 +133,16 @@ const WRONG_PATHS: &[(&str, u16, &str)] = &[
     ("/api/v1/experiments/%00", 404, "not_found"),
     ("/api/v1/experiments/none/verdict", 404, "not_found"),
     ("/api/v1/experiments/none/evaluations", 404, "not_found"),
-    (
-        "/api/v1/experiments/copy/evaluations/99999",
-        404,
-        "not_found",
-    ),
-    (
-        "/api/v1/experiments/copy/evaluations/18446744073709551615",
-        404,
-        "not_found",
-    ),
+    ("/api/v1/experiments/copy/evaluations/99999", 404, "not_found"),
+    ("/api/v1/experiments/copy/evaluations/18446744073709551615", 404, "not_found"),
     ("/api/v1/experiments/copy/evaluations/-1", 400, "request"),
     ("/api/v1/experiments/copy/evaluations/one", 400, "request"),
-    (
-        "/api/v1/experiments/copy/evaluations?limit=0",
-        422,
-        "invalid",
-    ),
-    (
-        "/api/v1/experiments/copy/evaluations?limit=201",
-        422,
-        "invalid",
-    ),
-    (
-        "/api/v1/experiments/copy/evaluations?limit=-1",
-        400,
-        "request",
-    ),
-    (
-        "/api/v1/experiments/copy/evaluations?limit=many",
-        400,
-        "request",
-    ),
-    (
-        "/api/v1/experiments/copy/evaluations?limits=1",
-        400,
-        "request",
-    ),
-    (
-        "/api/v1/experiments/copy/evaluations?before=1e9",
-        400,
-        "request",
-    ),
+    ("/api/v1/experiments/copy/evaluations?limit=0", 422, "invalid"),
+    ("/api/v1/experiments/copy/evaluations?limit=201", 422, "invalid"),
+    ("/api/v1/experiments/copy/evaluations?limit=-1", 400, "request"),
+    ("/api/v1/experiments/copy/evaluations?limit=many", 400, "request"),
+    ("/api/v1/experiments/copy/evaluations?limits=1", 400, "request"),
+    ("/api/v1/experiments/copy/evaluations?before=1e9", 400, "request"),
     ("/api/v1/decisions?since=yesterday", 400, "request"),
     ("/api/v1/decisions?limit=501", 422, "invalid"),
     ("/api/v1/deliveries?state=lost", 422, "invalid"),
@@ -222,28 +164,13 @@ async fn every_error_is_a_problem_with_a_code_and_a_request_id() {
         assert!(!answer.header("x-request-id").is_empty(), "{path}");
     }
     let near = site.get("/api/v1/experiments/cop").await.json();
-    assert!(
-        near["detail"]
-            .as_str()
-            .unwrap()
-            .contains("did you mean copy"),
-        "{near}"
-    );
+    assert!(near["detail"].as_str().unwrap().contains("did you mean copy"), "{near}");
     for method in [Method::DELETE, Method::PUT, Method::POST] {
-        let answer = site
-            .send(method, "/api/v1/experiments", &[], Vec::new())
-            .await;
+        let answer = site.send(method, "/api/v1/experiments", &[], Vec::new()).await;
         assert_eq!(answer.status, 405);
         assert_eq!(answer.problem(), "method_not_allowed");
     }
-    let named = site
-        .send(
-            Method::GET,
-            "/nope",
-            &[("x-request-id", "abc-1")],
-            Vec::new(),
-        )
-        .await;
+    let named = site.send(Method::GET, "/nope", &[("x-request-id", "abc-1")], Vec::new()).await;
     assert_eq!(named.json()["request_id"], "abc-1");
     running.stop();
 }
@@ -262,21 +189,11 @@ fn refused_decisions() -> Vec<(Option<&'static str>, Value, u16, &'static str)> 
     vec![
         (None, decision("objects", "x"), 401, "no_token"),
         (Some("wrong"), decision("objects", "x"), 401, "wrong_token"),
-        (
-            Some("Bearer lead"),
-            decision("objects", "x"),
-            401,
-            "wrong_token",
-        ),
+        (Some("Bearer lead"), decision("objects", "x"), 401, "wrong_token"),
         (guest, decision("stop", "users wait"), 403, "not_allowed"),
         (guest, decision("rearm", "x"), 409, "not_allowed"),
         (guest, decision("objects", "  "), 422, "not_allowed"),
-        (
-            guest,
-            decision("objects", &"x".repeat(2_001)),
-            422,
-            "invalid",
-        ),
+        (guest, decision("objects", &"x".repeat(2_001)), 422, "invalid"),
         (guest, decision("explode", "x"), 422, "invalid"),
         (guest, nobody, 404, "not_found"),
         (guest, posing, 422, "body"),
@@ -292,46 +209,22 @@ async fn decisions_need_a_token_and_follow_the_rules() {
         assert_eq!(answer.status, status, "{token:?} {body} {answer:?}");
         assert_eq!(answer.problem(), code, "{body}");
     }
-    let log = running
-        .site
-        .json("/api/v1/decisions?experiment=copy&limit=500")
-        .await;
+    let log = running.site.json("/api/v1/decisions?experiment=copy&limit=500").await;
     let by_people = |log: &Value| {
         let rows = log["decisions"].as_array().unwrap().clone();
-        rows.into_iter()
-            .filter(|row| !row["who"].is_null())
-            .collect::<Vec<_>>()
+        rows.into_iter().filter(|row| !row["who"].is_null()).collect::<Vec<_>>()
     };
-    assert!(
-        by_people(&log).is_empty(),
-        "a refused decision is not one: {log}"
-    );
+    assert!(by_people(&log).is_empty(), "a refused decision is not one: {log}");
 
-    let taken = running
-        .decide(Some("guest"), decision("objects", "too few"))
-        .await;
+    let taken = running.decide(Some("guest"), decision("objects", "too few")).await;
     assert_eq!(taken.status, 201, "{taken:?}");
     assert_eq!(taken.json()["who"], "guest", "the token's name");
-    let taken = running
-        .decide(Some("lead"), decision("stop", "users wait"))
-        .await;
-    assert_eq!(
-        (taken.status, taken.json()["who"].as_str()),
-        (201, Some("growth-lead"))
-    );
+    let taken = running.decide(Some("lead"), decision("stop", "users wait")).await;
+    assert_eq!((taken.status, taken.json()["who"].as_str()), (201, Some("growth-lead")));
     let verdict = running.site.json("/api/v1/experiments/copy/verdict").await;
-    assert_eq!(
-        (&verdict["life"], &verdict["final"]),
-        (&json!("stopped"), &json!(true))
-    );
-    let log = running
-        .site
-        .json("/api/v1/decisions?experiment=copy&limit=500")
-        .await;
-    let kinds: Vec<_> = by_people(&log)
-        .iter()
-        .map(|row| row["kind"].clone())
-        .collect();
+    assert_eq!((&verdict["life"], &verdict["final"]), (&json!("stopped"), &json!(true)));
+    let log = running.site.json("/api/v1/decisions?experiment=copy&limit=500").await;
+    let kinds: Vec<_> = by_people(&log).iter().map(|row| row["kind"].clone()).collect();
     assert_eq!(kinds, ["stop", "objects"], "newest first");
     running.stop();
 }
@@ -345,11 +238,7 @@ async fn bodies_are_bounded_and_hostile_bodies_are_refused() {
         (b"".to_vec(), json, 400),
         (b"{".to_vec(), json, 400),
         (b"\xff\xfe\x00{".to_vec(), json, 400),
-        (
-            b"experiment=copy".to_vec(),
-            "application/x-www-form-urlencoded",
-            415,
-        ),
+        (b"experiment=copy".to_vec(), "application/x-www-form-urlencoded", 415),
         (b"{}".to_vec(), json, 422),
         (b"null".to_vec(), json, 422),
         (deep, json, 422),
@@ -368,10 +257,7 @@ async fn bodies_are_bounded_and_hostile_bodies_are_refused() {
         let answer = wait_for("an answer to a body that is too large", || async {
             let body = vec![b' '; length];
             let path = "/api/v1/decisions";
-            let sent = running
-                .site
-                .attempt(Method::POST, path, &headers, body)
-                .await;
+            let sent = running.site.attempt(Method::POST, path, &headers, body).await;
             sent.ok()
         })
         .await;
@@ -387,37 +273,22 @@ async fn writing_is_off_without_tokens() {
     let running = Running::with(&Idea::default(), "").await;
     let body = json!({"experiment": "copy", "decision": "objects", "because": "x"});
     let answer = running.decide(Some("lead"), body).await;
-    assert_eq!(
-        (answer.status, answer.problem().as_str()),
-        (403, "writing_off")
-    );
+    assert_eq!((answer.status, answer.problem().as_str()), (403, "writing_off"));
     running.stop();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_render_and_escape_what_users_wrote() {
     let quoted = serde_json::to_string(HOSTILE).unwrap();
-    let idea = Idea {
-        title: &quoted,
-        ..Idea::default()
-    };
+    let idea = Idea { title: &quoted, ..Idea::default() };
     let running = Running::with(&idea, TOKENS).await;
     let because = "<img src=x onerror=alert(2)>";
     let body = json!({"experiment": "copy", "decision": "objects", "because": because});
     assert_eq!(running.decide(Some("guest"), body).await.status, 201);
-    for path in [
-        "/",
-        "/x/copy",
-        "/x/copy/e/1",
-        "/log",
-        "/log?experiment=copy",
-    ] {
+    for path in ["/", "/x/copy", "/x/copy/e/1", "/log", "/log?experiment=copy"] {
         let answer = running.site.get(path).await;
         assert_eq!(answer.status, 200, "{path} {answer:?}");
-        assert!(
-            answer.header("content-type").starts_with("text/html"),
-            "{path}"
-        );
+        assert!(answer.header("content-type").starts_with("text/html"), "{path}");
         let policy = answer.header("content-security-policy");
         assert!(policy.contains("default-src 'none'"), "{path} {policy}");
         assert!(answer.body.contains("</html>"), "{path} is whole");
@@ -479,11 +350,7 @@ async fn links_of_messages_lead_to_pages() {
         let response = client.get(link).send().await.unwrap();
         assert_eq!(response.status().as_u16(), 200, "{name}: {link}");
         let page = response.text().await.unwrap();
-        let wanted = if name == "log" {
-            "Decision log"
-        } else {
-            "Clearer copy"
-        };
+        let wanted = if name == "log" { "Decision log" } else { "Clearer copy" };
         assert!(page.contains(wanted), "{name}: {link}\n{page}");
     }
     let other = running.site.get("/log?experiment=none").await;

@@ -28,11 +28,7 @@ impl Answer {
 
     /// The stable code of a problem, which every error answer is.
     pub(crate) fn problem(&self) -> String {
-        assert_eq!(
-            self.header("content-type"),
-            "application/problem+json",
-            "{self:?}"
-        );
+        assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
         let document = self.json();
         assert_eq!(document["status"], self.status, "{self:?}");
         assert!(document["detail"].is_string(), "{self:?}");
