@@ -101,7 +101,7 @@ impl Line {
             }
             let due = self.app().next_due().await.unwrap();
             if let Some(due) = due.filter(|due| *due <= end) {
-                self.clock.advance_to(due)
+                self.clock.advance_to(due);
             } else {
                 self.clock.advance_to(end);
                 self.settle().await;
