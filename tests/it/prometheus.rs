@@ -12,7 +12,6 @@ use judge::plan::{self, Need, Request, Shape, Subject};
 use judge::points::{Point, Sums};
 use judge::spec::{Context, Experiment, Form, Query, parse};
 use judge::time::{SECOND_MS, Span, Timestamp, Window, add_ms};
-use verdictd::app::App;
 use verdictd::clock::ManualClock;
 use verdictd::demo::data::calendar::{hour_start, midnight};
 use verdictd::demo::data::{self, Stories};
@@ -153,6 +152,28 @@ fn configured(at: Timestamp, prometheus: &str, flags: &str, receiver: &Receiver)
     line
 }
 
+/// Requests of the flagged arm up to an instant, straight from the generated counts.
+fn counted(code: Option<&str>, at: Timestamp) -> u32 {
+    let metrics = Stories::generate(SEED).metrics;
+    let is_it = |labels: &data::Labels| {
+        let has = |key: &str, value: &str| labels.iter().any(|(k, v)| *k == key && *v == value);
+        has("arm", "flagged") && code.is_none_or(|code| has("code", code))
+    };
+    let counters = metrics.counters.iter();
+    let counters = counters.filter(|one| one.name == "http_requests_total" && is_it(&one.labels));
+    let until = |first: i64| {
+        let ms = at.as_millisecond() - hour_start(first).as_millisecond();
+        usize::try_from(ms / 3_600_000).unwrap()
+    };
+    let sums = counters.map(|one| {
+        let skipped = usize::try_from(-one.first_hour).unwrap();
+        one.hours[skipped..until(one.first_hour)]
+            .iter()
+            .sum::<u32>()
+    });
+    sums.sum()
+}
+
 #[tokio::test]
 async fn the_platform_story_trips_on_day_nine_from_a_real_prometheus() {
     let prometheus = Prometheus::start(Some(&data::openmetrics(SEED)), &[]);
@@ -183,27 +204,7 @@ async fn the_platform_story_trips_on_day_nine_from_a_real_prometheus() {
         .find(|one| one.name == "errors")
         .unwrap();
     assert_eq!(status.state, GuardrailState::Tripped);
-    let metrics = Stories::generate(SEED).metrics;
-    let counted = |code: Option<&str>| -> u32 {
-        let is_it = |labels: &data::Labels| {
-            let has = |key: &str, value: &str| labels.iter().any(|(k, v)| *k == key && *v == value);
-            has("arm", "flagged") && code.is_none_or(|code| has("code", code))
-        };
-        let counters = metrics.counters.iter();
-        let counters =
-            counters.filter(|one| one.name == "http_requests_total" && is_it(&one.labels));
-        let until = |first: i64| {
-            let ms = row.scheduled_at.as_millisecond() - hour_start(first).as_millisecond();
-            usize::try_from(ms / 3_600_000).unwrap()
-        };
-        let sums = counters.map(|one| {
-            let skipped = usize::try_from(-one.first_hour).unwrap();
-            one.hours[skipped..until(one.first_hour)]
-                .iter()
-                .sum::<u32>()
-        });
-        sums.sum()
-    };
+    let counted = |code| counted(code, row.scheduled_at);
     let expected = (
         Some(f64::from(counted(Some("500")))),
         Some(f64::from(counted(None))),

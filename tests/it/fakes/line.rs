@@ -108,14 +108,12 @@ impl Line {
                 return true;
             }
             let due = self.app().next_due().await.unwrap();
-            match due.filter(|due| *due <= end) {
-                Some(due) => self.clock.advance_to(due),
-                None => {
-                    self.clock.advance_to(end);
-                    self.settle().await;
-                    return done(self.app()).await;
-                }
-            }
+            let Some(due) = due.filter(|due| *due <= end) else {
+                self.clock.advance_to(end);
+                self.settle().await;
+                return done(self.app()).await;
+            };
+            self.clock.advance_to(due);
         }
     }
 

@@ -114,7 +114,7 @@ pub(crate) fn tool(variable: &str) -> PathBuf {
 
 /// Polls until `probe` answers; the patience is generous because machines are slow.
 pub(crate) fn wait_until<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
-    let patience = Instant::now() + Duration::from_secs(60);
+    let patience = Instant::now() + Duration::from_mins(1);
     loop {
         if let Some(answer) = probe() {
             return answer;
