@@ -92,18 +92,9 @@ impl App {
             let token = app.token.clone();
             app.tasks.spawn(tasks::supervise(name, future, token));
         };
-        spawn(
-            "reload",
-            Box::pin(tasks::reload::run(app.inner.clone(), app.token.clone())),
-        );
-        spawn(
-            "evaluate",
-            Box::pin(tasks::evaluate::run(app.inner.clone(), app.token.clone())),
-        );
-        spawn(
-            "deliver",
-            Box::pin(tasks::deliver::run(app.inner.clone(), app.token.clone())),
-        );
+        spawn("reload", Box::pin(tasks::reload::run(app.inner.clone(), app.token.clone())));
+        spawn("evaluate", Box::pin(tasks::evaluate::run(app.inner.clone(), app.token.clone())));
+        spawn("deliver", Box::pin(tasks::deliver::run(app.inner.clone(), app.token.clone())));
         app.ready.store(true, Ordering::SeqCst);
         Ok(app)
     }
@@ -133,21 +124,13 @@ impl App {
             let router = http::router(http_state(&inner, &ready));
             let stop = token.clone().cancelled_owned();
             tasks.spawn(async move {
-                let served = axum::serve(listener, router)
-                    .with_graceful_shutdown(stop)
-                    .await;
+                let served = axum::serve(listener, router).with_graceful_shutdown(stop).await;
                 if let Err(error) = served {
                     tracing::error!(%error, "the page server ended");
                 }
             });
         }
-        Ok(Self {
-            inner,
-            tasks,
-            token,
-            address,
-            ready,
-        })
+        Ok(Self { inner, tasks, token, address, ready })
     }
 
     /// Reads the folder, does all work due at the clock's instant and all first attempts of the
@@ -157,11 +140,7 @@ impl App {
         self.ready.store(true, Ordering::SeqCst);
         loop {
             let done = tasks::evaluate::run_due(&self.inner).await?;
-            let sent = self
-                .inner
-                .worker
-                .drain_due(self.inner.clock.wall_now())
-                .await?;
+            let sent = self.inner.worker.drain_due(self.inner.clock.wall_now()).await?;
             if done == 0 && sent == 0 {
                 return Ok(());
             }
@@ -226,9 +205,7 @@ async fn build(
         receivers: settings.receivers.clone(),
         operators: settings.daemon.operators.clone(),
         expire_after: Duration::from_secs(settings.delivery.expire_after_hours * 3_600),
-        links: Links {
-            external_url: external_url.clone(),
-        },
+        links: Links { external_url: external_url.clone() },
     };
     let worker = deliver::Worker::build(&settings, store.clone(), clock.clone(), &holder)
         .context("receivers and actions")?
@@ -253,10 +230,8 @@ async fn build(
 }
 
 fn names(settings: &Settings) -> Names {
-    let dialects = settings
-        .sources
-        .iter()
-        .map(|(name, source)| (name.clone(), source.dialect().to_owned()));
+    let dialects =
+        settings.sources.iter().map(|(name, source)| (name.clone(), source.dialect().to_owned()));
     Names {
         timezone: settings.daemon.timezone.clone(),
         sources: Some(dialects.collect()),

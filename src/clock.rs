@@ -29,10 +29,7 @@ impl Clock for SystemClock {
         self.wall_now()
     }
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place that reads the system clock"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system clock")]
     fn wall_now(&self) -> Timestamp {
         Timestamp::now()
     }
@@ -47,15 +44,12 @@ pub struct ManualClock {
 impl ManualClock {
     /// Stands at `start`.
     pub fn new(start: Timestamp) -> Self {
-        Self {
-            domain_ms: AtomicI64::new(start.as_millisecond()),
-        }
+        Self { domain_ms: AtomicI64::new(start.as_millisecond()) }
     }
 
     /// Jumps forward to `at`; never back.
     pub fn advance_to(&self, at: Timestamp) {
-        self.domain_ms
-            .fetch_max(at.as_millisecond(), Ordering::SeqCst);
+        self.domain_ms.fetch_max(at.as_millisecond(), Ordering::SeqCst);
     }
 }
 

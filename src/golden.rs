@@ -4,9 +4,7 @@ use std::path::Path;
 
 /// Fails when the page is not what the code says now.
 pub(crate) fn assert_page(name: &str, generated: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("docs/reference")
-        .join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference").join(name);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, generated).unwrap();
     }

@@ -49,18 +49,13 @@ pub fn tls_config(extra_ca: Option<&Path>) -> Result<ClientConfig, ClientError> 
 }
 
 fn add_extra_ca(roots: &mut RootCertStore, path: &Path) -> Result<(), ClientError> {
-    let wrong = |cause: String| ClientError::ExtraCa {
-        path: path.to_owned(),
-        cause,
-    };
+    let wrong = |cause: String| ClientError::ExtraCa { path: path.to_owned(), cause };
     let certificates =
         CertificateDer::pem_file_iter(path).map_err(|error| wrong(error.to_string()))?;
     let mut count = 0;
     for certificate in certificates {
         let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
-        roots
-            .add(certificate)
-            .map_err(|error| wrong(error.to_string()))?;
+        roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
         count += 1;
     }
     if count == 0 {
@@ -99,14 +94,10 @@ mod tests {
     fn a_wrong_extra_ca_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ca.pem");
-        let error = client(Some(&path), Duration::from_secs(1))
-            .unwrap_err()
-            .to_string();
+        let error = client(Some(&path), Duration::from_secs(1)).unwrap_err().to_string();
         assert!(error.contains("ca.pem"), "{error}");
         std::fs::write(&path, "no certificate here\n").unwrap();
-        let error = client(Some(&path), Duration::from_secs(1))
-            .unwrap_err()
-            .to_string();
+        let error = client(Some(&path), Duration::from_secs(1)).unwrap_err().to_string();
         assert!(error.contains("holds no certificate"), "{error}");
     }
 }

@@ -110,10 +110,7 @@ impl Portfolio {
 
     /// All experiments in force, by id.
     pub fn all(&self) -> Vec<Arc<Loaded>> {
-        self.by_id
-            .read()
-            .map(|map| map.values().cloned().collect())
-            .unwrap_or_default()
+        self.by_id.read().map(|map| map.values().cloned().collect()).unwrap_or_default()
     }
 
     /// Puts a revision in force.
@@ -198,10 +195,7 @@ impl Portfolio {
         if is_known && !before.as_ref().is_some_and(|seen| seen.is_double) {
             return;
         }
-        let refused = |message| Refusal {
-            message,
-            is_double: false,
-        };
+        let refused = |message| Refusal { message, is_double: false };
         let outcome = read
             .map_err(|error| refused(format!("{file}: {error}")))
             .and_then(|text| {
@@ -274,12 +268,9 @@ impl Portfolio {
 pub fn parse_file(file: &str, text: String, context: Context) -> Result<Loaded, String> {
     let parsed = spec::parse(file, &text, &context);
     match parsed.experiment {
-        Some(experiment) => Ok(Loaded {
-            file: file.to_owned(),
-            text,
-            experiment,
-            diagnostics: parsed.diagnostics,
-        }),
+        Some(experiment) => {
+            Ok(Loaded { file: file.to_owned(), text, experiment, diagnostics: parsed.diagnostics })
+        }
         None => Err(spec::render(file, &text, &parsed.diagnostics)),
     }
 }
@@ -290,9 +281,7 @@ pub fn experiment_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let is_yaml = [".yaml", ".yml", ".json"]
-            .iter()
-            .any(|ending| name.ends_with(ending));
+        let is_yaml = [".yaml", ".yml", ".json"].iter().any(|ending| name.ends_with(ending));
         let is_other = name.starts_with('.') || name.ends_with(".schema.json");
         if is_yaml && !is_other && path.is_file() && paths.len() < MAX_FILES {
             paths.push(path);
@@ -310,11 +299,7 @@ pub fn query_files(folder: &Path) -> std::io::Result<BTreeMap<String, String>> {
         if path.extension().is_some_and(|extension| extension == "sql")
             && let Ok(text) = read_bounded(&path)
         {
-            let name = path
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             files.insert(name, text);
         }
     }
@@ -326,13 +311,9 @@ pub fn read_bounded(path: &Path) -> Result<String, String> {
     use std::io::Read as _;
     let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
     let mut bytes = Vec::new();
-    file.take(MAX_FILE_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| error.to_string())?;
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(format!(
-            "larger than {MAX_FILE_BYTES} bytes, the most a file may have"
-        ));
+        return Err(format!("larger than {MAX_FILE_BYTES} bytes, the most a file may have"));
     }
     String::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned())
 }

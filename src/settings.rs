@@ -230,11 +230,7 @@ pub fn load(
 fn text_layer(name: &str, text: &str) -> Result<Layer, SettingsError> {
     let source = File::from_str(text, FileFormat::Toml);
     let values = source.collect().map_err(|error| invalid(name, &error))?;
-    Ok(Layer {
-        name: name.to_owned(),
-        values,
-        is_paths: false,
-    })
+    Ok(Layer { name: name.to_owned(), values, is_paths: false })
 }
 
 /// `VERDICTD_SECTION__KEY=value` becomes `section.key`; values are read as TOML where they parse.
@@ -252,25 +248,14 @@ fn environment_layer(environment: &[(String, String)]) -> Result<Layer, Settings
         let key = format!("{section}.{}", key.replace("__", ".")).to_lowercase();
         values.insert(key, toml_value(&format!("environment {name}"), text));
     }
-    Ok(Layer {
-        name: "environment".to_owned(),
-        values,
-        is_paths: true,
-    })
+    Ok(Layer { name: "environment".to_owned(), values, is_paths: true })
 }
 
 fn flag_layer(overrides: &[(String, String)]) -> Layer {
-    let entries = overrides.iter().map(|(key, text)| {
-        (
-            key.clone(),
-            Value::new(Some(&"flag".to_owned()), text.as_str()),
-        )
-    });
-    Layer {
-        name: "flag".to_owned(),
-        values: entries.collect(),
-        is_paths: true,
-    }
+    let entries = overrides
+        .iter()
+        .map(|(key, text)| (key.clone(), Value::new(Some(&"flag".to_owned()), text.as_str())));
+    Layer { name: "flag".to_owned(), values: entries.collect(), is_paths: true }
 }
 
 /// A bare word stays text; numbers, booleans, lists and tables are read as TOML.
@@ -305,10 +290,7 @@ fn merge(layers: Vec<Layer>) -> Result<Loaded, SettingsError> {
         let place = blame(&error, &layers);
         invalid(&place, &error)
     })?;
-    let origins = origins
-        .into_iter()
-        .map(|(key, (value, layer))| (key, value, layer))
-        .collect();
+    let origins = origins.into_iter().map(|(key, (value, layer))| (key, value, layer)).collect();
     Ok(Loaded { settings, origins })
 }
 
@@ -342,10 +324,8 @@ impl config::Source for Collected {
 
 /// The newest layer that is not the defaults is where a type error came from.
 fn blame(_error: &ConfigError, layers: &[Layer]) -> String {
-    let changed = layers
-        .iter()
-        .rev()
-        .find(|layer| layer.name != "default" && !layer.values.is_empty());
+    let changed =
+        layers.iter().rev().find(|layer| layer.name != "default" && !layer.values.is_empty());
     changed.map_or_else(|| "default".to_owned(), |layer| layer.name.clone())
 }
 
@@ -375,11 +355,7 @@ fn flatten(values: &config::Map<String, Value>) -> Vec<(String, Value)> {
 impl Loaded {
     /// One line per value: `key = value    # layer`. Secrets are references and stay so.
     pub fn print(&self) -> String {
-        let width = self
-            .origins
-            .iter()
-            .map(|(key, value, _)| key.len() + value.len() + 3)
-            .max();
+        let width = self.origins.iter().map(|(key, value, _)| key.len() + value.len() + 3).max();
         let width = width.unwrap_or(0).min(72);
         let lines = self.origins.iter().map(|(key, value, layer)| {
             let setting = format!("{key} = {value}");
@@ -417,15 +393,8 @@ mod tests {
     fn layers_override_in_order_and_origins_say_so() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("verdictd.toml");
-        std::fs::write(
-            &file,
-            "[http]\nlisten = \"127.0.0.1:1\"\nmax_body_bytes = 5\n",
-        )
-        .unwrap();
-        let env = [
-            pair("VERDICTD_HTTP__LISTEN", "127.0.0.1:2"),
-            pair("HOME", "/root"),
-        ];
+        std::fs::write(&file, "[http]\nlisten = \"127.0.0.1:1\"\nmax_body_bytes = 5\n").unwrap();
+        let env = [pair("VERDICTD_HTTP__LISTEN", "127.0.0.1:2"), pair("HOME", "/root")];
         let loaded = load(Some(&file), &env, &[]).unwrap();
         assert_eq!(loaded.settings.http.listen, "127.0.0.1:2");
         assert_eq!(loaded.settings.http.max_body_bytes, 5);
@@ -433,19 +402,11 @@ mod tests {
         let loaded = load(Some(&file), &env, &flags).unwrap();
         assert_eq!(loaded.settings.http.listen, "127.0.0.1:3");
         let origin = |key: &str| {
-            loaded
-                .origins
-                .iter()
-                .find(|(name, ..)| name == key)
-                .map(|(.., layer)| layer.clone())
+            loaded.origins.iter().find(|(name, ..)| name == key).map(|(.., layer)| layer.clone())
         };
         assert_eq!(origin("http.listen").unwrap(), "flag");
         assert_eq!(origin("store.path").unwrap(), "default");
-        assert!(
-            origin("http.max_body_bytes")
-                .unwrap()
-                .ends_with("verdictd.toml")
-        );
+        assert!(origin("http.max_body_bytes").unwrap().ends_with("verdictd.toml"));
         assert!(loaded.print().contains("http.listen = 127.0.0.1:3"));
     }
 
@@ -457,11 +418,7 @@ mod tests {
                 return;
             };
             for (key, value) in table {
-                let key = if prefix.is_empty() {
-                    key.clone()
-                } else {
-                    format!("{prefix}.{key}")
-                };
+                let key = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
                 leaves(&key, value, found);
             }
         }
@@ -486,25 +443,15 @@ mod tests {
         let file = folder.path().join("verdictd.toml");
         std::fs::write(&file, "[http]\nlistn = \"x\"\n").unwrap();
         let error = load(Some(&file), &[], &[]).unwrap_err().to_string();
-        assert!(
-            error.contains("listn") && error.contains("verdictd.toml"),
-            "{error}"
-        );
-        let error = load(None, &[pair("VERDICTD_LISTEN", "x")], &[])
-            .unwrap_err()
-            .to_string();
+        assert!(error.contains("listn") && error.contains("verdictd.toml"), "{error}");
+        let error = load(None, &[pair("VERDICTD_LISTEN", "x")], &[]).unwrap_err().to_string();
         assert!(error.contains("VERDICTD_LISTEN"), "{error}");
         for key in ["a[4000000000]", "http..listen", "", "http.listen "] {
             let error = load(None, &[], &[pair(key, "1")]).unwrap_err().to_string();
             assert!(error.contains("is not a key"), "{error}");
         }
-        let error = load(None, &[pair("VERDICTD_HTTP__NOPE", "1")], &[])
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("nope") && error.contains("environment"),
-            "{error}"
-        );
+        let error = load(None, &[pair("VERDICTD_HTTP__NOPE", "1")], &[]).unwrap_err().to_string();
+        assert!(error.contains("nope") && error.contains("environment"), "{error}");
     }
 
     #[test]
@@ -524,10 +471,7 @@ mod tests {
         ] {
             let error = loaded(literal).unwrap_err().to_string();
             assert!(!error.contains("hunter2"), "{error}");
-            assert!(
-                error.contains("{env = ") && error.contains("tokens"),
-                "{error}"
-            );
+            assert!(error.contains("{env = ") && error.contains("tokens"), "{error}");
         }
         let token = &loaded("{env = \"A\"}").unwrap().settings.http.tokens[0].token;
         assert_eq!(*token, SecretRef::Env("A".to_owned()));

@@ -54,11 +54,7 @@ pub(super) fn run(args: CheckArgs) -> Result<u8, Failure> {
         print_text(&checked, &unreadable);
     }
     let has_findings = checked.iter().any(|file| !file.diagnostics.is_empty());
-    Ok(if unreadable.is_empty() {
-        u8::from(has_findings)
-    } else {
-        USAGE
-    })
+    Ok(if unreadable.is_empty() { u8::from(has_findings) } else { USAGE })
 }
 
 fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
@@ -85,24 +81,15 @@ fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
 fn check_file(path: &Path, settings: Option<&Settings>) -> Result<Checked, String> {
     let name = path.display().to_string();
     let text = portfolio::read_bounded(path).map_err(|error| format!("{name}: {error}"))?;
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let queries = portfolio::query_files(folder.unwrap_or(Path::new("."))).unwrap_or_default();
     let parsed = spec::check(&name, &text, &context(settings, queries), None);
-    Ok(Checked {
-        file: name,
-        text,
-        diagnostics: parsed.diagnostics,
-    })
+    Ok(Checked { file: name, text, diagnostics: parsed.diagnostics })
 }
 
 fn context(settings: Option<&Settings>, files: BTreeMap<String, String>) -> Context {
     let names = match settings {
-        None => Names {
-            timezone: "UTC".to_owned(),
-            ..Names::default()
-        },
+        None => Names { timezone: "UTC".to_owned(), ..Names::default() },
         Some(settings) => Names {
             timezone: settings.daemon.timezone.clone(),
             sources: Some(
@@ -132,9 +119,7 @@ fn print_text(checked: &[Checked], unreadable: &[String]) {
     let errors = count(checked, is_error);
     let warnings = count(checked, |diagnostic| !is_error(diagnostic));
     let files = checked.len();
-    say(&format!(
-        "{files} files checked: {errors} errors, {warnings} warnings\n"
-    ));
+    say(&format!("{files} files checked: {errors} errors, {warnings} warnings\n"));
 }
 
 fn is_error(diagnostic: &Diagnostic) -> bool {
@@ -142,11 +127,7 @@ fn is_error(diagnostic: &Diagnostic) -> bool {
 }
 
 fn count(checked: &[Checked], wanted: impl Fn(&Diagnostic) -> bool) -> usize {
-    checked
-        .iter()
-        .flat_map(|file| &file.diagnostics)
-        .filter(|d| wanted(d))
-        .count()
+    checked.iter().flat_map(|file| &file.diagnostics).filter(|d| wanted(d)).count()
 }
 
 fn print_json(checked: &[Checked], unreadable: &[String]) {

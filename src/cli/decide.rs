@@ -71,29 +71,21 @@ pub(super) async fn run(args: DecideArgs) -> Result<u8, Failure> {
         let changed = human::acknowledge(&store, &args.experiment, &args.by, &args.because, at)
             .await
             .map_err(|error| Failure::usage(error.to_string()))?;
-        let what = if changed.is_empty() {
-            "nothing changed".to_owned()
-        } else {
-            changed.join(", ")
-        };
+        let what =
+            if changed.is_empty() { "nothing changed".to_owned() } else { changed.join(", ") };
         say(&format!("acknowledged: {what}\n"));
         return Ok(0);
     };
     let is_admin = settings.daemon.admins.contains(&args.by);
     let decree = Decree {
         experiment: &args.experiment,
-        decision: HumanDecision {
-            who: args.by,
-            because: args.because,
-            action,
-        },
+        decision: HumanDecision { who: args.by, because: args.because, action },
         is_admin,
         evaluation_id: None,
         at,
     };
-    let entry = human::decide(&store, decree)
-        .await
-        .map_err(|error| Failure::usage(error.to_string()))?;
+    let entry =
+        human::decide(&store, decree).await.map_err(|error| Failure::usage(error.to_string()))?;
     say(&format!("recorded: {}\n", entry.text));
     Ok(0)
 }

@@ -31,11 +31,7 @@ pub(super) struct DemoArgs {
 pub(super) async fn run(args: DemoArgs) -> Result<u8, Failure> {
     if let Some(folder) = args.write_data {
         demo::write_data(&folder, args.seed)?;
-        say(&format!(
-            "wrote the data of seed {} into {}\n",
-            args.seed,
-            folder.display()
-        ));
+        say(&format!("wrote the data of seed {} into {}\n", args.seed, folder.display()));
         return Ok(0);
     }
     let outcome = demo::run(DemoOptions {

@@ -108,20 +108,14 @@ async fn real(settings: Settings, only: Option<&str>) -> Result<Vec<EvaluationRe
 }
 
 fn chosen(app: &App, only: Option<&str>) -> Result<Vec<String>, Failure> {
-    let all: Vec<String> = app
-        .inner()
-        .portfolio
-        .all()
-        .iter()
-        .map(|loaded| loaded.experiment.id.clone())
-        .collect();
+    let all: Vec<String> =
+        app.inner().portfolio.all().iter().map(|loaded| loaded.experiment.id.clone()).collect();
     match only {
         None => Ok(all),
         Some(id) if all.iter().any(|known| known == id) => Ok(vec![id.to_owned()]),
-        Some(id) => Err(Failure::usage(format!(
-            "no experiment `{id}`; there are: {}",
-            all.join(", ")
-        ))),
+        Some(id) => {
+            Err(Failure::usage(format!("no experiment `{id}`; there are: {}", all.join(", "))))
+        }
     }
 }
 

@@ -91,11 +91,7 @@ pub(super) fn text(record: &EvaluationRecord, style: Style) -> String {
         out.push_str("\nalpha ledger\n");
     }
     for line in &record.ledger {
-        let sides = if line.sides == 1 {
-            "one-sided"
-        } else {
-            "two-sided"
-        };
+        let sides = if line.sides == 1 { "one-sided" } else { "two-sided" };
         let text = format!("  {:<44} {} {sides}\n", line.purpose, line.alpha);
         out.push_str(&text);
     }
@@ -140,12 +136,7 @@ fn rule_lines(
 fn stop_lines(record: &EvaluationRecord, rule: &RuleValue, style: Style, out: &mut String) {
     out.push_str(&marked(1, truth(rule.value), &rule.text, style));
     for atom in &record.stop_atoms {
-        out.push_str(&marked(
-            2,
-            truth(atom.met),
-            &prose::atom_line(atom, record),
-            style,
-        ));
+        out.push_str(&marked(2, truth(atom.met), &prose::atom_line(atom, record), style));
     }
 }
 

@@ -49,10 +49,7 @@ pub(super) async fn run(args: LogArgs) -> Result<u8, Failure> {
     }
     for row in rows {
         let who = row.entry.who.as_deref().unwrap_or("verdictd");
-        say(&format!(
-            "{} {} {} ({who})\n",
-            row.entry.at, row.experiment, row.entry.kind
-        ));
+        say(&format!("{} {} {} ({who})\n", row.entry.at, row.experiment, row.entry.kind));
         for line in row.entry.text.lines() {
             say(&wrapped("  ", "    ", line));
         }

@@ -47,10 +47,7 @@ pub(super) fn run(args: NewArgs) -> Result<u8, Failure> {
     let is_id = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if args.id.is_empty() || args.id.len() > 64 || !args.id.bytes().all(is_id) {
         let hint = "use a-z, 0-9 and hyphens, at most 64 characters";
-        return Err(Failure::usage(format!(
-            "`{}` is not an id: {hint}",
-            args.id
-        )));
+        return Err(Failure::usage(format!("`{}` is not an id: {hint}", args.id)));
     }
     let path = args.dir.join(format!("{}.yaml", args.id));
     let text = args.template.text().replace("EXPERIMENT-ID", &args.id);
@@ -59,11 +56,8 @@ pub(super) fn run(args: NewArgs) -> Result<u8, Failure> {
         .create_new(true)
         .open(&path)
         .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
-    file.write_all(text.as_bytes())
-        .map_err(anyhow::Error::from)?;
+    file.write_all(text.as_bytes()).map_err(anyhow::Error::from)?;
     let name = path.display();
-    say(&format!(
-        "wrote {name}\nnext: fill in the <blanks>, then `verdictd check {name}`\n"
-    ));
+    say(&format!("wrote {name}\nnext: fill in the <blanks>, then `verdictd check {name}`\n"));
     Ok(0)
 }

@@ -40,9 +40,7 @@ async fn resend(id: &str, settings: &SettingsArgs) -> Result<u8, Failure> {
     let settings = settings.settings()?;
     let store = Store::open(&settings.store.path)?;
     if !store.redeliver(id, SystemClock.wall_now()).await? {
-        return Err(Failure::usage(format!(
-            "no message `{id}` that could be sent again"
-        )));
+        return Err(Failure::usage(format!("no message `{id}` that could be sent again")));
     }
     say(&format!("queued {id}; the daemon sends it once\n"));
     Ok(0)

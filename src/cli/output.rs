@@ -22,18 +22,12 @@ pub(super) struct Failure {
 impl Failure {
     /// The call was wrong.
     pub(super) fn usage(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            code: USAGE,
-        }
+        Self { message: message.into(), code: USAGE }
     }
 
     /// What was asked for is not there.
     pub(super) fn unreachable(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            code: UNREACHABLE,
-        }
+        Self { message: message.into(), code: UNREACHABLE }
     }
 
     /// Prints the message and gives the exit code.
@@ -58,11 +52,7 @@ impl From<crate::store::StoreError> for Failure {
 /// Writes data to standard output; a closed pipe ends the process quietly.
 pub(super) fn say(text: &str) {
     let mut out = std::io::stdout().lock();
-    if out
-        .write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .is_err()
-    {
+    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
         quiet_end();
     }
 }
@@ -80,10 +70,7 @@ pub(super) fn say_json(value: &serde_json::Value) {
     say(&format!("{value}\n"));
 }
 
-#[expect(
-    clippy::exit,
-    reason = "the reader is gone: nothing is left to be done or said"
-)]
+#[expect(clippy::exit, reason = "the reader is gone: nothing is left to be done or said")]
 fn quiet_end() -> ! {
     std::process::exit(0)
 }
@@ -101,9 +88,7 @@ impl Style {
         let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let is_terminal = std::io::stdout().is_terminal();
         let wanted = (is_terminal && !is_dumb) || is_set("CLICOLOR_FORCE");
-        Self {
-            colour: wanted && !is_set("NO_COLOR"),
-        }
+        Self { colour: wanted && !is_set("NO_COLOR") }
     }
 
     /// Without colour, whatever the terminal.
@@ -120,11 +105,7 @@ impl Style {
             "stop" | "tripped" | "no" => "31",
             _ => "2",
         };
-        if self.colour {
-            format!("\u{1b}[{code}m{word}\u{1b}[0m")
-        } else {
-            word.to_owned()
-        }
+        if self.colour { format!("\u{1b}[{code}m{word}\u{1b}[0m") } else { word.to_owned() }
     }
 }
 
@@ -174,7 +155,5 @@ pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
         line
     };
     let head: Vec<String> = head.iter().map(|cell| (*cell).to_owned()).collect();
-    std::iter::once(line(&head))
-        .chain(rows.iter().map(|row| line(row)))
-        .collect()
+    std::iter::once(line(&head)).chain(rows.iter().map(|row| line(row))).collect()
 }

@@ -31,14 +31,9 @@ pub(super) async fn run(args: ServeArgs) -> Result<u8, Failure> {
         settings.http.listen = listen;
     }
     start_log(&settings);
-    let listener = TcpListener::bind(&settings.http.listen)
-        .await
-        .map_err(|error| {
-            Failure::usage(format!(
-                "cannot listen on {}: {error}",
-                settings.http.listen
-            ))
-        })?;
+    let listener = TcpListener::bind(&settings.http.listen).await.map_err(|error| {
+        Failure::usage(format!("cannot listen on {}: {error}", settings.http.listen))
+    })?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(anyhow::Error::from)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(anyhow::Error::from)?;
     // From here on a SIGHUP is a reload; before its task listens it must not end the process.
@@ -54,11 +49,7 @@ pub(super) async fn run(args: ServeArgs) -> Result<u8, Failure> {
     };
     complain("verdictd: stopping; what is in flight is finished");
     app.shutdown().await?;
-    if failed {
-        Err(Failure::usage("a task failed; the log says which"))
-    } else {
-        Ok(0)
-    }
+    if failed { Err(Failure::usage("a task failed; the log says which")) } else { Ok(0) }
 }
 
 /// Starts logging as the settings say.

@@ -50,15 +50,10 @@ pub(super) async fn run(args: StatusArgs) -> Result<u8, Failure> {
 pub(super) fn text(rows: &[ExperimentRow], broken: &[BrokenFile], style: Style) -> String {
     let verdict = |row: &ExperimentRow| {
         let last = row.last.as_ref();
-        last.map_or_else(
-            || "-".to_owned(),
-            |last| format!("{}: {}", last.verdict, last.cause),
-        )
+        last.map_or_else(|| "-".to_owned(), |last| format!("{}: {}", last.verdict, last.cause))
     };
-    let facts: Vec<Vec<String>> = rows
-        .iter()
-        .map(|row| vec![row.id.clone(), life(row), verdict(row)])
-        .collect();
+    let facts: Vec<Vec<String>> =
+        rows.iter().map(|row| vec![row.id.clone(), life(row), verdict(row)]).collect();
     let facts = table(&["EXPERIMENT", "LIFE", "VERDICT"], &facts);
     let mut lines = facts.lines();
     let mut out = String::new();
@@ -73,32 +68,20 @@ pub(super) fn text(rows: &[ExperimentRow], broken: &[BrokenFile], style: Style) 
         out.push_str(&style.verdict(&word));
         out.push('\n');
         let own = format!(" - {}: ", row.id);
-        let headline = row
-            .last
-            .as_ref()
-            .map_or("not looked at yet", |last| &last.headline);
-        let reason = headline
-            .split_once(own.as_str())
-            .map_or(headline, |(_, reason)| reason);
+        let headline = row.last.as_ref().map_or("not looked at yet", |last| &last.headline);
+        let reason = headline.split_once(own.as_str()).map_or(headline, |(_, reason)| reason);
         out.push_str(&wrapped("    ", "    ", reason));
     }
     for file in broken {
         let first = file.diagnostics_text.lines().next().unwrap_or_default();
-        out.push_str(&wrapped(
-            "",
-            "    ",
-            &format!("broken file {}: {first}", file.file),
-        ));
+        out.push_str(&wrapped("", "    ", &format!("broken file {}: {first}", file.file)));
     }
     out
 }
 
 fn life(row: &ExperimentRow) -> String {
     let state: Result<LifeState, _> = serde_json::from_str(&row.life_json);
-    state.map_or_else(
-        |_| "unreadable".to_owned(),
-        |state| crate::cycle::say::word(&state.life),
-    )
+    state.map_or_else(|_| "unreadable".to_owned(), |state| crate::cycle::say::word(&state.life))
 }
 
 fn as_json(row: &ExperimentRow) -> serde_json::Value {

@@ -26,9 +26,7 @@ pub(super) fn run(args: TestArgs) -> Result<u8, Failure> {
         find_cases(folder, &mut cases).map_err(anyhow::Error::from)?;
     }
     if cases.is_empty() {
-        return Err(Failure::usage(
-            "no case.yaml found; docs/guide/testing.md shows the format",
-        ));
+        return Err(Failure::usage("no case.yaml found; docs/guide/testing.md shows the format"));
     }
     let (mut passed, mut failed) = (0_u32, 0_u32);
     for folder in cases {
@@ -49,10 +47,8 @@ fn find_cases(folder: &Path, cases: &mut Vec<PathBuf>) -> std::io::Result<()> {
         cases.push(folder.to_owned());
         return Ok(());
     }
-    let mut inside: Vec<PathBuf> = std::fs::read_dir(folder)?
-        .flatten()
-        .map(|entry| entry.path())
-        .collect();
+    let mut inside: Vec<PathBuf> =
+        std::fs::read_dir(folder)?.flatten().map(|entry| entry.path()).collect();
     inside.sort();
     for path in inside.into_iter().filter(|path| path.is_dir()) {
         find_cases(&path, cases)?;
@@ -63,17 +59,10 @@ fn find_cases(folder: &Path, cases: &mut Vec<PathBuf>) -> std::io::Result<()> {
 /// Runs one case; the difference when it does not hold.
 fn run_case(folder: &Path, update: bool) -> Result<Option<String>, Failure> {
     let mut files = BTreeMap::new();
-    for entry in std::fs::read_dir(folder)
-        .map_err(anyhow::Error::from)?
-        .flatten()
-    {
+    for entry in std::fs::read_dir(folder).map_err(anyhow::Error::from)?.flatten() {
         let path = entry.path();
         if path.is_file() {
-            let name = path
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let text = crate::portfolio::read_bounded(&path)
                 .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
             files.insert(name, text);

@@ -28,9 +28,7 @@ pub struct Fetched {
 /// Asks one need as of `at` (the slot).
 pub async fn fetch(app: &Inner, need: Need, at: Timestamp) -> Fetched {
     let mut requests = plan::batch(vec![need], at);
-    let Some(request) = requests.pop() else {
-        unreachable!("one need is one request")
-    };
+    let Some(request) = requests.pop() else { unreachable!("one need is one request") };
     let outcome = match app.sources.get(&request.need.source) {
         None => Err(FetchError {
             class: FetchClass::UserError,
@@ -49,24 +47,15 @@ pub async fn fetch(app: &Inner, need: Need, at: Timestamp) -> Fetched {
     let source = request.need.source.clone();
     let class = outcome.as_ref().err().map(|error| error.class.as_str());
     app.metrics.source_request(&source, class);
-    let failure = app
-        .health
-        .note(&source, &request.need.series_id, at, outcome.as_ref().err());
-    Fetched {
-        need: request.need,
-        points: outcome.unwrap_or_default(),
-        failure,
-        fetched_at,
-    }
+    let failure = app.health.note(&source, &request.need.series_id, at, outcome.as_ref().err());
+    Fetched { need: request.need, points: outcome.unwrap_or_default(), failure, fetched_at }
 }
 
 /// Stored points with freshly fetched ones laid over them, key by key.
 pub fn overlay(stored: Vec<Point>, fresh: &[Point]) -> Vec<Point> {
     let key = |point: &Point| (point.start, point.end, point.arm.clone());
-    let mut merged: std::collections::BTreeMap<_, Point> = stored
-        .into_iter()
-        .map(|point| (key(&point), point))
-        .collect();
+    let mut merged: std::collections::BTreeMap<_, Point> =
+        stored.into_iter().map(|point| (key(&point), point)).collect();
     merged.extend(fresh.iter().map(|point| (key(point), point.clone())));
     merged.into_values().collect()
 }

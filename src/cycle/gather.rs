@@ -70,12 +70,8 @@ pub async fn gather(
             lateness: series.lateness,
         };
         let observation = observe::observe(experiment, signal, cycle, at, &input);
-        gathered
-            .observations
-            .insert(signal.name.clone(), observation);
-        gathered
-            .series
-            .insert(signal.name.clone(), series.id.clone());
+        gathered.observations.insert(signal.name.clone(), observation);
+        gathered.series.insert(signal.name.clone(), series.id.clone());
         gathered.fetched_at = gathered.fetched_at.max(series.fetched_at);
         if !series.fresh.is_empty() {
             gathered.points.push(NewPoints {
@@ -109,15 +105,7 @@ async fn signal_series(
     at: Timestamp,
     at_checkpoint: bool,
 ) -> Result<Series, StoreError> {
-    let need = signal_need(
-        app,
-        experiment,
-        signal,
-        Window {
-            start: cycle.started_at,
-            end: at,
-        },
-    );
+    let need = signal_need(app, experiment, signal, Window { start: cycle.started_at, end: at });
     let newest_end = app.store.newest_point_end(&need.series_id).await?;
     let known = Known {
         newest_end: newest_end.filter(|end| *end > cycle.started_at),
@@ -126,41 +114,19 @@ async fn signal_series(
     };
     let mut asked = Vec::new();
     if let Some(window) = windows::of_look(signal, cycle, at, at_checkpoint, known) {
-        asked.push(
-            fetch::fetch(
-                app,
-                Need {
-                    window,
-                    ..need.clone()
-                },
-                at,
-            )
-            .await,
-        );
+        asked.push(fetch::fetch(app, Need { window, ..need.clone() }, at).await);
     }
     let baseline = windows::of_baseline(experiment, signal, cycle);
     if let Some(window) = baseline
         && (windows::asks_baseline(signal, cycle, window, at, at_checkpoint)
             || app.store.points(&need.series_id, window).await?.is_empty())
     {
-        let need = Need {
-            window,
-            arms: Vec::new(),
-            ..need.clone()
-        };
+        let need = Need { window, arms: Vec::new(), ..need.clone() };
         asked.push(fetch::fetch(app, need, at).await);
     }
-    let start = baseline.map_or(cycle.started_at, |window| {
-        window.start.min(cycle.started_at)
-    });
-    let stored = app
-        .store
-        .points(&need.series_id, Window { start, end: at })
-        .await?;
-    let lateness = app
-        .sources
-        .get(&need.source)
-        .map_or(Span::ZERO, |source| source.lateness());
+    let start = baseline.map_or(cycle.started_at, |window| window.start.min(cycle.started_at));
+    let stored = app.store.points(&need.series_id, Window { start, end: at }).await?;
+    let lateness = app.sources.get(&need.source).map_or(Span::ZERO, |source| source.lateness());
     Ok(joined(need.series_id, stored, asked, newest_end, lateness))
 }
 
@@ -173,31 +139,14 @@ fn joined(
 ) -> Series {
     let failure = asked.iter().find_map(|fetched| fetched.failure.clone());
     let fetched_at = asked.iter().map(|fetched| fetched.fetched_at).max();
-    let fresh: Vec<Point> = asked
-        .into_iter()
-        .flat_map(|fetched| fetched.points)
-        .collect();
+    let fresh: Vec<Point> = asked.into_iter().flat_map(|fetched| fetched.points).collect();
     let points = fetch::overlay(stored, &fresh);
-    Series {
-        id,
-        points,
-        fresh,
-        failure,
-        last_good,
-        lateness,
-        fetched_at,
-    }
+    Series { id, points, fresh, failure, last_good, lateness, fetched_at }
 }
 
 /// The need of a signal with the source's own grain where the file names none.
 pub fn signal_need(app: &Inner, experiment: &Experiment, signal: &Signal, window: Window) -> Need {
-    let grain = app
-        .sources
-        .get(&signal.source)
-        .map_or(Span::days(1), |source| source.grain());
-    let signal = Signal {
-        grain: Some(signal.grain.unwrap_or(grain)),
-        ..signal.clone()
-    };
+    let grain = app.sources.get(&signal.source).map_or(Span::days(1), |source| source.grain());
+    let signal = Signal { grain: Some(signal.grain.unwrap_or(grain)), ..signal.clone() };
     plan::need_of_signal(experiment, &signal, window)
 }

@@ -52,23 +52,10 @@ pub async fn run(
     let reason = missed_reason(app, claim.next_at);
     let due = slots::guardrail(&claim.track, claim.next_at, now, every, offset, reason);
     let seen = ask(app, &loaded.experiment, &life, guardrail, due.slot, every).await?;
-    let source = guardrail
-        .kind
-        .source()
-        .and_then(|(source, _)| app.sources.get(source));
+    let source = guardrail.kind.source().and_then(|(source, _)| app.sources.get(source));
     let lateness = source.map_or(Span::ZERO, |source| source.lateness());
     let grain = grain_of(app, guardrail, every);
-    let look = GuardrailLook {
-        app,
-        claim,
-        loaded,
-        guardrail,
-        due,
-        seen,
-        every,
-        grain,
-        lateness,
-    };
+    let look = GuardrailLook { app, claim, loaded, guardrail, due, seen, every, grain, lateness };
     look.judge_and_commit(context).await
 }
 
@@ -79,18 +66,12 @@ pub fn rhythm(app: &Inner, guardrail: &Guardrail) -> Span {
     let own = source.map_or(Span::seconds(30), |source| source.rhythm());
     // A slower rhythm may be set; asking a source more often than it changes is waste.
     let set = i64::try_from(app.settings.scheduler.guardrail_every_secs).unwrap_or(30);
-    guardrail
-        .every
-        .unwrap_or_else(|| own.max(Span::seconds(set)))
+    guardrail.every.unwrap_or_else(|| own.max(Span::seconds(set)))
 }
 
 /// The stable offset of a guardrail's slots.
 pub fn offset_ms(app: &Inner, experiment: &str, track: &str, every: Span) -> i64 {
-    if app.settings.scheduler.jitter {
-        slots::jitter_ms(experiment, track, every)
-    } else {
-        0
-    }
+    if app.settings.scheduler.jitter { slots::jitter_ms(experiment, track, every) } else { 0 }
 }
 
 /// What a guardrail look saw.
@@ -109,10 +90,7 @@ async fn ask(
     every: Span,
 ) -> anyhow::Result<Seen> {
     let started_at = lifecycle::guardrail_cycle(life).started_at;
-    let whole = Window {
-        start: started_at,
-        end: at,
-    };
+    let whole = Window { start: started_at, end: at };
     let grain = grain_of(app, guardrail, every);
     let Some(need) = plan::need_of_guardrail(experiment, guardrail, grain, whole) else {
         return Ok(Seen::default());
@@ -127,33 +105,16 @@ async fn ask(
     let Some(window) = windows::of_guardrail(started_at, at, is_count, known) else {
         return Ok(Seen::default());
     };
-    let fetched = fetch::fetch(
-        app,
-        Need {
-            window,
-            ..need.clone()
-        },
-        at,
-    )
-    .await;
-    let stored = if is_count {
-        app.store.points(&need.series_id, whole).await?
-    } else {
-        Vec::new()
-    };
+    let fetched = fetch::fetch(app, Need { window, ..need.clone() }, at).await;
+    let stored =
+        if is_count { app.store.points(&need.series_id, whole).await? } else { Vec::new() };
     let points = fetch::overlay(stored, &fetched.points);
-    Ok(Seen {
-        points,
-        fetched: Some(fetched),
-    })
+    Ok(Seen { points, fetched: Some(fetched) })
 }
 
 /// Counts are stored in periods of the look's rhythm; sources with a coarser grain keep theirs.
 fn grain_of(app: &Inner, guardrail: &Guardrail, every: Span) -> Span {
-    let source = guardrail
-        .kind
-        .source()
-        .and_then(|(source, _)| app.sources.get(source));
+    let source = guardrail.kind.source().and_then(|(source, _)| app.sources.get(source));
     match source {
         Some(source) if source.kind() != "prometheus" => source.grain(),
         _ => every,
@@ -204,11 +165,7 @@ impl GuardrailLook<'_> {
         life: &LifeState,
         before: Option<&GuardrailStatus>,
     ) -> GuardrailOutcome {
-        let failure = self
-            .seen
-            .fetched
-            .as_ref()
-            .and_then(|fetched| fetched.failure.clone());
+        let failure = self.seen.fetched.as_ref().and_then(|fetched| fetched.failure.clone());
         guardrails::judge(&GuardrailInput {
             experiment: &self.loaded.experiment,
             guardrail: self.guardrail,
@@ -243,25 +200,16 @@ impl GuardrailLook<'_> {
         life: &LifeState,
         outcome: &GuardrailOutcome,
     ) -> anyhow::Result<EvaluationRecord> {
-        let newest = context
-            .newest_record
-            .as_deref()
-            .map(EvaluationRecord::from_json)
-            .transpose();
+        let newest = context.newest_record.as_deref().map(EvaluationRecord::from_json).transpose();
         let newest = newest.context("the newest stored evaluation")?;
-        let observed = newest
-            .map(|record| record.input.observations)
-            .unwrap_or_default();
+        let observed = newest.map(|record| record.input.observations).unwrap_or_default();
         let unseen = |name: &str| Observation::NoData {
             since: None,
             why: format!("no look has read `{name}` yet"),
         };
         let observations = self.loaded.experiment.signals.iter().map(|signal| {
             let seen = observed.get(&signal.name).cloned();
-            (
-                signal.name.clone(),
-                seen.unwrap_or_else(|| unseen(&signal.name)),
-            )
+            (signal.name.clone(), seen.unwrap_or_else(|| unseen(&signal.name)))
         });
         let mut statuses = guardrails_in_order(self.loaded, context);
         for status in &mut statuses {
@@ -379,11 +327,7 @@ impl GuardrailLook<'_> {
 }
 
 fn stored_status(context: &Context, name: &str) -> Option<GuardrailStatus> {
-    context
-        .guardrails
-        .iter()
-        .find(|status| status.name == name)
-        .cloned()
+    context.guardrails.iter().find(|status| status.name == name).cloned()
 }
 
 fn log_of(record: &EvaluationRecord, status: &GuardrailStatus) -> LogEntry {

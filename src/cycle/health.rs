@@ -47,15 +47,9 @@ pub struct Health {
 impl Health {
     /// Starts from what the store knows.
     pub fn new(known: Vec<SourceHealth>, down_after_secs: u64) -> Self {
-        let sources = known
-            .into_iter()
-            .map(|health| (health.name.clone(), health))
-            .collect();
+        let sources = known.into_iter().map(|health| (health.name.clone(), health)).collect();
         Self {
-            state: Mutex::new(State {
-                sources,
-                ..State::default()
-            }),
+            state: Mutex::new(State { sources, ..State::default() }),
             down_after_ms: i64::try_from(down_after_secs).unwrap_or(i64::MAX / 1000) * 1000,
         }
     }
@@ -68,10 +62,7 @@ impl Health {
         at: Timestamp,
         error: Option<&FetchError>,
     ) -> Option<SourceFailure> {
-        let mut state = self
-            .state
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let Some(error) = error else {
             state.series.remove(series_id);
             note_ok(&mut state, source, at);
@@ -91,43 +82,27 @@ impl Health {
 
     /// Health rows to store, with what must be told about them.
     pub fn take_changes(&self) -> Vec<(SourceHealth, Vec<Change>)> {
-        let mut state = self
-            .state
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let changed = std::mem::take(&mut state.changed);
         let row = |name: String| state.sources.get(&name).cloned();
-        changed
-            .into_iter()
-            .filter_map(|(name, changes)| Some((row(name)?, changes)))
-            .collect()
+        changed.into_iter().filter_map(|(name, changes)| Some((row(name)?, changes))).collect()
     }
 
     /// Every source as it stands.
     pub fn all(&self) -> Vec<SourceHealth> {
-        let state = self
-            .state
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         state.sources.values().cloned().collect()
     }
 }
 
 /// Whether the failure is the source's, not the query's.
 fn concerns_source(class: FetchClass) -> bool {
-    !matches!(
-        class,
-        FetchClass::UserError | FetchClass::Contract | FetchClass::CostGuard
-    )
+    !matches!(class, FetchClass::UserError | FetchClass::Contract | FetchClass::CostGuard)
 }
 
 /// Whether a guardrail's state is "the source does not answer": told once per source.
 pub fn is_source_failure(status: &GuardrailStatus) -> bool {
-    let own = [
-        FetchClass::UserError,
-        FetchClass::Contract,
-        FetchClass::CostGuard,
-    ];
+    let own = [FetchClass::UserError, FetchClass::Contract, FetchClass::CostGuard];
     let why = status.why.as_deref().unwrap_or_default();
     status.state == GuardrailState::SourceError
         && !own.iter().any(|class| why.starts_with(class.as_str()))
@@ -143,11 +118,7 @@ fn note_ok(state: &mut State, source: &str, at: Timestamp) {
     health.class = None;
     health.cause = None;
     if was_failing || was_told {
-        state
-            .changed
-            .entry(source.to_owned())
-            .or_default()
-            .extend(recovered);
+        state.changed.entry(source.to_owned()).or_default().extend(recovered);
     }
     let stored = state.stored_ok.get(source);
     if stored.is_none_or(|stored| ms_between(*stored, at) >= STORE_OK_EVERY_MS) {
@@ -173,28 +144,21 @@ fn note_failure(
     }
     let change = is_down.then(|| Change::Down(health.clone()));
     if is_down || since == at {
-        state
-            .changed
-            .entry(source.to_owned())
-            .or_default()
-            .extend(change);
+        state.changed.entry(source.to_owned()).or_default().extend(change);
     }
     since
 }
 
 fn entry<'a>(state: &'a mut State, source: &str) -> &'a mut SourceHealth {
-    state
-        .sources
-        .entry(source.to_owned())
-        .or_insert_with(|| SourceHealth {
-            name: source.to_owned(),
-            kind: String::new(),
-            last_ok_at: None,
-            failing_since: None,
-            class: None,
-            cause: None,
-            told: false,
-        })
+    state.sources.entry(source.to_owned()).or_insert_with(|| SourceHealth {
+        name: source.to_owned(),
+        kind: String::new(),
+        last_ok_at: None,
+        failing_since: None,
+        class: None,
+        cause: None,
+        told: false,
+    })
 }
 
 #[cfg(test)]
@@ -218,50 +182,25 @@ mod tests {
         let health = Health::new(Vec::new(), 60);
         let failure = health.note("prom", "s1", ts(0), Some(&down())).unwrap();
         assert_eq!(failure.since, ts(0));
-        assert!(
-            health
-                .take_changes()
-                .iter()
-                .all(|(_, changes)| changes.is_empty())
-        );
+        assert!(health.take_changes().iter().all(|(_, changes)| changes.is_empty()));
         health.note("prom", "s2", ts(1), Some(&down()));
         health.note("prom", "s1", ts(1), Some(&down()));
-        let told: Vec<_> = health
-            .take_changes()
-            .into_iter()
-            .flat_map(|(_, c)| c)
-            .collect();
+        let told: Vec<_> = health.take_changes().into_iter().flat_map(|(_, c)| c).collect();
         assert!(matches!(told.as_slice(), [Change::Down(_)]), "{told:?}");
         health.note("prom", "s1", ts(9), Some(&down()));
         assert!(health.take_changes().is_empty(), "told once");
         health.note("prom", "s1", ts(10), None);
-        let told: Vec<_> = health
-            .take_changes()
-            .into_iter()
-            .flat_map(|(_, c)| c)
-            .collect();
-        assert!(
-            matches!(told.as_slice(), [Change::Recovered(_)]),
-            "{told:?}"
-        );
+        let told: Vec<_> = health.take_changes().into_iter().flat_map(|(_, c)| c).collect();
+        assert!(matches!(told.as_slice(), [Change::Recovered(_)]), "{told:?}");
     }
 
     #[test]
     fn a_wrong_query_is_not_a_dead_source() {
         let health = Health::new(Vec::new(), 0);
-        let wrong = FetchError {
-            class: FetchClass::UserError,
-            ..down()
-        };
+        let wrong = FetchError { class: FetchClass::UserError, ..down() };
         let failure = health.note("prom", "s1", ts(0), Some(&wrong)).unwrap();
         assert_eq!(failure.class, "user_error");
         assert!(health.take_changes().is_empty());
-        assert_eq!(
-            health
-                .note("prom", "s1", ts(5), Some(&wrong))
-                .unwrap()
-                .since,
-            ts(0)
-        );
+        assert_eq!(health.note("prom", "s1", ts(5), Some(&wrong)).unwrap().since, ts(0));
     }
 }

@@ -48,13 +48,8 @@ pub async fn decide(store: &Store, decree: Decree<'_>) -> Result<LogEntry, Decre
     let unknown = || DecreeError::Unknown(decree.experiment.to_owned());
     let revisions = store.revisions(decree.experiment).await?;
     loop {
-        let context = store
-            .context(decree.experiment)
-            .await?
-            .ok_or_else(unknown)?;
-        let in_force = revisions
-            .iter()
-            .find(|revision| revision.revision == context.revision);
+        let context = store.context(decree.experiment).await?.ok_or_else(unknown)?;
+        let in_force = revisions.iter().find(|revision| revision.revision == context.revision);
         let model = in_force.or(revisions.last()).ok_or_else(unknown)?;
         let experiment: Experiment = serde_json::from_str(&model.model_json)?;
         let before: LifeState = serde_json::from_str(&context.life_json)?;
@@ -116,24 +111,16 @@ pub async fn acknowledge(
         .await?
         .map(|(_, json)| EvaluationRecord::from_json(&json))
         .transpose()?;
-    let changed = newest
-        .map(|record| record.input.unacknowledged)
-        .unwrap_or_default();
+    let changed = newest.map(|record| record.input.unacknowledged).unwrap_or_default();
     let id = acknowledged_revision(&context.revision);
     for signal in &changed {
-        store
-            .acknowledge(experiment, signal, &id, who, because, at)
-            .await?;
+        store.acknowledge(experiment, signal, &id, who, because, at).await?;
     }
     Ok(changed)
 }
 
 fn entry_of(decree: &Decree<'_>, before: &LifeState) -> LogEntry {
-    let HumanDecision {
-        who,
-        because,
-        action,
-    } = &decree.decision;
+    let HumanDecision { who, because, action } = &decree.decision;
     let verdict = before
         .verdict
         .map(|(verdict, cause, _)| format!("{}: {}", say::word(&verdict), say::word(&cause)));
@@ -142,10 +129,7 @@ fn entry_of(decree: &Decree<'_>, before: &LifeState) -> LogEntry {
         at: decree.at,
         kind: say::word(action),
         who: Some(who.clone()),
-        text: format!(
-            "{who}: {} (about {about})\nbecause {because}",
-            say::word(action)
-        ),
+        text: format!("{who}: {} (about {about})\nbecause {because}", say::word(action)),
         because: Some(because.clone()),
         verdict,
         evaluation_id: decree.evaluation_id.clone(),
@@ -174,20 +158,13 @@ fn commit_of(
 fn started_tracks(experiment: &Experiment, life: &LifeState, at: Timestamp) -> Vec<CursorSpec> {
     let mut tracks = Vec::new();
     if let Some(next_at) = lifecycle::next_look(experiment, life, at) {
-        tracks.push(CursorSpec {
-            track: "look".to_owned(),
-            next_at,
-        });
+        tracks.push(CursorSpec { track: "look".to_owned(), next_at });
     }
     if lifecycle::guardrails_run(life.life) {
-        let asked = experiment
-            .guardrails
-            .iter()
-            .filter(|rail| rail.kind.source().is_some());
-        tracks.extend(asked.map(|rail| CursorSpec {
-            track: format!("guardrail:{}", rail.name),
-            next_at: at,
-        }));
+        let asked = experiment.guardrails.iter().filter(|rail| rail.kind.source().is_some());
+        tracks.extend(
+            asked.map(|rail| CursorSpec { track: format!("guardrail:{}", rail.name), next_at: at }),
+        );
     }
     tracks
 }

@@ -37,13 +37,7 @@ pub(super) async fn run(
     let probe = input_of(loaded, &context, &life, due.slot, Gathered::empty());
     let at_checkpoint = decide::is_at_checkpoint(&probe);
     let gathered = gather::gather(app, experiment, &life.cycle, due.slot, at_checkpoint).await?;
-    let look = Look {
-        app,
-        claim,
-        loaded,
-        due,
-        gathered,
-    };
+    let look = Look { app, claim, loaded, due, gathered };
     look.decide_and_commit(context).await
 }
 
@@ -122,16 +116,8 @@ impl Look<'_> {
         commit.series = accepted_series(context, &self.gathered, &record.input.unacknowledged);
         commit.log = log_of(record, &notices);
         commit.drop_tracks = say::ended_tracks(experiment, &next_life);
-        commit.outbox = say::outbox(
-            app,
-            experiment,
-            &notices,
-            Some(record),
-            context.state_version,
-        );
-        commit
-            .outbox
-            .extend(say::action(app, record, slot, context.state_version));
+        commit.outbox = say::outbox(app, experiment, &notices, Some(record), context.state_version);
+        commit.outbox.extend(say::action(app, record, slot, context.state_version));
         Ok(commit)
     }
 
@@ -162,18 +148,12 @@ pub async fn dry_run(
     let loaded = app.portfolio.get(experiment).with_context(|| {
         format!("no experiment `{experiment}` among the files; `verdictd status` lists them")
     })?;
-    let context = app
-        .store
-        .context(experiment)
-        .await?
-        .context("no stored state")?;
+    let context = app.store.context(experiment).await?.context("no stored state")?;
     let life = life_at(&context, at)?;
     let probe = input_of(&loaded, &context, &life, at, Gathered::empty());
     let at_checkpoint = decide::is_at_checkpoint(&probe);
     let gathered = gather::gather(app, &loaded.experiment, &life.cycle, at, at_checkpoint).await?;
-    Ok(evaluate_guarded(input_of(
-        &loaded, &context, &life, at, gathered,
-    )))
+    Ok(evaluate_guarded(input_of(&loaded, &context, &life, at, gathered)))
 }
 
 fn input_of(
@@ -216,14 +196,8 @@ fn evaluate_guarded(input: LookInput) -> EvaluationRecord {
             return record;
         }
     }
-    tracing::error!(
-        experiment.id = input.experiment.id,
-        "the judge panicked twice"
-    );
-    decide::evaluate_fault(
-        input,
-        "the judge failed on this experiment; its log has the place",
-    )
+    tracing::error!(experiment.id = input.experiment.id, "the judge panicked twice");
+    decide::evaluate_fault(input, "the judge failed on this experiment; its log has the place")
 }
 
 /// The stored row of a record.
@@ -257,18 +231,14 @@ fn accepted_series(
     let accepted = gathered.series.iter().filter(|(name, series_id)| {
         !unacknowledged.contains(name) && context.series.get(*name) != Some(*series_id)
     });
-    accepted
-        .map(|(name, series_id)| (name.clone(), series_id.clone()))
-        .collect()
+    accepted.map(|(name, series_id)| (name.clone(), series_id.clone())).collect()
 }
 
 /// Verdicts that decide something are log entries, and a hold when it is told; a collecting look
 /// or one more day of the same hold is only a record.
 fn log_of(record: &EvaluationRecord, notices: &[Notice]) -> Vec<LogEntry> {
     let decision = &record.decision;
-    let is_told = notices
-        .iter()
-        .any(|notice| notice.kind == NoticeKind::VerdictHold);
+    let is_told = notices.iter().any(|notice| notice.kind == NoticeKind::VerdictHold);
     if !lifecycle::is_final(decision.verdict) && !is_told {
         return Vec::new();
     }
@@ -276,11 +246,7 @@ fn log_of(record: &EvaluationRecord, notices: &[Notice]) -> Vec<LogEntry> {
         at: record.input.at,
         kind: "verdict".to_owned(),
         who: None,
-        verdict: Some(format!(
-            "{}: {}",
-            say::word(&decision.verdict),
-            say::word(&decision.cause)
-        )),
+        verdict: Some(format!("{}: {}", say::word(&decision.verdict), say::word(&decision.cause))),
         because: Some(prose::because(record)),
         text: prose::log_entry(record).join("\n"),
         evaluation_id: Some(record.id.clone()),

@@ -41,16 +41,10 @@ pub async fn run(app: &Arc<Inner>, claim: &Claim) -> anyhow::Result<()> {
     let now = app.clock.domain_now();
     let Some(loaded) = app.portfolio.get(&claim.experiment) else {
         // The file is gone: nothing is asked for it until it comes back.
-        app.store
-            .release(claim, judge::time::add_ms(now, 60_000))
-            .await?;
+        app.store.release(claim, judge::time::add_ms(now, 60_000)).await?;
         return Ok(());
     };
-    let context = app
-        .store
-        .context(&claim.experiment)
-        .await?
-        .context("no stored state")?;
+    let context = app.store.context(&claim.experiment).await?.context("no stored state")?;
     match claim.track.strip_prefix("guardrail:") {
         Some(name) => guardrail::run(app, claim, &loaded, context, name).await,
         None => look::run(app, claim, &loaded, context).await,
@@ -68,9 +62,7 @@ fn life_at(context: &Context, at: Timestamp) -> anyhow::Result<LifeState> {
 async fn commit_timed(app: &Inner, commit: Commit) -> Result<Committed, StoreError> {
     let began = std::time::Instant::now();
     let committed = app.store.commit(commit).await;
-    app.metrics
-        .daemon
-        .commit_took(began.elapsed().as_secs_f64());
+    app.metrics.daemon.commit_took(began.elapsed().as_secs_f64());
     committed
 }
 
@@ -109,13 +101,7 @@ pub fn unseen(guardrail: &Guardrail) -> GuardrailStatus {
 
 /// Stored guardrail states in file order.
 fn guardrails_in_order(loaded: &Loaded, context: &Context) -> Vec<GuardrailStatus> {
-    let stored = |name: &str| {
-        context
-            .guardrails
-            .iter()
-            .find(|status| status.name == name)
-            .cloned()
-    };
+    let stored = |name: &str| context.guardrails.iter().find(|status| status.name == name).cloned();
     loaded
         .experiment
         .guardrails

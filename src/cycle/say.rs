@@ -41,14 +41,7 @@ pub fn outbox(
     version: i64,
 ) -> Vec<OutboxRow> {
     let now = app.clock.wall_now();
-    enqueue::rows(
-        notices,
-        record,
-        &experiment.notify,
-        &app.routes,
-        now,
-        version + 1,
-    )
+    enqueue::rows(notices, record, &experiment.notify, &app.routes, now, version + 1)
 }
 
 /// The rollback action of a trip, if the file names one.
@@ -66,11 +59,7 @@ pub fn action(
     let config = app.settings.actions.get(name)?;
     let tripped = record.guardrails.iter().find(|status| status.latched)?;
     let trip = Notice {
-        id: ids::notice_id(
-            &record.id,
-            NoticeKind::GuardrailTripped.as_str(),
-            &tripped.name,
-        ),
+        id: ids::notice_id(&record.id, NoticeKind::GuardrailTripped.as_str(), &tripped.name),
         kind: NoticeKind::GuardrailTripped,
         subject: tripped.name.clone(),
         experiment: experiment.id.clone(),
@@ -78,18 +67,8 @@ pub fn action(
         previous: None,
         detail: None,
     };
-    let order = enqueue::ActionOrder {
-        action: name,
-        config,
-        trip: &trip,
-        record,
-    };
-    Some(enqueue::action_row(
-        order,
-        &app.routes.links,
-        app.clock.wall_now(),
-        version + 1,
-    ))
+    let order = enqueue::ActionOrder { action: name, config, trip: &trip, record };
+    Some(enqueue::action_row(order, &app.routes.links, app.clock.wall_now(), version + 1))
 }
 
 /// Tracks that end with this life.
@@ -99,10 +78,7 @@ pub fn ended_tracks(experiment: &Experiment, life: &LifeState) -> Vec<String> {
         tracks.push("look".to_owned());
     }
     if !lifecycle::guardrails_run(life.life) {
-        let names = experiment
-            .guardrails
-            .iter()
-            .map(|rail| format!("guardrail:{}", rail.name));
+        let names = experiment.guardrails.iter().map(|rail| format!("guardrail:{}", rail.name));
         tracks.extend(names);
     }
     tracks
@@ -140,19 +116,16 @@ fn source_notice(change: &Change) -> Notice {
         previous: None,
         detail: match change {
             Change::Down(_) => detail_of(health),
-            Change::Recovered(_) => health
-                .failing_since
-                .map(|since| format!("It had not answered since {since}.")),
+            Change::Recovered(_) => {
+                health.failing_since.map(|since| format!("It had not answered since {since}."))
+            }
         },
     }
 }
 
 fn detail_of(health: &SourceHealth) -> Option<String> {
     let class = health.class.as_deref()?;
-    Some(format!(
-        "{class}: {}",
-        health.cause.as_deref().unwrap_or("no further word")
-    ))
+    Some(format!("{class}: {}", health.cause.as_deref().unwrap_or("no further word")))
 }
 
 /// Receivers of every experiment that reads the source.
@@ -170,10 +143,7 @@ fn readers_of(app: &Inner, source: &str) -> Vec<String> {
 }
 
 fn reads_source(experiment: &Experiment, source: &str) -> bool {
-    let by_signal = experiment
-        .signals
-        .iter()
-        .any(|signal| signal.source == source);
+    let by_signal = experiment.signals.iter().any(|signal| signal.source == source);
     let mut rails = experiment.guardrails.iter();
     by_signal || rails.any(|rail| rail.kind.source().is_some_and(|(name, _)| name == source))
 }
@@ -183,9 +153,7 @@ fn reads_source(experiment: &Experiment, source: &str) -> bool {
 pub async fn tell_broken(app: &Inner, broken: &Broken) -> anyhow::Result<()> {
     let known = app.portfolio.all();
     let loaded = known.iter().find(|loaded| loaded.file == broken.file);
-    let notify = loaded
-        .map(|loaded| loaded.experiment.notify.clone())
-        .unwrap_or_default();
+    let notify = loaded.map(|loaded| loaded.experiment.notify.clone()).unwrap_or_default();
     let notice = Notice {
         id: ids::hash128(&["file", &broken.file, &broken.hash]),
         kind: NoticeKind::FileBroken,

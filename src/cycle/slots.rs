@@ -61,11 +61,7 @@ pub fn look(
         skipped += 1;
         next = lifecycle::next_look(experiment, life, slot).unwrap_or(Timestamp::MAX);
     }
-    Due {
-        slot,
-        missed: missed("look", next_at, last_missed, skipped, reason),
-        next_at: next,
-    }
+    Due { slot, missed: missed("look", next_at, last_missed, skipped, reason), next_at: next }
 }
 
 fn missed(track: &str, from: Timestamp, to: Timestamp, count: i64, reason: &str) -> Option<Missed> {
@@ -98,14 +94,7 @@ mod tests {
     #[test]
     fn the_newest_slot_is_judged_and_the_rest_is_recorded() {
         let every = Span::seconds(30);
-        let due = guardrail(
-            "guardrail:e",
-            ts(60),
-            ts(155),
-            every,
-            0,
-            "the daemon was down",
-        );
+        let due = guardrail("guardrail:e", ts(60), ts(155), every, 0, "the daemon was down");
         assert_eq!((due.slot, due.next_at), (ts(150), ts(180)));
         let missed = due.missed.unwrap();
         assert_eq!((missed.from, missed.to, missed.count), (ts(60), ts(120), 3));

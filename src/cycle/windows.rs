@@ -27,10 +27,7 @@ pub fn of_look(
     at_checkpoint: bool,
     known: Known,
 ) -> Option<Window> {
-    let whole = Window {
-        start: cycle.started_at,
-        end: at,
-    };
+    let whole = Window { start: cycle.started_at, end: at };
     let weekly = is_weekly(cycle, at);
     let start = match known.newest_end {
         Some(newest_end) if !at_checkpoint && !weekly => {
@@ -40,10 +37,7 @@ pub fn of_look(
         }
         _ => whole.start,
     };
-    (start < whole.end).then_some(Window {
-        start,
-        end: whole.end,
-    })
+    (start < whole.end).then_some(Window { start, end: whole.end })
 }
 
 /// The baseline window of a signal that measures one; it ends at the first cycle's start.
@@ -56,10 +50,7 @@ pub fn of_baseline(experiment: &Experiment, signal: &Signal, cycle: &Cycle) -> O
     };
     let zone = judge::lifecycle::zone_of(experiment);
     let start = add(cycle.first_started_at, Span { ms: -length.ms }, &zone);
-    Some(Window {
-        start,
-        end: cycle.first_started_at,
-    })
+    Some(Window { start, end: cycle.first_started_at })
 }
 
 /// Whether the baseline window is asked again: while its last units mature, and whenever a look
@@ -89,16 +80,13 @@ pub fn of_guardrail(
 ) -> Option<Window> {
     let grain_ms = known.grain.ms;
     if !is_count {
-        return Some(Window {
-            start: add_ms(at, -grain_ms),
-            end: at,
-        });
+        return Some(Window { start: add_ms(at, -grain_ms), end: at });
     }
     // Slots carry a stable offset, periods do not: only whole periods are asked.
     let end = aligned_slot(at, known.grain, 0);
     let behind = i64::from(known.lookback) * grain_ms;
-    let start = known.newest_end.map_or(started_at, |newest_end| {
-        add_ms(newest_end, -behind).max(started_at)
-    });
+    let start = known
+        .newest_end
+        .map_or(started_at, |newest_end| add_ms(newest_end, -behind).max(started_at));
     (ms_between(start, end) >= grain_ms).then_some(Window { start, end })
 }

@@ -149,10 +149,7 @@ pub(super) struct Action {
 /// Makes an action, or says what is wrong with its configuration.
 pub(super) fn build_action(name: &str, config: &ActionConfig) -> Result<Action, BuildError> {
     let ActionConfig::Webhook(config) = config;
-    Action::new(config).map_err(|cause| BuildError {
-        name: name.to_owned(),
-        cause,
-    })
+    Action::new(config).map_err(|cause| BuildError { name: name.to_owned(), cause })
 }
 
 impl Action {
@@ -196,12 +193,7 @@ impl Action {
             }
         }
         match self.read_back(envelope).await {
-            Ok(detail) => Progress {
-                reached: Reached::Confirmed,
-                status,
-                class: "ok",
-                detail,
-            },
+            Ok(detail) => Progress { reached: Reached::Confirmed, status, class: "ok", detail },
             Err(error) => Progress::failed(Reached::Accepted, status, &error),
         }
     }
@@ -227,12 +219,7 @@ impl Action {
 
     async fn ask(&self, envelope: &Envelope) -> Result<u16, SendError> {
         let mut request = self.client.request(self.method(), self.url.clone());
-        if !self
-            .config
-            .headers
-            .keys()
-            .any(|name| name.eq_ignore_ascii_case("content-type"))
-        {
+        if !self.config.headers.keys().any(|name| name.eq_ignore_ascii_case("content-type")) {
             request = request.header(CONTENT_TYPE, "application/json");
         }
         let request = self.with_headers(request)?.body(envelope.body.clone());
@@ -244,13 +231,8 @@ impl Action {
 
     async fn read_back(&self, envelope: &Envelope) -> Result<String, SendError> {
         let request = self.with_headers(self.client.get(self.verify_url.clone()))?;
-        let answer = exchange(
-            request,
-            &self.verify_url,
-            envelope.timeout,
-            envelope.sent_at,
-        )
-        .await?;
+        let answer =
+            exchange(request, &self.verify_url, envelope.timeout, envelope.sent_at).await?;
         if let Some(error) = answer.failure() {
             return Err(error);
         }
@@ -269,14 +251,10 @@ impl Action {
             Some(value) if *value == verify.equals => {
                 Ok(format!("{} reads {}", verify.pointer, verify.equals))
             }
-            Some(value) => Err(unread(format!(
-                "{} reads {value}, wanted {}",
-                verify.pointer, verify.equals
-            ))),
-            None => Err(unread(format!(
-                "the flag's answer has no {}",
-                verify.pointer
-            ))),
+            Some(value) => {
+                Err(unread(format!("{} reads {value}, wanted {}", verify.pointer, verify.equals)))
+            }
+            None => Err(unread(format!("the flag's answer has no {}", verify.pointer))),
         }
     }
 

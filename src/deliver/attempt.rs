@@ -84,10 +84,7 @@ pub(super) fn after_send(
         // Waiting for a configuration uses up no rung: the row's expiry ends it.
         Then::Retry { after } if error.class == ErrorClass::Disabled => {
             let wait = after.unwrap_or_default();
-            Some(add_ms(
-                sent.finished_at,
-                i64::try_from(wait.as_millis()).unwrap_or(i64::MAX),
-            ))
+            Some(add_ms(sent.finished_at, i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)))
         }
         Then::Retry { after } => {
             next_attempt_at(ladder, sent.item.attempt, sent.finished_at, after, jitter)
@@ -117,12 +114,7 @@ pub(super) fn after_action(
     plan: &ActionPlan<'_>,
     routes: &Routes,
 ) -> Attempt {
-    let Progress {
-        reached,
-        status,
-        class,
-        detail,
-    } = progress;
+    let Progress { reached, status, class, detail } = progress;
     let row = &sent.item.row;
     let seconds = ms_between(row.created_at, sent.finished_at) as f64 / 1_000.0;
     let due = ms_between(row.created_at, sent.finished_at) >= millis(plan.escalate_after);
@@ -134,48 +126,26 @@ pub(super) fn after_action(
                 format!("Rollback confirmed in {seconds:.1} s: {detail}."),
             )),
         ),
-        Reached::NotSent => (
-            Outcome::Dead,
-            Some((
-                NoticeKind::ActionFailed,
-                format!("Not rolled back: {detail}."),
-            )),
-        ),
+        Reached::NotSent => {
+            (Outcome::Dead, Some((NoticeKind::ActionFailed, format!("Not rolled back: {detail}."))))
+        }
         Reached::Accepted | Reached::Requested if due => {
             let first = sent.item.state != DeliveryState::Unconfirmed;
             let words = format!("Rollback unconfirmed after {seconds:.0} s: {detail}.");
             let next_at = on_ladder(sent, plan);
-            (
-                Outcome::Unconfirmed { next_at },
-                first.then_some((NoticeKind::ActionFailed, words)),
-            )
+            (Outcome::Unconfirmed { next_at }, first.then_some((NoticeKind::ActionFailed, words)))
         }
         Reached::Accepted => {
-            let again = add_ms(
-                sent.finished_at,
-                i64::try_from(plan.interval_ms).unwrap_or(0),
-            );
-            (
-                Outcome::Accepted {
-                    next_at: in_time(sent, plan, again),
-                },
-                None,
-            )
+            let again = add_ms(sent.finished_at, i64::try_from(plan.interval_ms).unwrap_or(0));
+            (Outcome::Accepted { next_at: in_time(sent, plan, again) }, None)
         }
-        Reached::Requested => (
-            Outcome::Requested {
-                next_at: in_time(sent, plan, on_ladder(sent, plan)),
-            },
-            None,
-        ),
+        Reached::Requested => {
+            (Outcome::Requested { next_at: in_time(sent, plan, on_ladder(sent, plan)) }, None)
+        }
     };
     let mut attempt = sent.attempt(status, class, detail, outcome);
     if let Some((kind, words)) = told {
-        let told = Told {
-            kind,
-            words,
-            confirmed: outcome == Outcome::Confirmed,
-        };
+        let told = Told { kind, words, confirmed: outcome == Outcome::Confirmed };
         let (rows, entry) = tell(sent, &told, plan.domain_now, routes);
         attempt.extra_outbox = rows;
         attempt.log.push(entry);
@@ -188,23 +158,14 @@ fn millis(duration: Duration) -> i64 {
 }
 
 fn on_ladder(sent: Sent<'_>, plan: &ActionPlan<'_>) -> Timestamp {
-    let next = next_attempt_at(
-        plan.ladder,
-        sent.item.attempt,
-        sent.finished_at,
-        None,
-        plan.jitter,
-    );
+    let next = next_attempt_at(plan.ladder, sent.item.attempt, sent.finished_at, None, plan.jitter);
     // A ladder that ends is taken as one that repeats the escalation time: an action never dies.
     next.unwrap_or_else(|| add_ms(sent.finished_at, millis(plan.escalate_after)))
 }
 
 /// No wait may jump over the instant at which a human must be told.
 fn in_time(sent: Sent<'_>, plan: &ActionPlan<'_>, next: Timestamp) -> Timestamp {
-    next.min(add_ms(
-        sent.item.row.created_at,
-        millis(plan.escalate_after),
-    ))
+    next.min(add_ms(sent.item.row.created_at, millis(plan.escalate_after)))
 }
 
 /// A result worth telling.
@@ -230,11 +191,7 @@ fn tell(sent: Sent<'_>, told: &Told, at: Timestamp, routes: &Routes) -> (Vec<Out
     };
     let confirmed_at = told.confirmed.then_some(sent.finished_at);
     let message = action_result(&content["trip"], &notice, confirmed_at);
-    let names = content["notify"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str);
+    let names = content["notify"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let notify: Vec<_> = names.map(str::to_owned).collect();
     let addressed = Addressed {
         notice: &notice,
@@ -250,9 +207,7 @@ fn tell(sent: Sent<'_>, told: &Told, at: Timestamp, routes: &Routes) -> (Vec<Out
 
 /// Three lines: what, because, next.
 fn log_entry(notice: &Notice, words: &str, content: &Value, evaluation: &str) -> LogEntry {
-    let trip = content["trip"]["data"]["reason"]
-        .as_str()
-        .unwrap_or("a guardrail tripped");
+    let trip = content["trip"]["data"]["reason"].as_str().unwrap_or("a guardrail tripped");
     let next = if notice.kind == NoticeKind::ActionConfirmed {
         "the flag stays off until a person turns it on again"
     } else {
@@ -264,10 +219,7 @@ fn log_entry(notice: &Notice, words: &str, content: &Value, evaluation: &str) ->
         who: None,
         verdict: None,
         because: Some(words.to_owned()),
-        text: format!(
-            "action {}: {words}\nbecause {trip}\nnext: {next}",
-            notice.subject
-        ),
+        text: format!("action {}: {words}\nbecause {trip}\nnext: {next}", notice.subject),
         evaluation_id: Some(evaluation.to_owned()),
     }
 }

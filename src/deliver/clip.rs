@@ -26,22 +26,16 @@ fn shown(c: char) -> Option<char> {
 
 /// At most `max` bytes as a JSON string; what was cut ends in an ellipsis.
 pub(super) fn json_text(text: &str, max: usize) -> String {
-    clipped(
-        text.chars().filter_map(shown).map(String::from),
-        max,
-        |piece| piece.chars().map(json_cost).sum(),
-    )
+    clipped(text.chars().filter_map(shown).map(String::from), max, |piece| {
+        piece.chars().map(json_cost).sum()
+    })
 }
 
 /// Escaped for Slack (`&`, `<`, `>`), at most `max` characters (UTF-16 units) after escaping.
 /// Line breaks stay where `lines` says so.
 pub(super) fn slack_text(text: &str, max: usize, lines: bool) -> String {
     let keep = |c: char| {
-        if lines && c == '\n' {
-            Some(c)
-        } else {
-            shown(c)
-        }
+        if lines && c == '\n' { Some(c) } else { shown(c) }
     };
     let pieces = text.chars().filter_map(keep).map(|c| match c {
         '&' => "&amp;".to_owned(),

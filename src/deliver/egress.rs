@@ -89,9 +89,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         (0xf000_0000, 4),  // reserved, broadcast
     ];
     let bits = address.to_bits();
-    !SPECIAL
-        .iter()
-        .any(|&(network, length)| (bits ^ network) >> (32 - length) == 0)
+    !SPECIAL.iter().any(|&(network, length)| (bits ^ network) >> (32 - length) == 0)
 }
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
@@ -113,9 +111,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         return is_public_v4(mapped);
     }
     let bits = address.to_bits();
-    !SPECIAL
-        .iter()
-        .any(|&(network, length)| (bits ^ network) >> (128 - length) == 0)
+    !SPECIAL.iter().any(|&(network, length)| (bits ^ network) >> (128 - length) == 0)
 }
 
 /// A resolver that gives only addresses that may be called.
@@ -143,11 +139,8 @@ fn allowed(
     allow_private: bool,
 ) -> Result<Vec<SocketAddr>, EgressError> {
     let all: Vec<_> = found.collect();
-    let kept: Vec<_> = all
-        .iter()
-        .copied()
-        .filter(|found| allow_private || is_public(found.ip()))
-        .collect();
+    let kept: Vec<_> =
+        all.iter().copied().filter(|found| allow_private || is_public(found.ip())).collect();
     if kept.is_empty() && !all.is_empty() {
         return Err(EgressError::Private(name.to_owned()));
     }
@@ -201,10 +194,7 @@ mod tests {
             "http://[::ffff:127.0.0.1]/",
             "https://169.254.169.254/latest",
         ] {
-            assert!(
-                matches!(check_url(text, false), Err(EgressError::Private(_))),
-                "{text}"
-            );
+            assert!(matches!(check_url(text, false), Err(EgressError::Private(_))), "{text}");
             assert!(check_url(text, true).is_ok(), "{text}");
         }
         assert!(check_url("https://hooks.example.com/x", false).is_ok());
@@ -212,20 +202,14 @@ mod tests {
             check_url("file:///etc/passwd", true),
             Err(EgressError::Scheme("file".to_owned()))
         );
-        assert_eq!(
-            check_url("https://u:p@example.com/", true),
-            Err(EgressError::Credentials)
-        );
+        assert_eq!(check_url("https://u:p@example.com/", true), Err(EgressError::Credentials));
         assert_eq!(check_url("no url", true), Err(EgressError::NoHost));
     }
 
     #[test]
     fn a_name_is_judged_by_its_addresses() {
         let addresses = |list: &[&str]| {
-            list.iter()
-                .map(|text| text.parse().unwrap())
-                .collect::<Vec<SocketAddr>>()
-                .into_iter()
+            list.iter().map(|text| text.parse().unwrap()).collect::<Vec<SocketAddr>>().into_iter()
         };
         let mixed = ["10.0.0.1:0", "1.1.1.1:0"];
         assert_eq!(allowed("x", addresses(&mixed), false).unwrap().len(), 1);

@@ -55,15 +55,9 @@ impl Routes {
                 | NoticeKind::FileBroken
                 | NoticeKind::EngineFault
         );
-        let wanted: &[String] = if operational && !self.operators.is_empty() {
-            &self.operators
-        } else {
-            notify
-        };
-        wanted
-            .iter()
-            .filter(|name| self.receivers.contains_key(*name))
-            .collect()
+        let wanted: &[String] =
+            if operational && !self.operators.is_empty() { &self.operators } else { notify };
+        wanted.iter().filter(|name| self.receivers.contains_key(*name)).collect()
     }
 }
 
@@ -113,14 +107,7 @@ pub(super) fn message_rows(
     notify: &[String],
     routes: &Routes,
 ) -> Vec<OutboxRow> {
-    let Addressed {
-        notice,
-        content,
-        partition,
-        final_state,
-        wall_now,
-        sequence,
-    } = addressed;
+    let Addressed { notice, content, partition, final_state, wall_now, sequence } = addressed;
     let expire_ms = i64::try_from(routes.expire_after.as_millis()).unwrap_or(i64::MAX);
     let row = |endpoint: &String| {
         let receiver = routes.receivers.get(endpoint)?;
@@ -141,11 +128,7 @@ pub(super) fn message_rows(
             sequence,
         })
     };
-    routes
-        .endpoints(notice.kind, notify)
-        .into_iter()
-        .filter_map(row)
-        .collect()
+    routes.endpoints(notice.kind, notify).into_iter().filter_map(row).collect()
 }
 
 /// Messages of one partition are sent in order.
@@ -189,12 +172,7 @@ pub fn action_row(
     wall_now: Timestamp,
     sequence: i64,
 ) -> OutboxRow {
-    let ActionOrder {
-        action,
-        config,
-        trip,
-        record,
-    } = order;
+    let ActionOrder { action, config, trip, record } = order;
     let experiment = &record.input.experiment;
     let notice_id = ids::notice_id(&record.id, ACTION_KIND, action);
     let description = json!({

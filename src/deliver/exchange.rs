@@ -51,35 +51,15 @@ impl Answer {
             200..=299 => return None,
             300..=399 => (Then::Permanent, ErrorClass::Redirect),
             401 | 403 => (Then::Permanent, ErrorClass::AuthError),
-            408 | 425 => (
-                Then::Retry {
-                    after: self.retry_after,
-                },
-                ErrorClass::ClientError,
-            ),
+            408 | 425 => (Then::Retry { after: self.retry_after }, ErrorClass::ClientError),
             410 => (Then::Disable, ErrorClass::Gone),
             413 => (Then::Shrink, ErrorClass::TooLarge),
-            429 => (
-                Then::Retry {
-                    after: self.retry_after,
-                },
-                ErrorClass::RateLimited,
-            ),
-            500.. => (
-                Then::Retry {
-                    after: self.retry_after,
-                },
-                ErrorClass::ServerError,
-            ),
+            429 => (Then::Retry { after: self.retry_after }, ErrorClass::RateLimited),
+            500.. => (Then::Retry { after: self.retry_after }, ErrorClass::ServerError),
             _ => (Then::Permanent, ErrorClass::ClientError),
         };
         let detail = format!("HTTP {}: {}", self.status, self.detail());
-        Some(SendError {
-            then,
-            class,
-            status: Some(self.status),
-            detail: cut(&detail),
-        })
+        Some(SendError { then, class, status: Some(self.status), detail: cut(&detail) })
     }
 }
 
@@ -113,10 +93,7 @@ pub(super) async fn exchange(
         Ok(Err(error)) => return Err(no_answer(error, url)),
         Ok(Ok(response)) => response,
     };
-    let retry_after = response
-        .headers()
-        .get(RETRY_AFTER)
-        .and_then(|value| value.to_str().ok());
+    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     let retry_after = retry_after.and_then(|value| parse_retry_after(value, now));
     let status = response.status().as_u16();
     let body = match timeout_at(deadline, read_capped(response)).await {
@@ -124,11 +101,7 @@ pub(super) async fn exchange(
         Ok(Err(error)) => Err(no_answer(error, url)),
         Ok(Ok(text)) => Ok(text),
     };
-    Ok(Answer {
-        status,
-        retry_after,
-        body,
-    })
+    Ok(Answer { status, retry_after, body })
 }
 
 async fn read_capped(mut response: Response) -> Result<String, reqwest::Error> {
@@ -160,12 +133,7 @@ fn no_answer(error: reqwest::Error, url: &Url) -> SendError {
         None => ErrorClass::Network,
     };
     let detail = format!("{}: {}", redacted(url), causes(&error));
-    SendError {
-        then: Then::Retry { after: None },
-        class,
-        status: None,
-        detail: cut(&detail),
-    }
+    SendError { then: Then::Retry { after: None }, class, status: None, detail: cut(&detail) }
 }
 
 /// An error with its causes, innermost last.

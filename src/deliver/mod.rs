@@ -224,8 +224,5 @@ pub fn build(name: &str, config: &ReceiverConfig) -> Result<Arc<dyn Receiver>, B
         }
         ReceiverConfig::Slack(config) => slack::Slack::new(config).map(|it| Arc::new(it) as _),
     };
-    built.map_err(|cause| BuildError {
-        name: name.to_owned(),
-        cause,
-    })
+    built.map_err(|cause| BuildError { name: name.to_owned(), cause })
 }

@@ -40,22 +40,12 @@ pub(super) fn signal_line(view: &SignalView) -> String {
         text = format!("{text} {} -> {},", level(from), level(to));
     }
     let end = |x: f64, open: &str| {
-        if x.abs() >= UNBOUNDED {
-            open.to_owned()
-        } else {
-            change(x)
-        }
+        if x.abs() >= UNBOUNDED { open.to_owned() } else { change(x) }
     };
     let range = &evidence.interval;
-    let (lo, hi) = (
-        end(range.lo, "no lower bound"),
-        end(range.hi, "no upper bound"),
-    );
+    let (lo, hi) = (end(range.lo, "no lower bound"), end(range.hi, "no upper bound"));
     let n = count(units(evidence));
-    format!(
-        "{text} {} ({lo} to {hi}), n = {n}",
-        change(evidence.estimate)
-    )
+    format!("{text} {} ({lo} to {hi}), n = {n}", change(evidence.estimate))
 }
 
 /// A number of a guardrail, in the unit that its kind has.

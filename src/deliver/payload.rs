@@ -56,14 +56,7 @@ struct Budget {
 
 /// From everything to headline and links.
 const STEPS: [Budget; 4] = [
-    Budget {
-        signals: 40,
-        guardrails: 40,
-        secondary: true,
-        labels: true,
-        story: true,
-        text: 2_000,
-    },
+    Budget { signals: 40, guardrails: 40, secondary: true, labels: true, story: true, text: 2_000 },
     Budget {
         signals: 20,
         guardrails: 20,
@@ -72,22 +65,8 @@ const STEPS: [Budget; 4] = [
         story: true,
         text: 1_000,
     },
-    Budget {
-        signals: 5,
-        guardrails: 5,
-        secondary: false,
-        labels: false,
-        story: true,
-        text: 400,
-    },
-    Budget {
-        signals: 0,
-        guardrails: 0,
-        secondary: false,
-        labels: false,
-        story: false,
-        text: 400,
-    },
+    Budget { signals: 5, guardrails: 5, secondary: false, labels: false, story: true, text: 400 },
+    Budget { signals: 0, guardrails: 0, secondary: false, labels: false, story: false, text: 400 },
 ];
 
 /// The message of a notice.
@@ -136,10 +115,7 @@ fn at_budget(
         None if notice.experiment.is_empty() => {}
         None => {
             let id = clip(&notice.experiment, 200);
-            data.insert(
-                "links".into(),
-                link_map(&[("experiment", links.experiment(&id))]),
-            );
+            data.insert("links".into(), link_map(&[("experiment", links.experiment(&id))]));
             data.insert("experiment".into(), json!({"id": id}));
         }
     }
@@ -157,10 +133,7 @@ fn about(
     let experiment = &record.input.experiment;
     let decision = &record.decision;
     data.insert("evaluation".into(), clip(&record.id, 100).into());
-    data.insert(
-        "experiment".into(),
-        experiment_block(record, links, notice.at),
-    );
+    data.insert("experiment".into(), experiment_block(record, links, notice.at));
     data.insert("verdict".into(), wire(decision.verdict));
     data.insert("cause".into(), wire(decision.cause));
     data.insert("final".into(), decision.ends_cycle.into());
@@ -177,22 +150,9 @@ fn about(
         "links".into(),
         link_map(&[
             ("experiment", links.experiment(&experiment.id)),
-            (
-                "evaluation",
-                links.to(&format!("/x/{}/e/{}", experiment.id, record.id)),
-            ),
-            (
-                "log",
-                links.to(&format!("/log?experiment={}", experiment.id)),
-            ),
-            (
-                "rollback_plan",
-                experiment
-                    .rollback
-                    .plan
-                    .clone()
-                    .filter(|plan| is_web_link(plan)),
-            ),
+            ("evaluation", links.to(&format!("/x/{}/e/{}", experiment.id, record.id))),
+            ("log", links.to(&format!("/log?experiment={}", experiment.id))),
+            ("rollback_plan", experiment.rollback.plan.clone().filter(|plan| is_web_link(plan))),
         ]),
     );
     if let Some(action) = requested_action(notice, record) {
@@ -200,9 +160,8 @@ fn about(
     }
     if budget.labels {
         let labels = experiment.labels.iter().take(16);
-        let labels: Map<_, _> = labels
-            .map(|(key, value)| (clip(key, 64), Value::from(clip(value, 64))))
-            .collect();
+        let labels: Map<_, _> =
+            labels.map(|(key, value)| (clip(key, 64), Value::from(clip(value, 64)))).collect();
         data.insert("labels".into(), labels.into());
     }
     if budget.story {
@@ -231,11 +190,7 @@ fn clip(text: &str, max: usize) -> String {
 }
 
 fn clip_all(lines: &[String], most: usize, max: usize) -> Value {
-    lines
-        .iter()
-        .take(most)
-        .map(|line| Value::from(clip(line, max)))
-        .collect()
+    lines.iter().take(most).map(|line| Value::from(clip(line, max))).collect()
 }
 
 /// The word of an enum in records and messages.
@@ -250,8 +205,7 @@ fn is_web_link(text: &str) -> bool {
 
 fn link_map(links: &[(&str, Option<String>)]) -> Value {
     let known = links.iter().filter_map(|(name, link)| {
-        link.as_ref()
-            .map(|link| ((*name).to_owned(), Value::from(clip(link, 1_200))))
+        link.as_ref().map(|link| ((*name).to_owned(), Value::from(clip(link, 1_200))))
     });
     known.collect::<Map<_, _>>().into()
 }
@@ -273,9 +227,7 @@ fn review_date(experiment: &Experiment, start: Timestamp, at: Timestamp) -> Opti
     let every = experiment.review.as_ref()?.every;
     let zone = jiff::tz::TimeZone::get(&experiment.timezone).unwrap_or(jiff::tz::TimeZone::UTC);
     let passed = ms_between(start, at).max(0) / every.ms.max(DAY_MS);
-    let span = judge::time::Span {
-        ms: every.ms.max(DAY_MS) * (passed + 1),
-    };
+    let span = judge::time::Span { ms: every.ms.max(DAY_MS) * (passed + 1) };
     Some(judge::time::date_of(add(start, span, &zone), &zone).to_string())
 }
 
@@ -288,14 +240,8 @@ fn signals(record: &EvaluationRecord, budget: Budget) -> Value {
 
 fn signal(record: &EvaluationRecord, view: &SignalView) -> Value {
     let evidence = view.evidence.as_ref();
-    let stated = record
-        .input
-        .experiment
-        .signal(&view.name)
-        .and_then(|signal| signal.from);
-    let baseline = evidence
-        .and_then(|it| it.comparison)
-        .or_else(|| stated?.level());
+    let stated = record.input.experiment.signal(&view.name).and_then(|signal| signal.from);
+    let baseline = evidence.and_then(|it| it.comparison).or_else(|| stated?.level());
     let end = |x: f64| (x.abs() < UNBOUNDED).then_some(x);
     json!({
         "name": clip(&view.name, 100),
@@ -338,17 +284,8 @@ fn guardrails(record: &EvaluationRecord, budget: Budget) -> Value {
 fn requested_action(notice: &Notice, record: &EvaluationRecord) -> Option<Value> {
     let decision = &record.decision;
     let tripped = decision.verdict == Verdict::Stop && decision.cause == Cause::Tripped;
-    let tells = matches!(
-        notice.kind,
-        NoticeKind::VerdictStop | NoticeKind::GuardrailTripped
-    );
-    let name = record
-        .input
-        .experiment
-        .rollback
-        .action
-        .as_deref()
-        .filter(|_| tripped && tells)?;
+    let tells = matches!(notice.kind, NoticeKind::VerdictStop | NoticeKind::GuardrailTripped);
+    let name = record.input.experiment.rollback.action.as_deref().filter(|_| tripped && tells)?;
     Some(action_block(name, "requested", None))
 }
 
@@ -366,11 +303,7 @@ fn filled_in(rule: &RuleValue, record: &EvaluationRecord) -> String {
     let children = || {
         rule.nodes.iter().map(|node| {
             let text = filled_in(node, record);
-            if node.op == "or" && rule.op == "and" {
-                format!("({text})")
-            } else {
-                text
-            }
+            if node.op == "or" && rule.op == "and" { format!("({text})") } else { text }
         })
     };
     match rule.op.as_str() {
@@ -393,11 +326,7 @@ pub(super) fn action_result(
     let mut message = trip.clone();
     message["type"] = notice.kind.as_str().into();
     message["timestamp"] = notice.at.to_string().into();
-    let state = if confirmed_at.is_some() {
-        "confirmed"
-    } else {
-        "unconfirmed"
-    };
+    let state = if confirmed_at.is_some() { "confirmed" } else { "unconfirmed" };
     let data = &mut message["data"];
     data["notice"] = clip(&notice.id, 100).into();
     data["subject"] = clip(&notice.subject, 200).into();
@@ -410,14 +339,7 @@ pub(super) fn action_result(
 
 /// Drops lists and story if a message became too large by what was put in.
 fn fitting(mut message: Value) -> Value {
-    for key in [
-        "labels",
-        "mechanism",
-        "aim",
-        "checkpoint",
-        "signals",
-        "guardrails",
-    ] {
+    for key in ["labels", "mechanism", "aim", "checkpoint", "signals", "guardrails"] {
         if canonical_json(&message).len() <= MAX_BYTES {
             break;
         }
@@ -431,13 +353,9 @@ fn fitting(mut message: Value) -> Value {
 /// The smallest useful message: what a receiver gets that finds the whole too large.
 pub(super) fn core(content: &Value) -> String {
     let data = &content["data"];
-    let kept = [
-        "schema", "sequence", "notice", "verdict", "cause", "final", "headline", "links",
-    ];
-    let mut small: Map<String, Value> = kept
-        .iter()
-        .filter_map(|key| Some(((*key).to_owned(), data.get(*key)?.clone())))
-        .collect();
+    let kept = ["schema", "sequence", "notice", "verdict", "cause", "final", "headline", "links"];
+    let mut small: Map<String, Value> =
+        kept.iter().filter_map(|key| Some(((*key).to_owned(), data.get(*key)?.clone()))).collect();
     if let Some(id) = data["experiment"].get("id") {
         small.insert("experiment".into(), json!({"id": id}));
     }

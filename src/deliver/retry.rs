@@ -23,27 +23,18 @@ pub struct Ladder {
 impl Ladder {
     /// Messages: after the last delay comes giving up.
     pub fn ending(delays_ms: Vec<u64>) -> Self {
-        Self {
-            delays_ms,
-            then_every_ms: None,
-        }
+        Self { delays_ms, then_every_ms: None }
     }
 
     /// Rollback actions: the last delay repeats for ever.
     pub fn repeating(delays_ms: Vec<u64>) -> Self {
         let then_every_ms = delays_ms.last().copied();
-        Self {
-            delays_ms,
-            then_every_ms,
-        }
+        Self { delays_ms, then_every_ms }
     }
 
     /// The delay after `attempts` finished attempts.
     fn delay_ms(&self, attempts: u32) -> Option<u64> {
-        self.delays_ms
-            .get(attempts as usize)
-            .copied()
-            .or(self.then_every_ms)
+        self.delays_ms.get(attempts as usize).copied().or(self.then_every_ms)
     }
 }
 
@@ -80,9 +71,7 @@ pub fn parse_retry_after(value: &str, now: Timestamp) -> Option<Duration> {
         let usable = seconds.is_finite() && seconds >= 0.0;
         return usable.then(|| Duration::from_secs_f64(seconds.min(RETRY_AFTER_CAP.as_secs_f64())));
     }
-    let date = jiff::fmt::rfc2822::DateTimeParser::new()
-        .parse_timestamp(value)
-        .ok()?;
+    let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(value).ok()?;
     let ms = u64::try_from(ms_between(now, date)).unwrap_or(0);
     Some(Duration::from_millis(ms).min(RETRY_AFTER_CAP))
 }
@@ -92,9 +81,7 @@ mod tests {
     use super::*;
 
     fn messages() -> Ladder {
-        let seconds = [
-            0, 5, 30, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400,
-        ];
+        let seconds = [0, 5, 30, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];
         Ladder::ending(seconds.iter().map(|s| s * 1_000).collect())
     }
 
@@ -103,37 +90,23 @@ mod tests {
     }
 
     fn wait(ladder: &Ladder, attempt: u32, after: Option<u64>, jitter: f64) -> Option<i64> {
-        next_attempt_at(
-            ladder,
-            attempt,
-            at(),
-            after.map(Duration::from_secs),
-            jitter,
-        )
-        .map(|next| ms_between(at(), next))
+        next_attempt_at(ladder, attempt, at(), after.map(Duration::from_secs), jitter)
+            .map(|next| ms_between(at(), next))
     }
 
     #[test]
     fn messages_climb_the_ladder_and_then_die() {
         let ladder = messages();
         let waits: Vec<_> = (1..=11).map(|n| wait(&ladder, n, None, 0.5)).collect();
-        let seconds = [
-            5, 30, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400,
-        ];
-        let expected: Vec<_> = seconds
-            .iter()
-            .map(|s| Some(s * 1_000))
-            .chain([None])
-            .collect();
+        let seconds = [5, 30, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];
+        let expected: Vec<_> = seconds.iter().map(|s| Some(s * 1_000)).chain([None]).collect();
         assert_eq!(waits, expected);
     }
 
     #[test]
     fn actions_never_give_up() {
         let ladder = Ladder::repeating(vec![0, 1_000, 2_000, 5_000, 10_000, 20_000, 30_000]);
-        let waits: Vec<_> = (1..=7)
-            .filter_map(|n| wait(&ladder, n, None, 0.5))
-            .collect();
+        let waits: Vec<_> = (1..=7).filter_map(|n| wait(&ladder, n, None, 0.5)).collect();
         assert_eq!(waits, [1_000, 2_000, 5_000, 10_000, 20_000, 30_000, 30_000]);
         assert_eq!(wait(&ladder, u32::MAX, None, 0.5), Some(30_000));
     }
@@ -145,16 +118,8 @@ mod tests {
         assert_eq!(wait(&ladder, 1, None, 1.0), Some(6_000));
         assert_eq!(wait(&ladder, 1, Some(60), 0.0), Some(60_000));
         assert_eq!(wait(&ladder, 1, Some(60), 1.0), Some(72_000));
-        assert_eq!(
-            wait(&ladder, 3, Some(60), 0.0),
-            Some(300_000),
-            "the ladder is longer"
-        );
-        assert_eq!(
-            wait(&ladder, 1, Some(u64::MAX), 0.0),
-            Some(86_400_000),
-            "capped"
-        );
+        assert_eq!(wait(&ladder, 3, Some(60), 0.0), Some(300_000), "the ladder is longer");
+        assert_eq!(wait(&ladder, 1, Some(u64::MAX), 0.0), Some(86_400_000), "capped");
     }
 
     #[test]
@@ -163,23 +128,11 @@ mod tests {
         let read = |text: &str| parse_retry_after(text, now);
         assert_eq!(read("120"), Some(Duration::from_mins(2)));
         assert_eq!(read(" 1.5 "), Some(Duration::from_millis(1_500)));
-        assert_eq!(
-            read("Wed, 21 Oct 2015 07:29:00 GMT"),
-            Some(Duration::from_mins(1))
-        );
+        assert_eq!(read("Wed, 21 Oct 2015 07:29:00 GMT"), Some(Duration::from_mins(1)));
         assert_eq!(read("Wed, 21 Oct 2015 07:00:00 GMT"), Some(Duration::ZERO));
         assert_eq!(read("Tue, 31 Dec 2999 23:59:59 GMT"), Some(RETRY_AFTER_CAP));
         assert_eq!(read("1e300"), Some(RETRY_AFTER_CAP));
-        for bad in [
-            "",
-            "inf",
-            "-inf",
-            "NaN",
-            "-1",
-            "soon",
-            "1;2",
-            "Wed, 99 Oct 2015",
-        ] {
+        for bad in ["", "inf", "-inf", "NaN", "-1", "soon", "1;2", "Wed, 99 Oct 2015"] {
             assert_eq!(read(bad), None, "{bad}");
         }
     }

@@ -34,19 +34,13 @@ pub fn sample_notices(at: Timestamp) -> Vec<Sample> {
     let verdict = |kind, verdict, cause, reasons| {
         sample(kind, "", at, sample_record(at, verdict, cause, reasons))
     };
-    let hold = Reason::DataMissing {
-        signal: "activation_14d".to_owned(),
-        since: Some(at),
-    };
+    let hold = Reason::DataMissing { signal: "activation_14d".to_owned(), since: Some(at) };
     let tripped = Reason::GuardrailTripped {
         guardrail: "errors".to_owned(),
         value: Some(0.002_1),
         limit: Some(0.001),
     };
-    let flat = Reason::SignalIs {
-        signal: "activation_14d".to_owned(),
-        state: SignalState::Flat,
-    };
+    let flat = Reason::SignalIs { signal: "activation_14d".to_owned(), state: SignalState::Flat };
     let about = |kind, subject: &str| {
         let record = sample_record(at, Verdict::Stop, Cause::Tripped, vec![tripped.clone()]);
         sample(kind, subject, at, record)
@@ -57,36 +51,11 @@ pub fn sample_notices(at: Timestamp) -> Vec<Sample> {
         said
     };
     vec![
-        verdict(
-            Kind::VerdictContinue,
-            Verdict::Continue,
-            Cause::Graduate,
-            met(),
-        ),
-        verdict(
-            Kind::VerdictChange,
-            Verdict::Change,
-            Cause::Mechanism,
-            vec![flat.clone()],
-        ),
-        verdict(
-            Kind::VerdictStop,
-            Verdict::Stop,
-            Cause::Tripped,
-            vec![tripped.clone()],
-        ),
-        verdict(
-            Kind::VerdictHold,
-            Verdict::Hold,
-            Cause::DataMissing,
-            vec![hold],
-        ),
-        verdict(
-            Kind::VerdictRevised,
-            Verdict::Change,
-            Cause::Mechanism,
-            vec![flat],
-        ),
+        verdict(Kind::VerdictContinue, Verdict::Continue, Cause::Graduate, met()),
+        verdict(Kind::VerdictChange, Verdict::Change, Cause::Mechanism, vec![flat.clone()]),
+        verdict(Kind::VerdictStop, Verdict::Stop, Cause::Tripped, vec![tripped.clone()]),
+        verdict(Kind::VerdictHold, Verdict::Hold, Cause::DataMissing, vec![hold]),
+        verdict(Kind::VerdictRevised, Verdict::Change, Cause::Mechanism, vec![flat]),
         about(Kind::GuardrailTripped, "errors"),
         about(Kind::GuardrailRecovered, "errors"),
         about(Kind::GuardrailNoData, "errors"),
@@ -94,23 +63,11 @@ pub fn sample_notices(at: Timestamp) -> Vec<Sample> {
         about(Kind::SplitMismatch, ""),
         about(Kind::DataStale, "activation_14d"),
         about(Kind::DataRecovered, "activation_14d"),
-        lone(
-            Kind::SourceDown,
-            "warehouse",
-            "timeout: no answer within 30 s",
-        ),
-        lone(
-            Kind::SourceRecovered,
-            "warehouse",
-            "It was away for 4 minutes.",
-        ),
+        lone(Kind::SourceDown, "warehouse", "timeout: no answer within 30 s"),
+        lone(Kind::SourceRecovered, "warehouse", "It was away for 4 minutes."),
         about(Kind::ActionConfirmed, "turn-off-checklist"),
         about(Kind::ActionFailed, "turn-off-checklist"),
-        lone(
-            Kind::FileBroken,
-            "sample.yaml",
-            "E0102 at 12:3: unknown key `sorce`",
-        ),
+        lone(Kind::FileBroken, "sample.yaml", "E0102 at 12:3: unknown key `sorce`"),
         about(Kind::EngineFault, ""),
         lone(Kind::Test, "", "Sent by `verdictd notify test`."),
     ]
@@ -126,12 +83,8 @@ fn sample(
     at: Timestamp,
     record: Option<EvaluationRecord>,
 ) -> Sample {
-    let evaluation = record
-        .as_ref()
-        .map_or("sample", |record| record.id.as_str());
-    let experiment = record
-        .as_ref()
-        .map(|record| record.input.experiment.id.clone());
+    let evaluation = record.as_ref().map_or("sample", |record| record.id.as_str());
+    let experiment = record.as_ref().map(|record| record.input.experiment.id.clone());
     let notice = Notice {
         id: ids::notice_id(evaluation, kind.as_str(), subject),
         kind,
@@ -238,10 +191,7 @@ fn evidence(
         tau: 0.03,
         p_seq: 0.001,
         relative,
-        n: BTreeMap::from([
-            ("control".to_owned(), 6_000.0),
-            ("checklist".to_owned(), 6_000.0),
-        ]),
+        n: BTreeMap::from([("control".to_owned(), 6_000.0), ("checklist".to_owned(), 6_000.0)]),
         comparison: Some(from),
         level: Some(to),
         phi: None,
@@ -299,10 +249,7 @@ fn rule() -> RuleValue {
         op: "and".to_owned(),
         atom: None,
         value: Truth::True,
-        nodes: vec![
-            leaf(0, "action_x_24h >= +10%"),
-            leaf(1, "activation_14d >= +3pts"),
-        ],
+        nodes: vec![leaf(0, "action_x_24h >= +10%"), leaf(1, "activation_14d >= +3pts")],
     }
 }
 
@@ -335,10 +282,8 @@ fn guardrail(tripped: bool, at: Timestamp) -> GuardrailStatus {
 }
 
 fn alarms() -> Vec<Alarm> {
-    let numbers = BTreeMap::from([
-        ("proxy_change".to_owned(), 0.2),
-        ("outcome_upper".to_owned(), 0.01),
-    ]);
+    let numbers =
+        BTreeMap::from([("proxy_change".to_owned(), 0.2), ("outcome_upper".to_owned(), 0.01)]);
     vec![Alarm {
         kind: AlarmKind::ProxyWithoutOutcome,
         severity: AlarmSeverity::Confirmed,

@@ -32,9 +32,7 @@ pub async fn send_samples(
     wall_now: Timestamp,
 ) -> Result<Vec<SampleAnswer>, BuildError> {
     let receiver = build(name, config)?;
-    let links = Links {
-        external_url: external_url.to_owned(),
-    };
+    let links = Links { external_url: external_url.to_owned() };
     let mut answers = Vec::new();
     for sample in sample_notices(wall_now) {
         let content = generic(&sample.notice, sample.record.as_ref(), &links, 0);
@@ -49,11 +47,7 @@ pub async fn send_samples(
             Err(error) => (false, error.to_string()),
         };
         let kind = sample.notice.kind.as_str();
-        answers.push(SampleAnswer {
-            kind,
-            is_ok,
-            detail: detail.trim().to_owned(),
-        });
+        answers.push(SampleAnswer { kind, is_ok, detail: detail.trim().to_owned() });
     }
     Ok(answers)
 }

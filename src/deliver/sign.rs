@@ -40,11 +40,7 @@ pub(super) enum KeyError {
 impl SigningKey {
     /// Reads `whsec_...`.
     pub(super) fn parse(secret: &Secret) -> Result<Self, KeyError> {
-        let encoded = secret
-            .expose()
-            .trim()
-            .strip_prefix(PREFIX)
-            .ok_or(KeyError::Prefix)?;
+        let encoded = secret.expose().trim().strip_prefix(PREFIX).ok_or(KeyError::Prefix)?;
         let bytes = STANDARD.decode(encoded).map_err(|_| KeyError::Base64)?;
         if !KEY_BYTES.contains(&bytes.len()) {
             return Err(KeyError::Length(bytes.len()));
@@ -66,10 +62,7 @@ impl SigningKey {
 
 /// The value of `webhook-signature`: one entry per key, newest first, separated by spaces.
 pub(super) fn signature(keys: &[SigningKey], id: &str, timestamp: i64, body: &[u8]) -> String {
-    let entries: Vec<_> = keys
-        .iter()
-        .map(|key| key.sign(id, timestamp, body))
-        .collect();
+    let entries: Vec<_> = keys.iter().map(|key| key.sign(id, timestamp, body)).collect();
     entries.join(" ")
 }
 
@@ -97,10 +90,7 @@ mod tests {
         let new = key(&format!("whsec_{}", STANDARD.encode([1; 24]))).unwrap();
         let old = key(&format!("whsec_{}", STANDARD.encode([2; 64]))).unwrap();
         let both = signature(&[new.clone(), old.clone()], "a", 1, b"x");
-        let alone = [
-            signature(&[new], "a", 1, b"x"),
-            signature(&[old], "a", 1, b"x"),
-        ];
+        let alone = [signature(&[new], "a", 1, b"x"), signature(&[old], "a", 1, b"x")];
         assert_eq!(both, alone.join(" "));
         assert_ne!(alone[0], alone[1]);
     }
@@ -121,10 +111,7 @@ mod tests {
             assert!(!refused.to_string().contains(&text[6..]), "{refused}");
         }
         assert_eq!(
-            format!(
-                "{:?}",
-                key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap()
-            ),
+            format!("{:?}", key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap()),
             "SigningKey(***)"
         );
     }

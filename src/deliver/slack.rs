@@ -44,21 +44,9 @@ struct Room {
 }
 
 const STEPS: [Room; 3] = [
-    Room {
-        reason: 2_500,
-        next: 1_200,
-        field: 500,
-    },
-    Room {
-        reason: 1_000,
-        next: 500,
-        field: 200,
-    },
-    Room {
-        reason: 300,
-        next: 150,
-        field: 0,
-    },
+    Room { reason: 2_500, next: 1_200, field: 500 },
+    Room { reason: 1_000, next: 500, field: 200 },
+    Room { reason: 300, next: 150, field: 0 },
 ];
 
 /// The message as Slack takes it, from the generic one.
@@ -77,10 +65,7 @@ fn message(content: &Value, room: Room) -> Value {
     let data = &content["data"];
     let headline = data["headline"].as_str().unwrap_or("verdictd");
     let mut blocks = vec![json!({"type": "header", "text": plain(headline, 150, false)})];
-    if let Some(reason) = data["reason"]
-        .as_str()
-        .filter(|reason| !reason.trim().is_empty())
-    {
+    if let Some(reason) = data["reason"].as_str().filter(|reason| !reason.trim().is_empty()) {
         blocks.push(json!({"type": "section", "text": plain(reason, room.reason, false)}));
     }
     let fields = signal_fields(data, room.field);
@@ -122,9 +107,7 @@ fn signal_fields(data: &Value, room: usize) -> Vec<Value> {
         plain(&format!("{name} ({word}): {state}\n{text}"), room, true)
     };
     let list = |key: &str| data[key].as_array().cloned().unwrap_or_default();
-    let broken = list("guardrails")
-        .into_iter()
-        .filter(|it| it["state"] != "ok");
+    let broken = list("guardrails").into_iter().filter(|it| it["state"] != "ok");
     let mut shown: Vec<_> = broken.take(2).map(|it| field(&it, "guardrail")).collect();
     let signals = list("signals");
     for role in ["outcome", "proxy", "leading", "guardrail"] {
@@ -136,15 +119,8 @@ fn signal_fields(data: &Value, room: usize) -> Vec<Value> {
 }
 
 fn next_lines(data: &Value) -> String {
-    let lines = data["next"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str);
-    lines
-        .map(|line| format!("→ {line}"))
-        .collect::<Vec<_>>()
-        .join("\n")
+    let lines = data["next"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    lines.map(|line| format!("→ {line}")).collect::<Vec<_>>().join("\n")
 }
 
 fn buttons(data: &Value) -> Vec<Value> {
@@ -174,11 +150,7 @@ fn context(content: &Value) -> String {
         data["experiment"]["owner"].as_str(),
         content["timestamp"].as_str(),
     ];
-    let known: Vec<_> = parts
-        .into_iter()
-        .flatten()
-        .filter(|part| !part.is_empty())
-        .collect();
+    let known: Vec<_> = parts.into_iter().flatten().filter(|part| !part.is_empty()).collect();
     known.join(" · ")
 }
 
@@ -193,11 +165,7 @@ pub(super) struct Slack {
 impl Slack {
     pub(super) fn new(config: &SlackConfig) -> Result<Self, String> {
         let client = client(config.allow_private, config.ca_file.as_deref())?;
-        Ok(Self {
-            client,
-            url: config.url.clone(),
-            allow_private: config.allow_private,
-        })
+        Ok(Self { client, url: config.url.clone(), allow_private: config.allow_private })
     }
 
     async fn post(&self, envelope: &Envelope) -> Result<Receipt, SendError> {
@@ -231,46 +199,28 @@ fn judged(answer: Answer) -> Result<Receipt, SendError> {
     }
     let word = answer.body.as_deref().unwrap_or_default().trim();
     if answer.status == 200 && word == "ok" {
-        return Ok(Receipt {
-            status: 200,
-            detail: "ok".to_owned(),
-        });
+        return Ok(Receipt { status: 200, detail: "ok".to_owned() });
     }
-    if matches!(
-        word,
-        "msg_too_long" | "msg_blocks_too_long" | "text_too_long"
-    ) {
+    if matches!(word, "msg_too_long" | "msg_blocks_too_long" | "text_too_long") {
         return Err(said(&answer, Then::Shrink, ErrorClass::TooLarge));
     }
     if answer.status == 429 {
         let after = answer.retry_after.or_else(|| asked_in_json(word));
-        return Err(said(
-            &answer,
-            Then::Retry { after },
-            ErrorClass::RateLimited,
-        ));
+        return Err(said(&answer, Then::Retry { after }, ErrorClass::RateLimited));
     }
     if let Some(error) = answer.failure() {
         return Err(error);
     }
     // Slack's refusals are single words; anything else is somebody in between.
     let refused = word.bytes().all(|it| it.is_ascii_lowercase() || it == b'_');
-    let then = if refused && !word.is_empty() {
-        Then::Permanent
-    } else {
-        Then::Retry { after: None }
-    };
+    let then =
+        if refused && !word.is_empty() { Then::Permanent } else { Then::Retry { after: None } };
     Err(said(&answer, then, ErrorClass::NotAccepted))
 }
 
 fn said(answer: &Answer, then: Then, class: ErrorClass) -> SendError {
     let detail = cut(&format!("HTTP {}: {}", answer.status, answer.detail()));
-    SendError {
-        then,
-        class,
-        status: Some(answer.status),
-        detail,
-    }
+    SendError { then, class, status: Some(answer.status), detail }
 }
 
 /// `{"retry_after": 30}`

@@ -50,12 +50,7 @@ impl Webhook {
     pub(super) fn new(config: &WebhookConfig) -> Result<Self, String> {
         let url = check_url(&config.url, config.allow_private).map_err(|it| it.to_string())?;
         let client = client(config.allow_private, config.ca_file.as_deref())?;
-        let keys = config
-            .secret
-            .iter()
-            .chain(&config.previous_secret)
-            .cloned()
-            .collect();
+        let keys = config.secret.iter().chain(&config.previous_secret).cloned().collect();
         Ok(Self { client, url, keys })
     }
 
@@ -68,10 +63,7 @@ impl Webhook {
         let request = signed(request, &self.keys, envelope)?;
         let answer = exchange(request, &self.url, envelope.timeout, envelope.sent_at).await?;
         match answer.failure() {
-            None => Ok(Receipt {
-                status: answer.status,
-                detail: answer.detail(),
-            }),
+            None => Ok(Receipt { status: answer.status, detail: answer.detail() }),
             Some(error) => Err(error),
         }
     }

@@ -50,11 +50,7 @@ pub(super) fn words(notice: &Notice, record: Option<&EvaluationRecord>) -> Words
 
 /// Free words of the notice follow the reason, unless they are the reason.
 fn with_detail(mut said: Words, notice: &Notice) -> Words {
-    if let Some(detail) = notice
-        .detail
-        .as_deref()
-        .filter(|detail| !said.reason.contains(*detail))
-    {
+    if let Some(detail) = notice.detail.as_deref().filter(|detail| !said.reason.contains(*detail)) {
         said.reason = format!("{} {detail}", said.reason);
     }
     said
@@ -69,11 +65,7 @@ fn verdict(record: &EvaluationRecord) -> Words {
 }
 
 fn lines(text: &str) -> Vec<String> {
-    text.lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .map(str::to_owned)
-        .collect()
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }
 
 fn revised(notice: &Notice, record: &EvaluationRecord) -> Words {
@@ -109,10 +101,7 @@ fn guardrail(notice: &Notice, record: &EvaluationRecord) -> Words {
     let line = status.map_or_else(String::new, |status| guardrail_line(experiment, status));
     let reason = match notice.kind {
         NoticeKind::GuardrailTripped => {
-            format!(
-                "Guardrail {name} of \"{}\" is broken: {line}.",
-                experiment.title
-            )
+            format!("Guardrail {name} of \"{}\" is broken: {line}.", experiment.title)
         }
         NoticeKind::GuardrailRecovered => {
             format!(
@@ -125,11 +114,7 @@ fn guardrail(notice: &Notice, record: &EvaluationRecord) -> Words {
             experiment.title
         ),
     };
-    Words {
-        headline,
-        reason,
-        next: guardrail_next(notice, record),
-    }
+    Words { headline, reason, next: guardrail_next(notice, record) }
 }
 
 fn guardrail_next(notice: &Notice, record: &EvaluationRecord) -> Vec<String> {
@@ -143,9 +128,7 @@ fn guardrail_next(notice: &Notice, record: &EvaluationRecord) -> Vec<String> {
         .any(|status| status.name == notice.subject && status.on_trip == judge::spec::OnTrip::Stop);
     match (&rollback.action, &rollback.plan) {
         (Some(action), _) if stops => {
-            vec![format!(
-                "Rollback action {action} is requested; its confirmation follows."
-            )]
+            vec![format!("Rollback action {action} is requested; its confirmation follows.")]
         }
         (_, Some(plan)) => vec![format!("Rollback plan: {plan}")],
         _ => vec!["There is no rollback action: a person must act.".to_owned()],
@@ -158,10 +141,7 @@ fn alarm(notice: &Notice, record: &EvaluationRecord) -> Words {
         _ => AlarmKind::ProxyWithoutOutcome,
     };
     let mut on = record.alarms.iter().filter(|alarm| alarm.kind == wanted);
-    let found = on
-        .clone()
-        .find(|alarm| alarm.subject == notice.subject)
-        .or_else(|| on.next());
+    let found = on.clone().find(|alarm| alarm.subject == notice.subject).or_else(|| on.next());
     let experiment = &record.input.experiment;
     let (word, what) = match wanted {
         AlarmKind::Srm => ("SPLIT", "the observed split differs from the planned one"),
@@ -172,11 +152,8 @@ fn alarm(notice: &Notice, record: &EvaluationRecord) -> Words {
         Some(AlarmSeverity::Confirmed) => " (confirmed)",
         None => "",
     };
-    let subject = if notice.subject.is_empty() {
-        String::new()
-    } else {
-        format!("{}: ", notice.subject)
-    };
+    let subject =
+        if notice.subject.is_empty() { String::new() } else { format!("{}: ", notice.subject) };
     Words {
         headline: format!("{word} - {}: {what}{sure}", experiment.id),
         reason: format!(
@@ -199,14 +176,11 @@ fn facts(alarm: &Alarm, record: &EvaluationRecord) -> String {
         _ => Vec::new(),
     };
     if numbers.is_empty() {
-        let named = |(name, x): (&String, &f64)| format!("{} {}", name.replace('_', " "), plain(*x));
+        let named =
+            |(name, x): (&String, &f64)| format!("{} {}", name.replace('_', " "), plain(*x));
         numbers = alarm.numbers.iter().map(named).collect();
     }
-    if numbers.is_empty() {
-        String::new()
-    } else {
-        format!(" ({})", numbers.join(", "))
-    }
+    if numbers.is_empty() { String::new() } else { format!(" ({})", numbers.join(", ")) }
 }
 
 fn clears(alarm: &Alarm) -> Vec<String> {
@@ -228,23 +202,19 @@ pub(super) fn day(at: judge::time::Timestamp) -> String {
 /// Notices that are not about one verdict, guardrail or alarm.
 fn plain_words(notice: &Notice, record: Option<&EvaluationRecord>) -> Words {
     let subject = &notice.subject;
-    let about = record.map_or(notice.experiment.as_str(), |it| {
-        it.input.experiment.id.as_str()
-    });
+    let about = record.map_or(notice.experiment.as_str(), |it| it.input.experiment.id.as_str());
     let (word, what) = match notice.kind {
         NoticeKind::DataStale => ("NO DATA", format!("data of {subject} went missing")),
         NoticeKind::DataRecovered => ("DATA BACK", format!("data of {subject} are back")),
         NoticeKind::SourceDown => ("SOURCE DOWN", format!("source {subject} does not answer")),
         NoticeKind::SourceRecovered => ("SOURCE BACK", format!("source {subject} answers again")),
         NoticeKind::ActionConfirmed => ("ROLLED BACK", format!("action {subject} is confirmed")),
-        NoticeKind::ActionFailed => (
-            "ROLLBACK UNCONFIRMED",
-            format!("action {subject} is not confirmed"),
-        ),
-        NoticeKind::FileBroken => (
-            "FILE REFUSED",
-            format!("{subject} has errors; the last good revision stays"),
-        ),
+        NoticeKind::ActionFailed => {
+            ("ROLLBACK UNCONFIRMED", format!("action {subject} is not confirmed"))
+        }
+        NoticeKind::FileBroken => {
+            ("FILE REFUSED", format!("{subject} has errors; the last good revision stays"))
+        }
         NoticeKind::EngineFault => ("FAULT", "the judge failed on this experiment".to_owned()),
         NoticeKind::Test => ("TEST", "this is a test send; nothing happened".to_owned()),
         NoticeKind::VerdictContinue => ("CONTINUE", String::new()),
@@ -274,9 +244,9 @@ fn plain_words(notice: &Notice, record: Option<&EvaluationRecord>) -> Words {
 
 fn sentence(text: &str) -> String {
     let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| {
-        format!("{}{}.", first.to_uppercase(), chars.as_str())
-    })
+    chars
+        .next()
+        .map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), chars.as_str()))
 }
 
 fn plain_next(kind: NoticeKind) -> Vec<String> {

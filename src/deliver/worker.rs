@@ -66,8 +66,7 @@ pub trait DeliveryMetrics: Send + Sync + std::fmt::Debug {
 
 impl DeliveryMetrics for Metrics {
     fn attempt(&self, endpoint: &str, _kind: &str, outcome: &str, class: &str, _seconds: f64) {
-        self.daemon
-            .attempt(endpoint, if class == "ok" { "delivered" } else { class });
+        self.daemon.attempt(endpoint, if class == "ok" { "delivered" } else { class });
         if matches!(outcome, "delivered" | "dead" | "confirmed") {
             self.daemon.delivery(endpoint, outcome);
         }
@@ -134,9 +133,7 @@ impl Worker {
         let names = receivers.keys().chain(actions.keys()).cloned();
         let config = WorkerConfig::from(&settings.delivery);
         let routes = Routes::from_settings(settings, settings.external_url());
-        let slots = names
-            .map(|name| (name, Semaphore::new(config.concurrency)))
-            .collect();
+        let slots = names.map(|name| (name, Semaphore::new(config.concurrency))).collect();
         Ok(Self {
             store,
             clock,
@@ -232,10 +229,7 @@ impl Worker {
             return Ok(0);
         }
         let until = add_ms(self.clock.wall_now(), millis(self.lease()));
-        let items = self
-            .store
-            .lease_outbox(now, &self.holder, until, room)
-            .await?;
+        let items = self.store.lease_outbox(now, &self.holder, until, room).await?;
         let count = items.len();
         self.in_flight.send_modify(|in_flight| *in_flight += count);
         drop(leasing);
@@ -257,9 +251,7 @@ impl Worker {
     /// (a smaller body, a read-back) after that.
     fn lease(&self) -> Duration {
         let turns = u32::try_from(self.slots.len() + 1).unwrap_or(u32::MAX);
-        self.config
-            .lease
-            .max(self.config.timeout.saturating_mul(2).saturating_mul(turns))
+        self.config.lease.max(self.config.timeout.saturating_mul(2).saturating_mul(turns))
     }
 
     /// How long to wait when nothing could be leased.
@@ -296,38 +288,17 @@ impl Worker {
     async fn send(&self, item: &OutboxItem, started_at: Timestamp) -> Attempt {
         let row = &item.row;
         let result = match self.receivers.get(&row.endpoint) {
-            None => Err(misconfigured(format!(
-                "no receiver is called {}",
-                row.endpoint
-            ))),
+            None => Err(misconfigured(format!("no receiver is called {}", row.endpoint))),
             Some(_) if self.is_disabled(&row.endpoint) => Err(disabled()),
-            Some(receiver) => {
-                self.send_or_shrink(receiver.as_ref(), item, started_at)
-                    .await
-            }
+            Some(receiver) => self.send_or_shrink(receiver.as_ref(), item, started_at).await,
         };
-        if let Err(SendError {
-            then: Then::Disable,
-            detail,
-            ..
-        }) = &result
-        {
-            tracing::error!(
-                endpoint = row.endpoint,
-                detail,
-                "receiver is gone: disabled"
-            );
-            self.locked_disabled()
-                .insert(row.endpoint.clone(), started_at);
+        if let Err(SendError { then: Then::Disable, detail, .. }) = &result {
+            tracing::error!(endpoint = row.endpoint, detail, "receiver is gone: disabled");
+            self.locked_disabled().insert(row.endpoint.clone(), started_at);
             self.metrics.disabled(&row.endpoint);
         }
         let finished_at = self.clock.wall_now();
-        let sent = Sent {
-            holder: &self.holder,
-            item,
-            started_at,
-            finished_at,
-        };
+        let sent = Sent { holder: &self.holder, item, started_at, finished_at };
         after_send(sent, result, &self.config.ladder, rand::random())
     }
 
@@ -339,9 +310,7 @@ impl Worker {
     ) -> Result<Receipt, SendError> {
         let mut envelope = self.envelope(item, sent_at);
         match receiver.send(&envelope).await {
-            Err(SendError {
-                then: Then::Shrink, ..
-            }) => {
+            Err(SendError { then: Then::Shrink, .. }) => {
                 let content = serde_json::from_str(&item.row.content).unwrap_or_default();
                 envelope.body = receiver.shrink(&content);
                 receiver.send(&envelope).await
@@ -364,21 +333,13 @@ impl Worker {
         let known = self.actions.get(&item.row.endpoint);
         let (progress, interval_ms) = if let Some((config, action)) = known {
             let envelope = self.envelope(item, started_at);
-            (
-                action.attempt(&envelope, accepted).await,
-                config.verify_interval_ms(),
-            )
+            (action.attempt(&envelope, accepted).await, config.verify_interval_ms())
         } else {
             let cause = format!("no action is called {}", item.row.endpoint);
             (super::action::Progress::unknown(&misconfigured(cause)), 0)
         };
         let finished_at = self.clock.wall_now();
-        let sent = Sent {
-            holder: &self.holder,
-            item,
-            started_at,
-            finished_at,
-        };
+        let sent = Sent { holder: &self.holder, item, started_at, finished_at };
         let plan = super::attempt::ActionPlan {
             ladder: &self.config.action_ladder,
             escalate_after: self.config.escalate_after,
@@ -393,16 +354,9 @@ impl Worker {
         let row = &item.row;
         let seconds = ms_between(attempt.started_at, attempt.finished_at) as f64 / 1_000.0;
         let outcome = super::attempt::outcome_label(attempt.outcome);
-        self.metrics
-            .attempt(&row.endpoint, &row.kind, outcome, &attempt.class, seconds);
+        self.metrics.attempt(&row.endpoint, &row.kind, outcome, &attempt.class, seconds);
         if attempt.class == "ok" {
-            tracing::info!(
-                endpoint = row.endpoint,
-                id = row.id,
-                kind = row.kind,
-                outcome,
-                "sent"
-            );
+            tracing::info!(endpoint = row.endpoint, id = row.id, kind = row.kind, outcome, "sent");
         } else {
             let (class, detail) = (&attempt.class, &attempt.detail);
             tracing::warn!(
@@ -421,11 +375,7 @@ impl Worker {
             Ok(Finished::Recorded) if follows => self.notify(),
             Ok(Finished::Recorded) => {}
             Ok(Finished::LeaseLost) => {
-                tracing::warn!(
-                    endpoint = row.endpoint,
-                    id = row.id,
-                    "lease lost to another"
-                );
+                tracing::warn!(endpoint = row.endpoint, id = row.id, "lease lost to another");
             }
             // The lease runs out and the row is tried again under the same id.
             Err(error) => tracing::error!(%error, id = row.id, "attempt not recorded"),
@@ -445,9 +395,7 @@ impl Worker {
 /// another configuration.
 fn disabled() -> SendError {
     SendError {
-        then: Then::Retry {
-            after: Some(Duration::from_hours(1)),
-        },
+        then: Then::Retry { after: Some(Duration::from_hours(1)) },
         class: ErrorClass::Disabled,
         status: None,
         detail: "the receiver said that it is gone (410); nothing is sent there until the daemon \

@@ -50,19 +50,9 @@ struct Board {
 impl Flags {
     /// Flags by these names, all on.
     pub fn new(names: &[&str], token: &str, clock: SharedClock) -> Self {
-        let enabled = names
-            .iter()
-            .map(|name| ((*name).to_owned(), true))
-            .collect();
-        let state = Arc::new(Mutex::new(Board {
-            enabled,
-            calls: Vec::new(),
-        }));
-        Self {
-            state,
-            token: token.into(),
-            clock,
-        }
+        let enabled = names.iter().map(|name| ((*name).to_owned(), true)).collect();
+        let state = Arc::new(Mutex::new(Board { enabled, calls: Vec::new() }));
+        Self { state, token: token.into(), clock }
     }
 
     /// Its routes.
@@ -88,19 +78,12 @@ impl Flags {
     }
 
     fn call(&self, flag: &str, what: &'static str, accepted: bool) {
-        let call = Call {
-            at: self.clock.domain_now(),
-            flag: flag.to_owned(),
-            what,
-            accepted,
-        };
+        let call = Call { at: self.clock.domain_now(), flag: flag.to_owned(), what, accepted };
         self.locked(|state| state.calls.push(call));
     }
 
     fn may_write(&self, headers: &HeaderMap) -> bool {
-        let given = headers
-            .get(TOKEN_HEADER)
-            .map(axum::http::HeaderValue::as_bytes);
+        let given = headers.get(TOKEN_HEADER).map(axum::http::HeaderValue::as_bytes);
         given.is_some_and(|given| given.ct_eq(self.token.as_bytes()).into())
     }
 }
@@ -149,9 +132,7 @@ mod tests {
     async fn send(flags: &Flags, request: Request<Body>) -> (StatusCode, serde_json::Value) {
         let response = flags.router().oneshot(request).await.unwrap();
         let status = response.status();
-        let bytes = axum::body::to_bytes(response.into_body(), 4_096)
-            .await
-            .unwrap();
+        let bytes = axum::body::to_bytes(response.into_body(), 4_096).await.unwrap();
         (status, serde_json::from_slice(&bytes).unwrap())
     }
 
@@ -165,14 +146,9 @@ mod tests {
             assert_eq!(status, StatusCode::UNAUTHORIZED);
         }
         assert_eq!(flags.is_on("quote-cache"), Some(true));
-        let request = off()
-            .header(TOKEN_HEADER, "secret")
-            .body(Body::empty())
-            .unwrap();
+        let request = off().header(TOKEN_HEADER, "secret").body(Body::empty()).unwrap();
         assert_eq!(send(&flags, request).await.0, StatusCode::OK);
-        let request = Request::get("/flags/quote-cache")
-            .body(Body::empty())
-            .unwrap();
+        let request = Request::get("/flags/quote-cache").body(Body::empty()).unwrap();
         let expected = json!({"name": "quote-cache", "enabled": false});
         assert_eq!(send(&flags, request).await, (StatusCode::OK, expected));
         let accepted: Vec<bool> = flags.calls().iter().map(|call| call.accepted).collect();

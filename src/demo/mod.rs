@@ -72,10 +72,7 @@ pub struct StoryOutcome {
 impl StoryOutcome {
     /// Whether the contract's verdicts were reached, no more and no fewer.
     pub fn is_as_expected(&self) -> bool {
-        self.reached
-            .iter()
-            .map(Reached::words)
-            .eq(self.expected.iter().copied())
+        self.reached.iter().map(Reached::words).eq(self.expected.iter().copied())
     }
 }
 
@@ -101,19 +98,9 @@ impl DemoOutcome {
 
 /// The stories and the verdicts of product.md section 2.
 pub const STORIES: [(&str, &[&str]); 5] = [
-    (
-        "activation-action-x",
-        &["change: mechanism", "continue: graduate"],
-    ),
+    ("activation-action-x", &["change: mechanism", "continue: graduate"]),
     ("recruiting-touches", &["continue: graduate"]),
     ("sales-discovery", &["change: extend", "continue: graduate"]),
     ("platform-quote-cache", &["stop: tripped"]),
-    (
-        "support-root-cause",
-        &[
-            "hold: data_missing",
-            "change: mechanism",
-            "stop: no_cycles_left",
-        ],
-    ),
+    ("support-root-cause", &["hold: data_missing", "change: mechanism", "stop: no_cycles_left"]),
 ];

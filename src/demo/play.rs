@@ -101,11 +101,8 @@ impl Show {
         let flag_names = ACTIONS.map(|(_, flag)| flag);
         let flags = Flags::new(&flag_names, FLAG_TOKEN, clock.clone());
         let receiver = Receiver::new(SIGNING_SECRET)?;
-        let metrics = Prometheus::new(
-            stories.metrics.clone(),
-            clock.clone(),
-            vec![stage::outage()],
-        );
+        let metrics =
+            Prometheus::new(stories.metrics.clone(), clock.clone(), vec![stage::outage()]);
         let addresses = Servers {
             prometheus: serve(&servers, &end, metrics.router()).await?,
             desk: serve(&servers, &end, receiver.router().merge(flags.router())).await?,
@@ -117,18 +114,7 @@ impl Show {
         let app = App::start_manual(loaded.settings, clock.clone(), Some(listener)).await?;
         let messages = receiver.subscribe();
         let teller = Teller::to_stdout(options.quiet);
-        Ok(Self {
-            app,
-            page,
-            clock,
-            stage,
-            teller,
-            receiver,
-            flags,
-            messages,
-            servers,
-            end,
-        })
+        Ok(Self { app, page, clock, stage, teller, receiver, flags, messages, servers, end })
     }
 
     async fn play(&mut self) -> anyhow::Result<()> {
@@ -144,9 +130,7 @@ impl Show {
             }
             let due = self.app.next_due().await?;
             let next = [due, self.stage.next_after(at)].into_iter().flatten();
-            let next = next
-                .filter(|next| *next > at && *next <= stage::curtain())
-                .min();
+            let next = next.filter(|next| *next > at && *next <= stage::curtain()).min();
             let Some(next) = next else { return Ok(()) };
             at = next;
             self.clock.advance_to(at);
@@ -183,17 +167,9 @@ impl Show {
     async fn outcome(&self) -> anyhow::Result<Vec<StoryOutcome>> {
         let mut stories = Vec::new();
         for (experiment, expected) in STORIES {
-            let rows = self
-                .app
-                .store()
-                .evaluations(experiment, None, MAX_EVALUATIONS)
-                .await?;
+            let rows = self.app.store().evaluations(experiment, None, MAX_EVALUATIONS).await?;
             let mut reached: Vec<Reached> = Vec::new();
-            for row in rows
-                .into_iter()
-                .rev()
-                .filter(|row| row.verdict != "collecting")
-            {
+            for row in rows.into_iter().rev().filter(|row| row.verdict != "collecting") {
                 let is_same = reached
                     .last()
                     .is_some_and(|last| last.verdict == row.verdict && last.cause == row.cause);
@@ -202,11 +178,7 @@ impl Show {
                     reached.push(Reached { verdict, cause, at });
                 }
             }
-            stories.push(StoryOutcome {
-                experiment,
-                expected,
-                reached,
-            });
+            stories.push(StoryOutcome { experiment, expected, reached });
         }
         Ok(stories)
     }
@@ -223,11 +195,7 @@ impl Show {
 /// An empty folder; one that already holds something else is left alone.
 fn fresh(root: &PathBuf) -> anyhow::Result<()> {
     let has_files = std::fs::read_dir(root).is_ok_and(|mut entries| entries.next().is_some());
-    anyhow::ensure!(
-        !has_files,
-        "{} is not empty; name an empty folder",
-        root.display()
-    );
+    anyhow::ensure!(!has_files, "{} is not empty; name an empty folder", root.display());
     std::fs::create_dir_all(root).with_context(|| format!("create {}", root.display()))
 }
 
@@ -241,9 +209,7 @@ async fn serve(
     let address = listener.local_addr()?;
     let stop = end.clone().cancelled_owned();
     tasks.spawn(async move {
-        let served = axum::serve(listener, router)
-            .with_graceful_shutdown(stop)
-            .await;
+        let served = axum::serve(listener, router).with_graceful_shutdown(stop).await;
         if let Err(error) = served {
             tracing::error!(%error, "a server of the demo ended");
         }
@@ -255,9 +221,7 @@ async fn serve(
 async fn listener(wanted: &str) -> anyhow::Result<TcpListener> {
     match TcpListener::bind(wanted).await {
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-            let host = wanted
-                .rsplit_once(':')
-                .map_or("127.0.0.1", |(host, _)| host);
+            let host = wanted.rsplit_once(':').map_or("127.0.0.1", |(host, _)| host);
             TcpListener::bind(format!("{host}:0")).await
         }
         other => other,

@@ -32,11 +32,7 @@ pub struct Prometheus {
 impl Prometheus {
     /// A server on these counts, away during the outages (domain time).
     pub fn new(metrics: Metrics, clock: SharedClock, outages: Vec<Window>) -> Self {
-        Self {
-            metrics,
-            clock,
-            outages,
-        }
+        Self { metrics, clock, outages }
     }
 
     /// Its routes.
@@ -53,9 +49,7 @@ impl Prometheus {
 
     fn is_away(&self) -> bool {
         let now = self.clock.domain_now();
-        self.outages
-            .iter()
-            .any(|outage| outage.start <= now && now < outage.end)
+        self.outages.iter().any(|outage| outage.start <= now && now < outage.end)
     }
 
     fn instant(&self, asked: &Asked) -> Result<Value, String> {
@@ -75,9 +69,7 @@ impl Prometheus {
     fn range(&self, asked: &Asked) -> Result<Value, String> {
         let expression = promql::parse(&asked.query)?;
         let field = |name: &str, value: &Option<String>| {
-            value
-                .clone()
-                .ok_or_else(|| format!("invalid parameter \"{name}\": missing"))
+            value.clone().ok_or_else(|| format!("invalid parameter \"{name}\": missing"))
         };
         let start = instant("start", &field("start", &asked.start)?)?;
         let end = instant("end", &field("end", &asked.end)?)?;
@@ -144,10 +136,7 @@ impl Asked {
 type Shared = State<Arc<Prometheus>>;
 
 async fn get_query(State(server): Shared, RawQuery(text): RawQuery) -> Response {
-    answer(
-        &server,
-        server.instant(&Asked::read(&text.unwrap_or_default())),
-    )
+    answer(&server, server.instant(&Asked::read(&text.unwrap_or_default())))
 }
 
 async fn post_query(State(server): Shared, body: String) -> Response {
@@ -155,10 +144,7 @@ async fn post_query(State(server): Shared, body: String) -> Response {
 }
 
 async fn get_range(State(server): Shared, RawQuery(text): RawQuery) -> Response {
-    answer(
-        &server,
-        server.range(&Asked::read(&text.unwrap_or_default())),
-    )
+    answer(&server, server.range(&Asked::read(&text.unwrap_or_default())))
 }
 
 async fn post_range(State(server): Shared, body: String) -> Response {
@@ -173,10 +159,7 @@ async fn ready(State(server): Shared) -> Response {
 }
 
 async fn buildinfo(State(server): Shared) -> Response {
-    answer(
-        &server,
-        Ok(json!({"version": "2.42.0", "branch": "demo", "goVersion": "none"})),
-    )
+    answer(&server, Ok(json!({"version": "2.42.0", "branch": "demo", "goVersion": "none"})))
 }
 
 fn answer(server: &Prometheus, data: Result<Value, String>) -> Response {
@@ -202,11 +185,7 @@ fn labels(arm: Option<&str>) -> Value {
 
 fn sample(at: Timestamp, value: f64) -> Value {
     let seconds = at.as_millisecond() as f64 / SECOND_MS as f64;
-    let text = if value.is_nan() {
-        "NaN".to_owned()
-    } else {
-        value.to_string()
-    };
+    let text = if value.is_nan() { "NaN".to_owned() } else { value.to_string() };
     json!([seconds, text])
 }
 
@@ -228,8 +207,7 @@ fn step(text: &str) -> Result<i64, String> {
         Ok(seconds) if seconds.is_finite() => Some((seconds * SECOND_MS as f64) as i64),
         _ => Span::parse(text).map(|span| span.ms),
     };
-    ms.filter(|ms| *ms > 0)
-        .ok_or_else(|| format!("invalid parameter \"step\": {text:?}"))
+    ms.filter(|ms| *ms > 0).ok_or_else(|| format!("invalid parameter \"step\": {text:?}"))
 }
 
 #[cfg(test)]
@@ -245,22 +223,15 @@ mod tests {
 
     async fn ask(day: i64, path: &str, form: &[(&str, &str)]) -> (StatusCode, Value) {
         let clock = Arc::new(ManualClock::new(midnight(day)));
-        let outage = Window {
-            start: midnight(5),
-            end: hour_start(5 * 24 + 4),
-        };
+        let outage = Window { start: midnight(5), end: hour_start(5 * 24 + 4) };
         let server = Prometheus::new(Metrics::generate(1), clock, vec![outage]);
         let mut body = url::form_urlencoded::Serializer::new(String::new());
         let request =
             Request::post(path).header("content-type", "application/x-www-form-urlencoded");
-        let request = request
-            .body(Body::from(body.extend_pairs(form).finish()))
-            .unwrap();
+        let request = request.body(Body::from(body.extend_pairs(form).finish())).unwrap();
         let response = server.router().oneshot(request).await.unwrap();
         let status = response.status();
-        let bytes = axum::body::to_bytes(response.into_body(), 1 << 24)
-            .await
-            .unwrap();
+        let bytes = axum::body::to_bytes(response.into_body(), 1 << 24).await.unwrap();
         (status, serde_json::from_slice(&bytes).unwrap_or_default())
     }
 
@@ -271,12 +242,7 @@ mod tests {
     #[tokio::test]
     async fn a_range_adds_up_to_the_counts_and_ends_at_the_clock() {
         let (start, end) = (seconds(hour_start(1)), seconds(midnight(30)));
-        let form = [
-            ("query", BAD),
-            ("start", &start),
-            ("end", &end),
-            ("step", "3600"),
-        ];
+        let form = [("query", BAD), ("start", &start), ("end", &end), ("step", "3600")];
         let (status, body) = ask(8, "/api/v1/query_range", &form).await;
         assert_eq!(status, StatusCode::OK);
         let values = body["data"]["result"][0]["values"].as_array().unwrap();
@@ -290,21 +256,10 @@ mod tests {
         let time = seconds(midnight(7));
         let form = [("query", BAD), ("time", time.as_str())];
         let (status, body) = ask(6, "/api/v1/query", &form).await;
-        assert_eq!(
-            (status, &body["data"]["result"]),
-            (StatusCode::OK, &json!([]))
-        );
+        assert_eq!((status, &body["data"]["result"]), (StatusCode::OK, &json!([])));
         let (status, body) = ask(6, "/api/v1/query", &[("query", "up")]).await;
-        assert_eq!(
-            (status, &body["errorType"]),
-            (StatusCode::BAD_REQUEST, &json!("bad_data"))
-        );
-        let form = [
-            ("query", BAD),
-            ("start", "0"),
-            ("end", "99999"),
-            ("step", "1"),
-        ];
+        assert_eq!((status, &body["errorType"]), (StatusCode::BAD_REQUEST, &json!("bad_data")));
+        let form = [("query", BAD), ("start", "0"), ("end", "99999"), ("step", "1")];
         let (status, _) = ask(6, "/api/v1/query_range", &form).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "too many points");
     }

@@ -25,17 +25,9 @@ pub(super) struct Expression {
 #[derive(Debug, PartialEq)]
 enum Rule {
     /// `sum by (arm)` of the increase of a counter, less another part of it, divided.
-    ByArm {
-        name: &'static str,
-        less_le: Option<&'static str>,
-        per: f64,
-    },
+    ByArm { name: &'static str, less_le: Option<&'static str>, per: f64 },
     /// `sum` of the increase over all series that match.
-    Sum {
-        name: &'static str,
-        label: Option<(&'static str, &'static str)>,
-        only_5xx: bool,
-    },
+    Sum { name: &'static str, label: Option<(&'static str, &'static str)>, only_5xx: bool },
     /// The 95th percentile by arm in milliseconds.
     P95,
     /// `avg by (arm)` of a gauge over the range.
@@ -45,27 +37,15 @@ enum Rule {
 }
 
 const fn by_arm(name: &'static str) -> Rule {
-    Rule::ByArm {
-        name,
-        less_le: None,
-        per: 1.0,
-    }
+    Rule::ByArm { name, less_le: None, per: 1.0 }
 }
 
 const fn sum(name: &'static str) -> Rule {
-    Rule::Sum {
-        name,
-        label: None,
-        only_5xx: false,
-    }
+    Rule::Sum { name, label: None, only_5xx: false }
 }
 
 const fn requests(key: &'static str, value: &'static str, only_5xx: bool) -> Rule {
-    Rule::Sum {
-        name: "http_requests_total",
-        label: Some((key, value)),
-        only_5xx,
-    }
+    Rule::Sum { name: "http_requests_total", label: Some((key, value)), only_5xx }
 }
 
 /// Every expression of the five files.
@@ -73,11 +53,7 @@ static KNOWN: [(&str, Rule); 21] = [
     (
         "sum by (arm) (increase(quote_duration_seconds_count[$])) - sum by (arm) \
          (increase(quote_duration_seconds_bucket{le=\"0.25\"}[$]))",
-        Rule::ByArm {
-            name: "quote_duration_seconds_count",
-            less_le: Some("0.25"),
-            per: 1.0,
-        },
+        Rule::ByArm { name: "quote_duration_seconds_count", less_le: Some("0.25"), per: 1.0 },
     ),
     (
         "sum by (arm) (increase(quote_duration_seconds_count[$]))",
@@ -88,50 +64,24 @@ static KNOWN: [(&str, Rule); 21] = [
          (rate(quote_duration_seconds_bucket[$])))",
         Rule::P95,
     ),
-    (
-        "avg by (arm) (avg_over_time(queue_depth[$]))",
-        Rule::GaugeByArm {
-            name: "queue_depth",
-        },
-    ),
+    ("avg by (arm) (avg_over_time(queue_depth[$]))", Rule::GaugeByArm { name: "queue_depth" }),
     (
         "avg by (arm) (avg_over_time(cache_hit_ratio[$]))",
-        Rule::GaugeByArm {
-            name: "cache_hit_ratio",
-        },
+        Rule::GaugeByArm { name: "cache_hit_ratio" },
     ),
-    (
-        "sum by (arm) (increase(checkout_timeouts_total[$]))",
-        by_arm("checkout_timeouts_total"),
-    ),
-    (
-        "sum by (arm) (increase(checkouts_total[$]))",
-        by_arm("checkouts_total"),
-    ),
-    (
-        "sum by (arm) (increase(checkouts_completed_total[$]))",
-        by_arm("checkouts_completed_total"),
-    ),
-    (
-        "sum by (arm) (increase(tickets_total[$]))",
-        by_arm("tickets_total"),
-    ),
+    ("sum by (arm) (increase(checkout_timeouts_total[$]))", by_arm("checkout_timeouts_total")),
+    ("sum by (arm) (increase(checkouts_total[$]))", by_arm("checkouts_total")),
+    ("sum by (arm) (increase(checkouts_completed_total[$]))", by_arm("checkouts_completed_total")),
+    ("sum by (arm) (increase(tickets_total[$]))", by_arm("tickets_total")),
     (
         "sum by (arm) (increase(sessions_total[$])) / 1000",
-        Rule::ByArm {
-            name: "sessions_total",
-            less_le: None,
-            per: 1_000.0,
-        },
+        Rule::ByArm { name: "sessions_total", less_le: None, per: 1_000.0 },
     ),
     (
         "sum(increase(http_requests_total{arm=\"flagged\",code=~\"5..\"}[$]))",
         requests("arm", "flagged", true),
     ),
-    (
-        "sum(increase(http_requests_total{arm=\"flagged\"}[$]))",
-        requests("arm", "flagged", false),
-    ),
+    ("sum(increase(http_requests_total{arm=\"flagged\"}[$]))", requests("arm", "flagged", false)),
     (
         "sum(increase(http_requests_total{cohort=\"checklist\",code=~\"5..\"}[$]))",
         requests("cohort", "checklist", true),
@@ -142,32 +92,16 @@ static KNOWN: [(&str, Rule); 21] = [
     ),
     (
         "service_error_budget_remaining_ratio{service=\"quote\"}",
-        Rule::Gauge {
-            name: "service_error_budget_remaining_ratio",
-        },
+        Rule::Gauge { name: "service_error_budget_remaining_ratio" },
     ),
     (
         "feature_flag_rollout_ratio{flag=\"quote-cache\"}",
-        Rule::Gauge {
-            name: "feature_flag_rollout_ratio",
-        },
+        Rule::Gauge { name: "feature_flag_rollout_ratio" },
     ),
-    (
-        "sum(increase(csat_satisfied_total[$]))",
-        sum("csat_satisfied_total"),
-    ),
-    (
-        "sum(increase(csat_answers_total[$]))",
-        sum("csat_answers_total"),
-    ),
-    (
-        "sum(increase(tickets_reopened_total[$]))",
-        sum("tickets_reopened_total"),
-    ),
-    (
-        "sum(increase(tickets_resolved_total[$]))",
-        sum("tickets_resolved_total"),
-    ),
+    ("sum(increase(csat_satisfied_total[$]))", sum("csat_satisfied_total")),
+    ("sum(increase(csat_answers_total[$]))", sum("csat_answers_total")),
+    ("sum(increase(tickets_reopened_total[$]))", sum("tickets_reopened_total")),
+    ("sum(increase(tickets_resolved_total[$]))", sum("tickets_resolved_total")),
     // The probe of a source.
     ("vector(1)", Rule::Gauge { name: "" }),
 ];
@@ -177,13 +111,8 @@ pub(super) fn parse(text: &str) -> Result<Expression, String> {
     let (template, range) = normal(text)?;
     let found = KNOWN.iter().find(|(known, _)| *known == template);
     match found {
-        Some((_, rule)) => Ok(Expression {
-            rule,
-            range: range.unwrap_or(Span::hours(1)),
-        }),
-        None => Err(format!(
-            "the demo's Prometheus knows the five stories only, not: {text}"
-        )),
+        Some((_, rule)) => Ok(Expression { rule, range: range.unwrap_or(Span::hours(1)) }),
+        None => Err(format!("the demo's Prometheus knows the five stories only, not: {text}")),
     }
 }
 
@@ -219,25 +148,16 @@ impl Expression {
                 }
                 Some(value / per)
             }),
-            Rule::Sum {
-                name,
-                label,
-                only_5xx,
-            } => {
+            Rule::Sum { name, label, only_5xx } => {
                 let matches = |counter: &&Counter| {
                     counter.name == *name
                         && label.is_none_or(|label| counter.labels.contains(&label))
                         && (!only_5xx || counter.labels.contains(&("code", "500")))
                 };
                 let found = metrics.counters.iter().filter(matches);
-                let parts: Vec<f64> = found
-                    .filter_map(|counter| increase(counter, self.range, at))
-                    .collect();
-                if parts.is_empty() {
-                    Vec::new()
-                } else {
-                    vec![(None, parts.iter().sum())]
-                }
+                let parts: Vec<f64> =
+                    found.filter_map(|counter| increase(counter, self.range, at)).collect();
+                if parts.is_empty() { Vec::new() } else { vec![(None, parts.iter().sum())] }
             }
             Rule::P95 => each_arm(|arm| self.p95(metrics, arm, at)),
             Rule::GaugeByArm { name } => each_arm(|arm| {
@@ -289,27 +209,16 @@ impl Expression {
 }
 
 fn each_arm(value: impl Fn(&'static str) -> Option<f64>) -> Vec<Answer> {
-    ARMS.into_iter()
-        .filter_map(|arm| value(arm).map(|value| (Some(arm), value)))
-        .collect()
+    ARMS.into_iter().filter_map(|arm| value(arm).map(|value| (Some(arm), value))).collect()
 }
 
 /// Cumulative count at an instant, linear within an hour; `None` outside the data.
 fn cumulative(counter: &Counter, at: Timestamp) -> Option<f64> {
     let since = ms_between(hour_start(counter.first_hour), at);
     let whole = usize::try_from(since.div_euclid(HOUR_MS)).ok()?;
-    let sum: u64 = counter
-        .hours
-        .get(..whole)?
-        .iter()
-        .copied()
-        .map(u64::from)
-        .sum();
+    let sum: u64 = counter.hours.get(..whole)?.iter().copied().map(u64::from).sum();
     let part = since.rem_euclid(HOUR_MS) as f64 / HOUR_MS as f64;
-    let next = counter
-        .hours
-        .get(whole)
-        .map_or(0.0, |hour| f64::from(*hour) * part);
+    let next = counter.hours.get(whole).map_or(0.0, |hour| f64::from(*hour) * part);
     Some(sum as f64 + next)
 }
 
@@ -324,10 +233,7 @@ fn average(gauge: &Gauge, range: Span, at: Timestamp) -> Option<f64> {
     let since = ms_between(hour_start(gauge.first_hour), at);
     let end = usize::try_from(since.div_euclid(HOUR_MS)).ok()?;
     let start = usize::try_from((since - range.ms).div_euclid(HOUR_MS).max(0)).ok()?;
-    let values = gauge
-        .hours
-        .get(start..end)
-        .filter(|values| !values.is_empty())?;
+    let values = gauge.hours.get(start..end).filter(|values| !values.is_empty())?;
     Some(values.iter().sum::<f64>() / values.len() as f64)
 }
 
@@ -344,25 +250,18 @@ mod tests {
     fn every_expression_of_the_story_files_is_known() {
         let fold = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         let files = crate::demo::stage::EXPERIMENT_FILES;
-        let yaml = files
-            .iter()
-            .filter(|(name, _)| crate::demo::stage::is_experiment(name));
+        let yaml = files.iter().filter(|(name, _)| crate::demo::stage::is_experiment(name));
         let all = fold(&yaml.map(|(_, text)| *text).collect::<String>());
         let mut left = all.clone();
         // Longest first: some expressions contain others.
-        let mut known: Vec<String> = KNOWN
-            .iter()
-            .map(|(text, _)| text.replace("[$]", "[{{grain}}]"))
-            .collect();
+        let mut known: Vec<String> =
+            KNOWN.iter().map(|(text, _)| text.replace("[$]", "[{{grain}}]")).collect();
         known.sort_by_key(|text| std::cmp::Reverse(text.len()));
         for text in known.iter().filter(|text| *text != "vector(1)") {
             assert!(all.contains(text.as_str()), "no file asks {text}");
             left = left.replace(text.as_str(), "");
         }
-        assert!(
-            !left.contains("{{grain}}"),
-            "a file asks something the demo does not know"
-        );
+        assert!(!left.contains("{{grain}}"), "a file asks something the demo does not know");
     }
 
     #[test]
@@ -385,10 +284,7 @@ mod tests {
         let p95 = "1000 * histogram_quantile(0.95, sum by (arm, le) \
                    (rate(quote_duration_seconds_bucket[7d])))";
         let found = ask(&metrics, p95, 7);
-        assert_eq!(
-            found.iter().map(|(arm, _)| *arm).collect::<Vec<_>>(),
-            ARMS.map(Some)
-        );
+        assert_eq!(found.iter().map(|(arm, _)| *arm).collect::<Vec<_>>(), ARMS.map(Some));
         assert!((found[0].1 - 450.0).abs() < 10.0, "{found:?}");
         assert!((found[1].1 - 250.0).abs() < 10.0, "{found:?}");
         assert!(found[1].1 < 0.75 * found[0].1);
@@ -397,18 +293,10 @@ mod tests {
     #[test]
     fn gauges_are_averaged_over_the_range() {
         let metrics = Metrics::generate(1);
-        let hits = ask(
-            &metrics,
-            "avg by (arm) (avg_over_time(cache_hit_ratio[1d]))",
-            3,
-        );
+        let hits = ask(&metrics, "avg by (arm) (avg_over_time(cache_hit_ratio[1d]))", 3);
         assert_eq!(hits[0], (Some("unflagged"), 0.0));
         assert!((0.7..0.9).contains(&hits[1].1), "{hits:?}");
-        let rollout = ask(
-            &metrics,
-            "feature_flag_rollout_ratio{flag=\"quote-cache\"}",
-            3,
-        );
+        let rollout = ask(&metrics, "feature_flag_rollout_ratio{flag=\"quote-cache\"}", 3);
         assert_eq!(rollout, [(None, 0.1)]);
     }
 }

@@ -55,11 +55,7 @@ impl Receiver {
         let encoded = secret.strip_prefix("whsec_").unwrap_or(secret);
         let key = STANDARD.decode(encoded)?.into();
         let (events, _) = broadcast::channel(CHANNEL);
-        Ok(Self {
-            received: Arc::default(),
-            events,
-            key,
-        })
+        Ok(Self { received: Arc::default(), events, key })
     }
 
     /// Its routes.
@@ -78,10 +74,7 @@ impl Receiver {
 
     /// Everything that arrived, oldest first.
     pub fn received(&self) -> Vec<Received> {
-        self.received
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn take(&self, received: Received) {
@@ -126,26 +119,11 @@ async fn hook(
         .collect();
     let header = |name: &str| headers.get(name).cloned().unwrap_or_default();
     let id = header("webhook-id");
-    let content = [
-        format!("{id}.{}.", header("webhook-timestamp")).as_bytes(),
-        &body,
-    ]
-    .concat();
-    let expected = format!(
-        "v1,{}",
-        STANDARD.encode(hmac_sha256(&receiver.key, &content))
-    );
-    let signed = header("webhook-signature")
-        .split(' ')
-        .any(|entry| entry == expected);
+    let content = [format!("{id}.{}.", header("webhook-timestamp")).as_bytes(), &body].concat();
+    let expected = format!("v1,{}", STANDARD.encode(hmac_sha256(&receiver.key, &content)));
+    let signed = header("webhook-signature").split(' ').any(|entry| entry == expected);
     let text = String::from_utf8_lossy(&body).into_owned();
-    receiver.take(Received {
-        receiver: name,
-        id,
-        headers,
-        body: text,
-        signed: Some(signed),
-    });
+    receiver.take(Received { receiver: name, id, headers, body: text, signed: Some(signed) });
     if signed {
         StatusCode::NO_CONTENT.into_response()
     } else {
@@ -162,15 +140,8 @@ fn hmac_sha256(key: &[u8], content: &[u8]) -> [u8; 32] {
         block[..key.len()].copy_from_slice(key);
     }
     let pad = |with: u8| block.map(|byte| byte ^ with);
-    let inner = Sha256::new()
-        .chain_update(pad(0x36))
-        .chain_update(content)
-        .finalize();
-    Sha256::new()
-        .chain_update(pad(0x5c))
-        .chain_update(inner)
-        .finalize()
-        .into()
+    let inner = Sha256::new().chain_update(pad(0x36)).chain_update(content).finalize();
+    Sha256::new().chain_update(pad(0x5c)).chain_update(inner).finalize().into()
 }
 
 #[cfg(test)]
@@ -197,19 +168,12 @@ mod tests {
             let request = Request::post("/hooks/tickets")
                 .header("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek")
                 .header("webhook-timestamp", "1614265330")
-                .header(
-                    "webhook-signature",
-                    "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
-                )
+                .header("webhook-signature", "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=")
                 .body(Body::from(body))
                 .unwrap();
             assert_eq!(status(&receiver, request).await, expected);
         }
-        let signed: Vec<_> = receiver
-            .received()
-            .iter()
-            .map(|message| message.signed)
-            .collect();
+        let signed: Vec<_> = receiver.received().iter().map(|message| message.signed).collect();
         assert_eq!(signed, [Some(true), Some(false)]);
     }
 
@@ -219,15 +183,10 @@ mod tests {
         let mut events = receiver.subscribe();
         let request = Request::post("/slack/growth-chat").body(Body::from(r#"{"text":"hi"}"#));
         let response = receiver.router().oneshot(request.unwrap()).await.unwrap();
-        let body = axum::body::to_bytes(response.into_body(), 16)
-            .await
-            .unwrap();
+        let body = axum::body::to_bytes(response.into_body(), 16).await.unwrap();
         assert_eq!(&body[..], b"ok");
         assert_eq!(events.recv().await.unwrap().receiver, "growth-chat");
         let request = Request::post("/slack/growth-chat").body(Body::from("no json"));
-        assert_eq!(
-            status(&receiver, request.unwrap()).await,
-            StatusCode::BAD_REQUEST
-        );
+        assert_eq!(status(&receiver, request.unwrap()).await, StatusCode::BAD_REQUEST);
     }
 }

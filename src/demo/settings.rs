@@ -10,13 +10,8 @@ use std::path::{Path, PathBuf};
 use super::flags::TOKEN_HEADER;
 
 /// Chat rooms of the five files.
-pub const CHATS: [&str; 5] = [
-    "growth-chat",
-    "platform-chat",
-    "recruiting-chat",
-    "sales-chat",
-    "support-chat",
-];
+pub const CHATS: [&str; 5] =
+    ["growth-chat", "platform-chat", "recruiting-chat", "sales-chat", "support-chat"];
 /// The ticket system all five files notify.
 pub const TICKETS: &str = "tickets";
 /// Actions of the five files and the flags they turn off.
@@ -72,10 +67,7 @@ pub struct Servers {
 pub fn write(places: &Places, servers: Servers, listen: &str) -> std::io::Result<()> {
     std::fs::create_dir_all(places.root.join("secrets"))?;
     for chat in CHATS {
-        std::fs::write(
-            places.secret(chat),
-            format!("http://{}/slack/{chat}", servers.desk),
-        )?;
+        std::fs::write(places.secret(chat), format!("http://{}/slack/{chat}", servers.desk))?;
     }
     std::fs::write(places.secret("flag-token"), FLAG_TOKEN)?;
     std::fs::write(places.secret("signing"), SIGNING_SECRET)?;
@@ -93,10 +85,7 @@ pub fn text(places: &Places, servers: Servers, listen: &str) -> String {
     ];
     for (source, folder, answers_sql) in folders {
         let path = quoted(&places.data().join(folder));
-        add(
-            &mut text,
-            format_args!("[sources.{source}.csv]\nfolder = {path}"),
-        );
+        add(&mut text, format_args!("[sources.{source}.csv]\nfolder = {path}"));
         add(&mut text, format_args!("answers_sql = {answers_sql}"));
         // Files are renamed into place whole.
         add(
@@ -106,10 +95,7 @@ pub fn text(places: &Places, servers: Servers, listen: &str) -> String {
     }
     for chat in CHATS {
         let secret = quoted(&places.secret(chat));
-        add(
-            &mut text,
-            format_args!("[receivers.{chat}.slack]\nurl = {{ file = {secret} }}"),
-        );
+        add(&mut text, format_args!("[receivers.{chat}.slack]\nurl = {{ file = {secret} }}"));
         add(&mut text, format_args!("allow_private = true\n"));
     }
     let (desk, signing) = (servers.desk, quoted(&places.secret("signing")));
@@ -117,24 +103,16 @@ pub fn text(places: &Places, servers: Servers, listen: &str) -> String {
         &mut text,
         format_args!("[receivers.{TICKETS}.webhook]\nurl = \"http://{desk}/hooks/{TICKETS}\""),
     );
-    add(
-        &mut text,
-        format_args!("secret = {{ file = {signing} }}\nallow_private = true\n"),
-    );
+    add(&mut text, format_args!("secret = {{ file = {signing} }}\nallow_private = true\n"));
     for (action, flag) in ACTIONS {
-        add(
-            &mut text,
-            format_args!("{}", action_text(places, desk, action, flag)),
-        );
+        add(&mut text, format_args!("{}", action_text(places, desk, action, flag)));
     }
     text
 }
 
 fn general(places: &Places, servers: Servers, listen: &str) -> String {
-    let (experiments, store) = (
-        quoted(&places.experiments()),
-        quoted(&places.root.join("demo.db")),
-    );
+    let (experiments, store) =
+        (quoted(&places.experiments()), quoted(&places.root.join("demo.db")));
     format!(
         "# Written by `verdictd demo`.\n\
          [daemon]\nexperiments = {experiments}\ntimezone = \"UTC\"\n\n\
@@ -180,14 +158,9 @@ mod tests {
 
     #[test]
     fn every_name_of_the_story_files_is_configured() {
-        let places = Places {
-            root: "/tmp/a \"b".into(),
-        };
+        let places = Places { root: "/tmp/a \"b".into() };
         let address = SocketAddr::from(([127, 0, 0, 1], 9));
-        let servers = Servers {
-            prometheus: address,
-            desk: address,
-        };
+        let servers = Servers { prometheus: address, desk: address };
         let text = text(&places, servers, "127.0.0.1:0");
         let file = File::from_str(&text, FileFormat::Toml);
         let config = Config::builder().add_source(file).build().unwrap();
@@ -195,9 +168,8 @@ mod tests {
             let names = config.get_table(section).unwrap();
             assert!(names.contains_key(name), "no {section}.{name}");
         };
-        for (_, yaml) in EXPERIMENT_FILES
-            .iter()
-            .filter(|(name, _)| crate::demo::stage::is_experiment(name))
+        for (_, yaml) in
+            EXPERIMENT_FILES.iter().filter(|(name, _)| crate::demo::stage::is_experiment(name))
         {
             for line in yaml.lines().map(str::trim) {
                 match line.split_once(": ") {
@@ -211,9 +183,6 @@ mod tests {
                 }
             }
         }
-        assert_eq!(
-            config.get_int("scheduler.guardrail_every_secs").unwrap(),
-            3_600
-        );
+        assert_eq!(config.get_int("scheduler.guardrail_every_secs").unwrap(), 3_600);
     }
 }

@@ -14,10 +14,7 @@ use super::data::{Files, LAST_DAY, RESOLUTION_DAY, Stories};
 
 macro_rules! story_file {
     ($name:literal) => {
-        (
-            $name,
-            include_str!(concat!("../../config/experiments/", $name)),
-        )
+        ($name, include_str!(concat!("../../config/experiments/", $name)))
     };
 }
 
@@ -42,9 +39,7 @@ const SUPPORT_REVISION: &str =
 
 /// Whether a file is an experiment, not one of its queries.
 pub fn is_experiment(name: &str) -> bool {
-    Path::new(name)
-        .extension()
-        .is_some_and(|extension| extension == "yaml")
+    Path::new(name).extension().is_some_and(|extension| extension == "yaml")
 }
 
 /// Something the audience should know.
@@ -84,10 +79,7 @@ pub fn opening() -> Timestamp {
 
 /// The metrics server is away on day 6 from 08:00 to 12:00.
 pub fn outage() -> Window {
-    Window {
-        start: hour_start(5 * 24 + 8),
-        end: hour_start(5 * 24 + 12),
-    }
+    Window { start: hour_start(5 * 24 + 8), end: hour_start(5 * 24 + 12) }
 }
 
 /// Nothing happens after this.
@@ -135,8 +127,7 @@ impl Stage {
         let tomorrow = midnight(day_of(at) + 1);
         let revisions = self.revisions.iter().map(|revision| revision.at);
         let all = revisions.chain([tomorrow, self.outage.start, self.outage.end]);
-        all.filter(|instant| *instant > at && *instant <= curtain())
-            .min()
+        all.filter(|instant| *instant > at && *instant <= curtain()).min()
     }
 
     /// Does everything due up to `at`; says what people should hear about.
@@ -145,17 +136,11 @@ impl Stage {
         let is_due = |instant: Timestamp| from < instant && instant <= at;
         let mut happenings = Vec::new();
         let mut say = |at: Timestamp, text: &str| {
-            happenings.push(Happening {
-                at,
-                text: text.to_owned(),
-            });
+            happenings.push(Happening { at, text: text.to_owned() });
         };
         self.export(day_of(at))?;
         if is_due(midnight(RESOLUTION_DAY)) {
-            say(
-                midnight(RESOLUTION_DAY),
-                "the missing resolution export has arrived",
-            );
+            say(midnight(RESOLUTION_DAY), "the missing resolution export has arrived");
         }
         for revision in self.revisions.iter().filter(|revision| is_due(revision.at)) {
             put(&self.experiments.join(revision.file), revision.text)?;
@@ -225,23 +210,13 @@ mod tests {
     fn exports_hold_nothing_of_the_future_and_are_restated() {
         let folder = tempfile::tempdir().unwrap();
         let mut stage = stage(folder.path());
-        let path = folder
-            .path()
-            .join("data/recruiting/candidates_2026-06-01.csv");
+        let path = folder.path().join("data/recruiting/candidates_2026-06-01.csv");
         stage.apply_due(midnight(3)).unwrap();
         let early = std::fs::read_to_string(&path).unwrap();
-        assert!(
-            early.contains("2026-06-03") && !early.contains("2026-06-04"),
-            "{early}"
-        );
+        assert!(early.contains("2026-06-03") && !early.contains("2026-06-04"), "{early}");
         stage.apply_due(midnight(25)).unwrap();
         let late = std::fs::read_to_string(&path).unwrap();
-        let row = |text: &str| {
-            text.lines()
-                .find(|line| line.contains("06-01"))
-                .unwrap()
-                .to_owned()
-        };
+        let row = |text: &str| text.lines().find(|line| line.contains("06-01")).unwrap().to_owned();
         assert_ne!(row(&early), row(&late), "replies came in");
     }
 
@@ -251,15 +226,9 @@ mod tests {
             ("activation-action-x.yaml", ACTIVATION_REVISION),
             ("support-root-cause.yaml", SUPPORT_REVISION),
         ] {
-            let (_, first) = EXPERIMENT_FILES
-                .iter()
-                .find(|(file, _)| *file == name)
-                .unwrap();
+            let (_, first) = EXPERIMENT_FILES.iter().find(|(file, _)| *file == name).unwrap();
             let line = |text: &str, key: &str| {
-                text.lines()
-                    .find(|line| line.trim_start().starts_with(key))
-                    .unwrap()
-                    .to_owned()
+                text.lines().find(|line| line.trim_start().starts_with(key)).unwrap().to_owned()
             };
             for key in ["we_believe:", "start:", "at:"] {
                 assert_ne!(line(first, key), line(revised, key), "{name} {key}");

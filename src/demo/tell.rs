@@ -50,9 +50,7 @@ pub struct Teller {
 
 impl std::fmt::Debug for Teller {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Teller")
-            .field("week", &self.week)
-            .finish_non_exhaustive()
+        f.debug_struct("Teller").field("week", &self.week).finish_non_exhaustive()
     }
 }
 
@@ -70,20 +68,12 @@ impl Teller {
 
     /// To any writer.
     pub fn to(out: Box<dyn Write + Send>, colour: bool, live: bool) -> Self {
-        Self {
-            out,
-            colour,
-            live,
-            week: None,
-            told: BTreeSet::new(),
-        }
+        Self { out, colour, live, week: None, told: BTreeSet::new() }
     }
 
     /// What is about to be played.
     pub fn opening(&mut self, seed: u64, page: &str) -> std::io::Result<()> {
-        self.plain(&format!(
-            "verdictd demo, seed {seed}: five experiments, 13 weeks, one clock"
-        ))?;
+        self.plain(&format!("verdictd demo, seed {seed}: five experiments, 13 weeks, one clock"))?;
         self.plain(&format!("page: {page}"))?;
         self.plain("guardrails are looked at every hour of the story")
     }
@@ -130,10 +120,7 @@ impl Teller {
     pub fn summary(&mut self, stories: &[StoryOutcome], seconds: f64) -> std::io::Result<()> {
         self.clear()?;
         self.plain("")?;
-        self.plain(&format!(
-            "{:<21} {:<49} {}",
-            "story", "verdicts reached", "expected"
-        ))?;
+        self.plain(&format!("{:<21} {:<49} {}", "story", "verdicts reached", "expected"))?;
         for story in stories {
             let is_right = story.is_as_expected();
             let reached = joined(&story.reached);
@@ -166,11 +153,7 @@ impl Teller {
             return Ok(());
         }
         let title = format!("Week {}, from {}", week + 1, date_of(week * 7));
-        let title = if self.colour {
-            format!("\x1b[1m{title}\x1b[0m")
-        } else {
-            title
-        };
+        let title = if self.colour { format!("\x1b[1m{title}\x1b[0m") } else { title };
         self.plain("")?;
         self.plain(&title)
     }
@@ -194,11 +177,7 @@ impl Teller {
     }
 
     fn clear(&mut self) -> std::io::Result<()> {
-        if self.live {
-            write!(self.out, "\r\x1b[K")
-        } else {
-            Ok(())
-        }
+        if self.live { write!(self.out, "\r\x1b[K") } else { Ok(()) }
     }
 
     fn plain(&mut self, line: &str) -> std::io::Result<()> {
@@ -206,11 +185,7 @@ impl Teller {
     }
 
     fn painted(&self, word: &str, tone: Tone) -> String {
-        if self.colour {
-            format!("\x1b[{}m{word}\x1b[0m", tone.code())
-        } else {
-            word.to_owned()
-        }
+        if self.colour { format!("\x1b[{}m{word}\x1b[0m", tone.code()) } else { word.to_owned() }
     }
 }
 
@@ -240,17 +215,11 @@ fn word_of(kind: &str) -> Option<(&'static str, Tone)> {
 
 fn joined(reached: &[Reached]) -> String {
     let words: Vec<String> = reached.iter().map(Reached::words).collect();
-    if words.is_empty() {
-        "nothing".to_owned()
-    } else {
-        words.join(", ")
-    }
+    if words.is_empty() { "nothing".to_owned() } else { words.join(", ") }
 }
 
 fn stamp(at: Timestamp) -> String {
-    at.to_zoned(TimeZone::UTC)
-        .strftime("%b %d %H:%M")
-        .to_string()
+    at.to_zoned(TimeZone::UTC).strftime("%b %d %H:%M").to_string()
 }
 
 /// Words in lines of at most `width` characters; a longer word is cut.
@@ -309,32 +278,17 @@ mod tests {
     fn a_notice_is_told_once_under_its_week_and_fits_the_page() {
         let long = "because ".repeat(60);
         let text = told(|teller| {
-            teller
-                .message(&message("guardrail.tripped", "a", &long))
-                .unwrap();
-            teller
-                .message(&message("guardrail.tripped", "a", &long))
-                .unwrap();
-            teller
-                .message(&message("action.confirmed", "b", "confirmed in 0.1 s"))
-                .unwrap();
+            teller.message(&message("guardrail.tripped", "a", &long)).unwrap();
+            teller.message(&message("guardrail.tripped", "a", &long)).unwrap();
+            teller.message(&message("action.confirmed", "b", "confirmed in 0.1 s")).unwrap();
             teller.message(&message("test", "c", "never told")).unwrap();
             teller.message("no json").unwrap();
         });
         assert_eq!(text.matches("TRIPPED").count(), 1, "{text}");
         assert_eq!(text.matches("Week 2, from 2026-06-08").count(), 1, "{text}");
-        assert!(
-            text.contains("Jun 09 16:00  ROLLBACK  errors of the cohort"),
-            "{text}"
-        );
-        assert!(
-            text.lines().all(|line| line.chars().count() <= WIDTH),
-            "{text}"
-        );
-        assert!(
-            !text.contains('\x1b') && !text.contains("never told"),
-            "{text}"
-        );
+        assert!(text.contains("Jun 09 16:00  ROLLBACK  errors of the cohort"), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+        assert!(!text.contains('\x1b') && !text.contains("never told"), "{text}");
     }
 
     #[test]
@@ -344,30 +298,18 @@ mod tests {
             cause: cause.to_owned(),
             at: Timestamp::UNIX_EPOCH,
         };
-        let story = |experiment, expected, reached| StoryOutcome {
-            experiment,
-            expected,
-            reached,
-        };
+        let story = |experiment, expected, reached| StoryOutcome { experiment, expected, reached };
         let stories = [
-            story(
-                "platform-quote-cache",
-                &["stop: tripped"][..],
-                vec![reached("stop", "tripped")],
-            ),
+            story("platform-quote-cache", &["stop: tripped"][..], vec![reached("stop", "tripped")]),
             story("sales-discovery", &["change: extend"][..], vec![]),
         ];
         let text = told(|teller| teller.summary(&stories, 90.0).unwrap());
         assert!(
-            text.lines()
-                .any(|line| line.contains("tripped") && line.ends_with("yes")),
+            text.lines().any(|line| line.contains("tripped") && line.ends_with("yes")),
             "{text}"
         );
         assert!(text.contains("wanted: change: extend"), "{text}");
-        assert!(
-            text.lines().all(|line| line.chars().count() <= WIDTH),
-            "{text}"
-        );
+        assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
     }
 
     #[test]

@@ -25,9 +25,7 @@ pub(super) fn identify(settings: &Settings, headers: &HeaderMap) -> Result<Ident
         let detail = "writing is off: no [[http.tokens]] in the settings";
         return Err(Problem::new(StatusCode::FORBIDDEN, "writing_off", detail));
     }
-    let given = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
+    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let given = given.and_then(|value| value.strip_prefix("Bearer "));
     let Some(given) = given else {
         let detail = "send `Authorization: Bearer <token>`";
@@ -43,18 +41,10 @@ pub(super) fn identify(settings: &Settings, headers: &HeaderMap) -> Result<Ident
         let known = Sha256::digest(secret.expose().as_bytes());
         if bool::from(known.as_slice().ct_eq(given.as_slice())) {
             let is_admin = token.admin || settings.daemon.admins.contains(&token.name);
-            found = Some(Identity {
-                name: token.name.clone(),
-                is_admin,
-            });
+            found = Some(Identity { name: token.name.clone(), is_admin });
         }
     }
-    let refused = || {
-        Problem::new(
-            StatusCode::UNAUTHORIZED,
-            "wrong_token",
-            "this token is not known here",
-        )
-    };
+    let refused =
+        || Problem::new(StatusCode::UNAUTHORIZED, "wrong_token", "this token is not known here");
     found.ok_or_else(refused)
 }

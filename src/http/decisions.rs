@@ -58,9 +58,7 @@ pub(super) async fn list(
             limit,
         })
         .await?;
-    let next = (rows.len() == limit)
-        .then(|| rows.last().map(|row| row.id))
-        .flatten();
+    let next = (rows.len() == limit).then(|| rows.last().map(|row| row.id)).flatten();
     Ok(Json(json!({
         "schema": "verdictd/decisions/1",
         "decisions": rows.iter().map(entry).collect::<Vec<_>>(),
@@ -90,11 +88,7 @@ pub(super) async fn record(
     };
     let decree = Decree {
         experiment: &new.experiment,
-        decision: HumanDecision {
-            who: identity.name,
-            because: new.because,
-            action,
-        },
+        decision: HumanDecision { who: identity.name, because: new.because, action },
         is_admin: identity.is_admin,
         evaluation_id: new.evaluation,
         at,

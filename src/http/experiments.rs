@@ -110,9 +110,7 @@ pub(super) async fn evaluations(
         return Err(Problem::invalid(format!("limit must be 1 to {MAX_PAGE}")));
     }
     let rows = state.store.evaluations(&id, page.before, limit).await?;
-    let next = (rows.len() == limit)
-        .then(|| rows.last().map(|row| row.number))
-        .flatten();
+    let next = (rows.len() == limit).then(|| rows.last().map(|row| row.number)).flatten();
     Ok(Json(json!({
         "schema": "verdictd/evaluations/1",
         "evaluations": rows.iter().map(evaluation_row).collect::<Vec<_>>(),

@@ -20,11 +20,7 @@ pub(super) async fn alive() -> &'static str {
 pub(super) async fn ready(State(state): State<HttpState>) -> Result<&'static str, Problem> {
     if !state.ready.load(Ordering::SeqCst) {
         let detail = "starting: the experiment files are being read";
-        return Err(Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "starting",
-            detail,
-        ));
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "starting", detail));
     }
     state.store.earliest_due().await?;
     Ok("ready\n")
@@ -44,9 +40,8 @@ pub(super) async fn metrics(State(state): State<HttpState>) -> Result<Response, 
     let now = state.clock.wall_now();
     // A receiver that was never written to has an empty queue, not an unknown one.
     let receivers = state.settings.receivers.keys();
-    let mut outbox: BTreeMap<String, OutboxRowStat> = receivers
-        .map(|name| (name.clone(), empty_queue(name)))
-        .collect();
+    let mut outbox: BTreeMap<String, OutboxRowStat> =
+        receivers.map(|name| (name.clone(), empty_queue(name))).collect();
     for stat in state.store.outbox_stats().await? {
         let age_ms = stat.oldest_at.map_or(0, |at| ms_between(at, now).max(0));
         let row = OutboxRowStat {
@@ -64,10 +59,5 @@ pub(super) async fn metrics(State(state): State<HttpState>) -> Result<Response, 
 }
 
 fn empty_queue(endpoint: &str) -> OutboxRowStat {
-    OutboxRowStat {
-        endpoint: endpoint.to_owned(),
-        pending: 0,
-        oldest_age_seconds: 0.0,
-        dead: 0,
-    }
+    OutboxRowStat { endpoint: endpoint.to_owned(), pending: 0, oldest_age_seconds: 0.0, dead: 0 }
 }

@@ -62,14 +62,8 @@ pub fn router(state: HttpState) -> Router {
         .route("/experiments", get(experiments::list))
         .route("/experiments/{id}", get(experiments::one))
         .route("/experiments/{id}/verdict", get(experiments::verdict))
-        .route(
-            "/experiments/{id}/evaluations",
-            get(experiments::evaluations),
-        )
-        .route(
-            "/experiments/{id}/evaluations/{number}",
-            get(experiments::evaluation),
-        )
+        .route("/experiments/{id}/evaluations", get(experiments::evaluations))
+        .route("/experiments/{id}/evaluations/{number}", get(experiments::evaluation))
         .route("/decisions", get(decisions::list).post(decisions::record))
         .route("/sources", get(operations::sources))
         .route("/deliveries", get(operations::deliveries));
@@ -97,10 +91,7 @@ fn guarded(router: Router, max_body_bytes: usize) -> Router {
     router
         .layer(DefaultBodyLimit::max(max_body_bytes))
         .layer(axum::middleware::from_fn(problem::with_request_id))
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::GATEWAY_TIMEOUT,
-            DEADLINE,
-        ))
+        .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, DEADLINE))
         .layer(CatchPanicLayer::custom(problem::from_panic))
         .layer(PropagateRequestIdLayer::x_request_id())
         .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))

@@ -36,9 +36,7 @@ pub(super) async fn sources(State(state): State<HttpState>) -> Result<Json<Value
             })
         })
         .collect();
-    Ok(Json(
-        json!({"schema": "verdictd/sources/1", "sources": sources}),
-    ))
+    Ok(Json(json!({"schema": "verdictd/sources/1", "sources": sources})))
 }
 
 pub(super) async fn deliveries(
@@ -67,9 +65,7 @@ pub(super) async fn deliveries(
         })
         .await?;
     let deliveries: Vec<Value> = rows.iter().map(delivery).collect();
-    Ok(Json(
-        json!({"schema": "verdictd/deliveries/1", "deliveries": deliveries}),
-    ))
+    Ok(Json(json!({"schema": "verdictd/deliveries/1", "deliveries": deliveries})))
 }
 
 fn delivery(row: &Delivery) -> Value {

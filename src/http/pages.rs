@@ -42,19 +42,9 @@ pub(super) async fn experiment(
     }
     let evaluations = state.store.evaluations(&id, None, 25).await?;
     let actions = state.store.action_state(&id).await?;
-    let filter = LogFilter {
-        experiment: Some(id),
-        limit: 25,
-        ..LogFilter::default()
-    };
+    let filter = LogFilter { experiment: Some(id), limit: 25, ..LogFilter::default() };
     let log = state.store.decisions(filter).await?;
-    Ok(evaluation::experiment_page(
-        &row,
-        record.as_ref(),
-        &actions,
-        &evaluations,
-        &log,
-    ))
+    Ok(evaluation::experiment_page(&row, record.as_ref(), &actions, &evaluations, &log))
 }
 
 /// By number, as pages link, or by evaluation id, as messages link.
@@ -164,9 +154,7 @@ fn guardrail_chip(state: GuardrailState) -> Markup {
 /// The headline without the words that stand beside it anyway.
 fn reason<'a>(headline: &'a str, experiment: &str) -> &'a str {
     let start = format!(" - {experiment}: ");
-    headline
-        .split_once(start.as_str())
-        .map_or(headline, |(_, reason)| reason)
+    headline.split_once(start.as_str()).map_or(headline, |(_, reason)| reason)
 }
 
 /// An instant to the minute.

@@ -25,11 +25,7 @@ pub struct Problem {
 impl Problem {
     /// A problem of that status.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self {
-            status,
-            code,
-            detail: detail.into(),
-        }
+        Self { status, code, detail: detail.into() }
     }
 
     /// 404.
@@ -53,11 +49,9 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::UnknownExperiment(id) => Self::not_found(format!("no experiment `{id}`")),
-            StoreError::Busy(_) => Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "store_busy",
-                "the store is busy; retry",
-            ),
+            StoreError::Busy(_) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "store_busy", "the store is busy; retry")
+            }
             other => Self::internal(&other),
         }
     }
@@ -84,9 +78,7 @@ impl IntoResponse for Problem {
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
         if self.status == StatusCode::UNAUTHORIZED {
             let scheme = HeaderValue::from_static("Bearer");
-            response
-                .headers_mut()
-                .insert(header::WWW_AUTHENTICATE, scheme);
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
         }
         response
     }
@@ -106,19 +98,14 @@ pub(super) async fn no_method() -> Problem {
 /// A panic in a handler.
 pub(super) fn from_panic(panic: Box<dyn std::any::Any + Send>) -> Response<Body> {
     let text = panic.downcast_ref::<String>().map(String::as_str);
-    let text = text
-        .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("panic");
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("panic");
     Problem::internal(&text).into_response()
 }
 
 /// Errors of the framework (bad JSON, too large, wrong type) become problems as well, and every
 /// problem names its request.
 pub(super) async fn with_request_id(request: Request, next: Next) -> Response<Body> {
-    let id = request
-        .headers()
-        .get("x-request-id")
-        .and_then(|id| id.to_str().ok());
+    let id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok());
     let id = id.unwrap_or("unknown").to_owned();
     let response = next.run(request).await;
     if response.status().is_success() || response.status().is_redirection() {
@@ -126,9 +113,7 @@ pub(super) async fn with_request_id(request: Request, next: Next) -> Response<Bo
     }
     let (parts, body) = response.into_parts();
     // Our own bodies are small; a framework's error text is one line.
-    let text = axum::body::to_bytes(body, 16 * 1024)
-        .await
-        .unwrap_or_default();
+    let text = axum::body::to_bytes(body, 16 * 1024).await.unwrap_or_default();
     let mut document = serde_json::from_slice(&text).unwrap_or_else(|_| {
         json!({
             "type": "about:blank",

@@ -33,12 +33,7 @@ impl Limits {
     /// Three attempts, first wait up to half a second.
     pub fn new(concurrency: usize, deadline: Duration) -> Self {
         let first_wait = Duration::from_millis(500);
-        Self {
-            concurrency: concurrency.max(1),
-            deadline,
-            attempts: 3,
-            first_wait,
-        }
+        Self { concurrency: concurrency.max(1), deadline, attempts: 3, first_wait }
     }
 }
 
@@ -53,11 +48,7 @@ pub struct Limited {
 impl Limited {
     /// Wraps a source.
     pub fn new(inner: Arc<dyn Source>, limits: Limits) -> Self {
-        Self {
-            inner,
-            permits: Semaphore::new(limits.concurrency),
-            limits,
-        }
+        Self { inner, permits: Semaphore::new(limits.concurrency), limits }
     }
 
     async fn ask(&self, request: &Request) -> Result<Batch, FetchError> {
@@ -90,10 +81,7 @@ impl Limited {
     }
 
     fn wait(&self, error: &FetchError, attempt: u32) -> Duration {
-        let bound = self
-            .limits
-            .first_wait
-            .saturating_mul(4_u32.saturating_pow(attempt - 1));
+        let bound = self.limits.first_wait.saturating_mul(4_u32.saturating_pow(attempt - 1));
         let bound_ms = bound.min(MAX_WAIT).as_millis() as u64;
         let jittered = Duration::from_millis(rand::random_range(0..=bound_ms));
         // What the source asks for is a lower bound; jitter on top keeps callers apart.
@@ -167,11 +155,7 @@ mod tests {
                 self.most.fetch_max(now, Ordering::SeqCst);
                 tokio::time::sleep(self.delay).await;
                 self.in_flight.fetch_sub(1, Ordering::SeqCst);
-                self.answers
-                    .lock()
-                    .unwrap()
-                    .pop()
-                    .unwrap_or_else(|| Ok(Batch::default()))
+                self.answers.lock().unwrap().pop().unwrap_or_else(|| Ok(Batch::default()))
             })
         }
 
@@ -193,14 +177,8 @@ mod tests {
     }
 
     fn failing(classes: &[FetchClass]) -> Arc<Scripted> {
-        let answers = classes
-            .iter()
-            .map(|class| Err(FetchError::new(*class, "no")))
-            .collect();
-        Arc::new(Scripted {
-            answers: Mutex::new(answers),
-            ..Scripted::default()
-        })
+        let answers = classes.iter().map(|class| Err(FetchError::new(*class, "no"))).collect();
+        Arc::new(Scripted { answers: Mutex::new(answers), ..Scripted::default() })
     }
 
     fn limits() -> Limits {
@@ -215,20 +193,13 @@ mod tests {
         assert_eq!(source.asked.load(Ordering::SeqCst), 3);
         let source = failing(&[FetchClass::Transient; 5]);
         let limited = Limited::new(source.clone(), limits());
-        assert_eq!(
-            limited.fetch(&request()).await.unwrap_err().class,
-            FetchClass::Transient
-        );
+        assert_eq!(limited.fetch(&request()).await.unwrap_err().class, FetchClass::Transient);
         assert_eq!(source.asked.load(Ordering::SeqCst), 3);
     }
 
     #[tokio::test(start_paused = true)]
     async fn other_failures_are_final() {
-        for class in [
-            FetchClass::UserError,
-            FetchClass::Auth,
-            FetchClass::Contract,
-        ] {
+        for class in [FetchClass::UserError, FetchClass::Auth, FetchClass::Contract] {
             let source = failing(&[class]);
             let limited = Limited::new(source.clone(), limits());
             assert_eq!(limited.fetch(&request()).await.unwrap_err().class, class);
@@ -242,49 +213,32 @@ mod tests {
             let mut error = FetchError::new(FetchClass::Throttled, "slow down");
             error.retry_after_ms = Some(ms);
             let answers = Mutex::new(vec![Err(error)]);
-            Arc::new(Scripted {
-                answers,
-                ..Scripted::default()
-            })
+            Arc::new(Scripted { answers, ..Scripted::default() })
         };
         let start = Instant::now();
-        Limited::new(throttled(20_000), limits())
-            .fetch(&request())
-            .await
-            .unwrap();
+        Limited::new(throttled(20_000), limits()).fetch(&request()).await.unwrap();
         assert!(start.elapsed() >= Duration::from_secs(20));
         let start = Instant::now();
-        let error = Limited::new(throttled(120_000), limits())
-            .fetch(&request())
-            .await;
+        let error = Limited::new(throttled(120_000), limits()).fetch(&request()).await;
         assert_eq!(error.unwrap_err().retry_after_ms, Some(120_000));
         assert_eq!(start.elapsed(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_deadline_ends_questions_and_probes() {
-        let source = Arc::new(Scripted {
-            delay: Duration::from_mins(10),
-            ..Scripted::default()
-        });
+        let source = Arc::new(Scripted { delay: Duration::from_mins(10), ..Scripted::default() });
         let limited = Limited::new(source, limits());
         let error = limited.fetch(&request()).await.unwrap_err();
         assert_eq!(
             (error.class, error.message.as_str()),
             (FetchClass::Timeout, "no answer within 60 s")
         );
-        assert_eq!(
-            limited.probe().await.unwrap_err().class,
-            FetchClass::Timeout
-        );
+        assert_eq!(limited.probe().await.unwrap_err().class, FetchClass::Timeout);
     }
 
     #[tokio::test(start_paused = true)]
     async fn no_more_questions_are_in_flight_than_allowed() {
-        let source = Arc::new(Scripted {
-            delay: Duration::from_secs(1),
-            ..Scripted::default()
-        });
+        let source = Arc::new(Scripted { delay: Duration::from_secs(1), ..Scripted::default() });
         let limited = Limited::new(source.clone(), limits());
         let question = request();
         futures_util::future::join_all((0..10).map(|_| limited.fetch(&question))).await;

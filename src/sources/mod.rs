@@ -65,11 +65,7 @@ pub struct FetchError {
 impl FetchError {
     /// A failure of that class.
     pub fn new(class: FetchClass, message: impl Into<String>) -> Self {
-        Self {
-            class,
-            message: message.into(),
-            retry_after_ms: None,
-        }
+        Self { class, message: message.into(), retry_after_ms: None }
     }
 }
 
@@ -110,10 +106,7 @@ pub struct BuildError {
 
 /// Makes the source that a configuration describes, within its limits. Nothing is asked yet.
 pub fn build(name: &str, config: &SourceConfig) -> Result<Arc<dyn Source>, BuildError> {
-    let wrong = |message: String| BuildError {
-        name: name.to_owned(),
-        message,
-    };
+    let wrong = |message: String| BuildError { name: name.to_owned(), message };
     let (source, limits): (Arc<dyn Source>, Limits) = match config {
         SourceConfig::Prometheus(config) => {
             let source = PrometheusSource::new(config).map_err(wrong)?;
@@ -197,14 +190,8 @@ mod tests {
     #[test]
     fn every_kind_is_read_and_built() {
         let kinds = [
-            (
-                r#"{"prometheus": {"url": "http://127.0.0.1:9090", "auth": "none"}}"#,
-                "prometheus",
-            ),
-            (
-                r#"{"csv": {"folder": "exports", "delimiter": ";", "decimal": ","}}"#,
-                "csv",
-            ),
+            (r#"{"prometheus": {"url": "http://127.0.0.1:9090", "auth": "none"}}"#, "prometheus"),
+            (r#"{"csv": {"folder": "exports", "delimiter": ";", "decimal": ","}}"#, "csv"),
             (
                 r#"{"postgres": {"host": "db.example", "user": "r", "dbname": "m",
                     "password": {"env": "PW"}, "sslmode": "verify_full"}}"#,

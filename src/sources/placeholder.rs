@@ -84,12 +84,7 @@ pub(super) fn render(
 
 /// The beginning of a text, for messages.
 fn head(text: &str) -> String {
-    text.lines()
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .take(40)
-        .collect()
+    text.lines().next().unwrap_or_default().chars().take(40).collect()
 }
 
 #[cfg(test)]
@@ -110,10 +105,7 @@ mod tests {
 
     #[test]
     fn placeholders_become_literals_in_code_only() {
-        assert_eq!(
-            write("x[{{grain}}] + x[{{ grain }}] é").unwrap(),
-            "x[1h] + x[1h] é"
-        );
+        assert_eq!(write("x[{{grain}}] + x[{{ grain }}] é").unwrap(), "x[1h] + x[1h] é");
         let faults = [
             ("a \"b{{grain}}\"", "inside a string"),
             ("x_{{grain}}", "inside a name"),

@@ -20,24 +20,15 @@ pub(crate) fn request() -> Request {
         source: "src".into(),
         query: Query::default(),
         shape: Shape::Form(Form::Proportion),
-        window: Window {
-            start: ts("2026-08-01T00:00:00Z"),
-            end: ts("2026-08-08T00:00:00Z"),
-        },
+        window: Window { start: ts("2026-08-01T00:00:00Z"), end: ts("2026-08-08T00:00:00Z") },
         grain: Span::days(1),
         arms: Vec::new(),
         timezone: "UTC".into(),
     };
-    Request {
-        need,
-        at: ts("2026-08-08T00:01:00Z"),
-    }
+    Request { need, at: ts("2026-08-08T00:01:00Z") }
 }
 
 /// Query columns of pairs.
 pub(crate) fn columns(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-    pairs
-        .iter()
-        .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
-        .collect()
+    pairs.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
 }

@@ -147,11 +147,7 @@ fn write(
     queue::enqueue(sql, &commit.outbox, options)?;
     move_cursors(sql, commit)?;
     let number = commit.evaluation.is_some().then_some(number);
-    Ok(Committed::Fresh {
-        number,
-        state_version,
-        restated,
-    })
+    Ok(Committed::Fresh { number, state_version, restated })
 }
 
 /// Raises version and evaluation count, and replaces what the experiment's row holds.
@@ -212,14 +208,7 @@ fn insert_missed(sql: &dyn Sql, experiment: &str, missed: &Missed) -> Result<(),
         "INSERT INTO missed (experiment, track, from_at, to_at, slots, reason)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT (experiment, track, from_at) DO NOTHING",
-        args![
-            experiment,
-            &missed.track,
-            missed.from,
-            missed.to,
-            missed.count,
-            &missed.reason,
-        ],
+        args![experiment, &missed.track, missed.from, missed.to, missed.count, &missed.reason,],
     )
     .map(drop)
 }
@@ -269,8 +258,5 @@ fn end_claim(sql: &dyn Sql, claim: &Claim, commit: &Commit) -> Result<(), StoreE
     if cursors::move_on(sql, claim, commit.slot, commit.next_at)? {
         return Ok(());
     }
-    Err(bad(
-        "cursors.epoch",
-        "the claim changed within its own transaction",
-    ))
+    Err(bad("cursors.epoch", "the claim changed within its own transaction"))
 }

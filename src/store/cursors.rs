@@ -46,8 +46,7 @@ impl Store {
     /// Gives a claim back with nothing done; `false` when it was taken over meanwhile.
     pub async fn release(&self, claim: &Claim, next_at: Timestamp) -> Result<bool, StoreError> {
         let claim = claim.clone();
-        self.write(move |sql| move_on(sql, &claim, None, Some(next_at)))
-            .await
+        self.write(move |sql| move_on(sql, &claim, None, Some(next_at))).await
     }
 
     /// Frees everything a former process of the same name still holds: at start, before any
@@ -71,14 +70,12 @@ impl Store {
 
     /// The earliest instant at which an unclaimed track is due (domain time).
     pub async fn earliest_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.earliest("SELECT MIN(next_at) AS at FROM cursors WHERE lease_until IS NULL")
-            .await
+        self.earliest("SELECT MIN(next_at) AS at FROM cursors WHERE lease_until IS NULL").await
     }
 
     /// The earliest end of a claim (wall time): when work of a lost holder becomes free.
     pub async fn earliest_lease_end(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.earliest("SELECT MIN(lease_until) AS at FROM cursors WHERE next_at IS NOT NULL")
-            .await
+        self.earliest("SELECT MIN(lease_until) AS at FROM cursors WHERE next_at IS NOT NULL").await
     }
 
     async fn earliest(&self, text: &'static str) -> Result<Option<Timestamp>, StoreError> {
@@ -116,10 +113,7 @@ pub(super) fn standing(sql: &dyn Sql, claim: &Claim) -> Result<Standing, StoreEr
         args![&claim.experiment, &claim.track],
     )?;
     let Some(row) = row else {
-        return Ok(Standing {
-            held: false,
-            last_slot: None,
-        });
+        return Ok(Standing { held: false, last_slot: None });
     };
     Ok(Standing {
         held: row.int("epoch")? == claim.epoch

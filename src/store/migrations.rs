@@ -19,11 +19,7 @@ const CREATE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
 pub(super) fn migrate(sql: &dyn Sql) -> Result<(), StoreError> {
     sql.begin_write()?;
     let outcome = apply_pending(sql);
-    let end = if outcome.is_ok() {
-        "COMMIT"
-    } else {
-        "ROLLBACK"
-    };
+    let end = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };
     let ended = sql.batch(end);
     outcome.and(ended)
 }
@@ -45,20 +41,15 @@ fn apply_pending(sql: &dyn Sql) -> Result<(), StoreError> {
 pub(super) fn require_current(sql: &dyn Sql) -> Result<(), StoreError> {
     let found = verify(sql)?;
     if found < NEWEST {
-        return Err(StoreError::OlderSchema {
-            found,
-            known: NEWEST,
-        });
+        return Err(StoreError::OlderSchema { found, known: NEWEST });
     }
     Ok(())
 }
 
 /// The applied version, after comparing every applied migration with ours.
 fn verify(sql: &dyn Sql) -> Result<i64, StoreError> {
-    let rows = sql.query(
-        "SELECT version, checksum FROM schema_migrations ORDER BY version",
-        args![],
-    )?;
+    let rows =
+        sql.query("SELECT version, checksum FROM schema_migrations ORDER BY version", args![])?;
     let mut newest = 0;
     for row in rows {
         newest = row.int("version")?;
@@ -72,10 +63,7 @@ fn verify(sql: &dyn Sql) -> Result<i64, StoreError> {
         }
     }
     if newest > NEWEST {
-        return Err(StoreError::NewerSchema {
-            found: newest,
-            known: NEWEST,
-        });
+        return Err(StoreError::NewerSchema { found: newest, known: NEWEST });
     }
     Ok(newest)
 }

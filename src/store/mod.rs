@@ -58,22 +58,13 @@ impl Store {
 
     /// Opens the file with other bounds than the default ones.
     pub fn open_with(path: &Path, options: StoreOptions) -> Result<Self, StoreError> {
-        Ok(Self {
-            pool: Arc::new(Pool::open(path, options.readers)?),
-            options,
-        })
+        Ok(Self { pool: Arc::new(Pool::open(path, options.readers)?), options })
     }
 
     /// Opens an existing file beside a running daemon; every write is [`StoreError::ReadOnly`].
     pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
-        let options = StoreOptions {
-            readers: 1,
-            ..StoreOptions::default()
-        };
-        Ok(Self {
-            pool: Arc::new(Pool::open_read_only(path)?),
-            options,
-        })
+        let options = StoreOptions { readers: 1, ..StoreOptions::default() };
+        Ok(Self { pool: Arc::new(Pool::open_read_only(path)?), options })
     }
 
     async fn write<T: Send + 'static>(

@@ -34,8 +34,7 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<OutboxItem>, StoreError> {
         let holder = holder.to_owned();
-        self.write(move |sql| lease(sql, wall_now, &holder, lease_until, limit))
-            .await
+        self.write(move |sql| lease(sql, wall_now, &holder, lease_until, limit)).await
     }
 
     /// Records a finished attempt with everything that follows from it, if the lease still holds.
@@ -148,23 +147,13 @@ fn finish(
     let Some(held) = held else {
         return Ok(Finished::LeaseLost);
     };
-    let (state, next_at) = after(
-        attempt.outcome,
-        delivery_state(&held)?,
-        held.time("next_at")?,
-    );
+    let (state, next_at) = after(attempt.outcome, delivery_state(&held)?, held.time("next_at")?);
     let closed_at = state.is_closed().then_some(attempt.finished_at);
     let confirmed_at = (state == DeliveryState::Confirmed).then_some(attempt.finished_at);
     sql.exec(
         "UPDATE outbox SET state = ?2, next_at = ?3, closed_at = ?4, confirmed_at = ?5,
              holder = NULL, lease_until = NULL WHERE id = ?1",
-        args![
-            &attempt.id,
-            state.as_str(),
-            next_at,
-            closed_at,
-            confirmed_at
-        ],
+        args![&attempt.id, state.as_str(), next_at, closed_at, confirmed_at],
     )?;
     sql.exec(
         "UPDATE attempts SET started_at = ?3, finished_at = ?4, status = ?5, class = ?6,

@@ -104,10 +104,7 @@ impl DeliveryState {
 
     /// Nothing more will be done about it.
     pub fn is_closed(self) -> bool {
-        matches!(
-            self,
-            Self::Delivered | Self::Dead | Self::Superseded | Self::Confirmed
-        )
+        matches!(self, Self::Delivered | Self::Dead | Self::Superseded | Self::Confirmed)
     }
 }
 
@@ -259,14 +256,7 @@ pub struct DeliveryFilter {
 impl Default for DeliveryFilter {
     /// The newest page.
     fn default() -> Self {
-        Self {
-            id: None,
-            endpoint: None,
-            partition: None,
-            state: None,
-            since: None,
-            limit: 100,
-        }
+        Self { id: None, endpoint: None, partition: None, state: None, since: None, limit: 100 }
     }
 }
 

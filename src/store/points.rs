@@ -20,14 +20,12 @@ impl Store {
         let series_id = series_id.to_owned();
         self.read(move |sql| {
             let newest = newest_versions(sql, &series_id, window)?;
-            let points = newest
-                .into_iter()
-                .map(|((start, end, arm), (_, sums))| Point {
-                    arm,
-                    start,
-                    end,
-                    sums,
-                });
+            let points = newest.into_iter().map(|((start, end, arm), (_, sums))| Point {
+                arm,
+                start,
+                end,
+                sums,
+            });
             Ok(points.collect())
         })
         .await
@@ -60,11 +58,7 @@ fn newest_versions(
     )?;
     let mut newest = BTreeMap::new();
     for row in &rows {
-        let key = (
-            row.time("period_start")?,
-            row.time("period_end")?,
-            row.text("arm")?,
-        );
+        let key = (row.time("period_start")?, row.time("period_end")?, row.text("arm")?);
         newest.insert(key, (row.int("version")?, sums(row)?));
     }
     Ok(newest)
@@ -112,12 +106,7 @@ pub(super) fn append(sql: &dyn Sql, new: &NewPoints) -> Result<Vec<Restated>, St
         newest.insert(key, (version, point.sums));
         if let Some((_, before)) = before {
             let series_id = new.series_id.clone();
-            restated.push(Restated {
-                series_id,
-                point: point.clone(),
-                before,
-                version,
-            });
+            restated.push(Restated { series_id, point: point.clone(), before, version });
         }
     }
     Ok(restated)

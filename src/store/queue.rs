@@ -92,23 +92,14 @@ fn supersede(sql: &dyn Sql, row: &OutboxRow) -> Result<(), StoreError> {
              AND closed_at IS NULL AND attempts = 0 AND final_state = 0 AND urgent = 0
              AND kind LIKE 'experiment.verdict.%' AND kind <> 'experiment.verdict.revised'
          RETURNING collapsed",
-        args![
-            &row.id,
-            &row.endpoint,
-            &row.partition,
-            row.sequence,
-            row.created_at
-        ],
+        args![&row.id, &row.endpoint, &row.partition, row.sequence, row.created_at],
     )?;
     let mut collapsed = 0;
     for row in &older {
         collapsed += 1 + row.count("collapsed")?;
     }
     if collapsed > 0 {
-        sql.exec(
-            "UPDATE outbox SET collapsed = ?2 WHERE id = ?1",
-            args![&row.id, collapsed],
-        )?;
+        sql.exec("UPDATE outbox SET collapsed = ?2 WHERE id = ?1", args![&row.id, collapsed])?;
     }
     Ok(())
 }

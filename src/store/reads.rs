@@ -48,8 +48,7 @@ impl Store {
                 ),
                 args![&experiment, number],
             )?;
-            row.map(|row| Ok((evaluation_row(&row)?, row.text("json")?)))
-                .transpose()
+            row.map(|row| Ok((evaluation_row(&row)?, row.text("json")?))).transpose()
         })
         .await
     }
@@ -70,8 +69,7 @@ impl Store {
                 ),
                 args![&experiment],
             )?;
-            row.map(|row| Ok((evaluation_row(&row)?, row.text("json")?)))
-                .transpose()
+            row.map(|row| Ok((evaluation_row(&row)?, row.text("json")?))).transpose()
         })
         .await
     }
@@ -90,8 +88,7 @@ impl Store {
                 ),
                 args![&id],
             )?;
-            row.map(|row| Ok((evaluation_row(&row)?, row.text("json")?)))
-                .transpose()
+            row.map(|row| Ok((evaluation_row(&row)?, row.text("json")?))).transpose()
         })
         .await
     }
@@ -106,12 +103,7 @@ impl Store {
                      AND (CAST(?2 AS BIGINT) IS NULL OR at >= ?2)
                      AND (CAST(?3 AS BIGINT) IS NULL OR id < ?3)
                  ORDER BY id DESC LIMIT ?4",
-                args![
-                    filter.experiment.as_ref(),
-                    filter.since,
-                    filter.before,
-                    filter.limit
-                ],
+                args![filter.experiment.as_ref(), filter.since, filter.before, filter.limit],
             )?;
             rows.iter().map(log_row).collect()
         })
@@ -197,10 +189,7 @@ fn integrity(sql: &dyn Sql) -> Result<Vec<String>, StoreError> {
         args![],
     )?;
     for row in versions {
-        problems.push(format!(
-            "point versions of series {} are missing",
-            row.text("series_id")?
-        ));
+        problems.push(format!("point versions of series {} are missing", row.text("series_id")?));
     }
     Ok(problems)
 }

@@ -12,10 +12,8 @@ impl Store {
     pub async fn get_source(&self, name: &str) -> Result<Option<SourceHealth>, StoreError> {
         let name = name.to_owned();
         self.read(move |sql| {
-            let row = sql.first(
-                &format!("SELECT {COLUMNS} FROM sources WHERE name = ?1"),
-                args![&name],
-            )?;
+            let row =
+                sql.first(&format!("SELECT {COLUMNS} FROM sources WHERE name = ?1"), args![&name])?;
             row.as_ref().map(source_row).transpose()
         })
         .await
@@ -24,10 +22,8 @@ impl Store {
     /// Every source, by name.
     pub async fn sources(&self) -> Result<Vec<SourceHealth>, StoreError> {
         self.read(|sql| {
-            let rows = sql.query(
-                &format!("SELECT {COLUMNS} FROM sources ORDER BY name"),
-                args![],
-            )?;
+            let rows =
+                sql.query(&format!("SELECT {COLUMNS} FROM sources ORDER BY name"), args![])?;
             rows.iter().map(source_row).collect()
         })
         .await
@@ -67,10 +63,7 @@ impl Store {
                      (SELECT id FROM outbox WHERE lane = 'message' AND closed_at < ?1)",
                 args![before],
             )?;
-            sql.exec(
-                "DELETE FROM outbox WHERE lane = 'message' AND closed_at < ?1",
-                args![before],
-            )
+            sql.exec("DELETE FROM outbox WHERE lane = 'message' AND closed_at < ?1", args![before])
         })
         .await
     }

@@ -169,10 +169,7 @@ impl Row {
 
 /// A value that is not what its column promises.
 pub(super) fn bad(column: &str, problem: &str) -> StoreError {
-    StoreError::BadValue {
-        column: column.to_owned(),
-        problem: problem.to_owned(),
-    }
+    StoreError::BadValue { column: column.to_owned(), problem: problem.to_owned() }
 }
 
 fn unexpected(column: &str, wanted: &str, found: &Val) -> StoreError {
@@ -213,10 +210,7 @@ pub(super) trait Sql {
 
 /// The next value of a named counter; under a transaction the row is locked until it ends.
 pub(super) fn next_count(sql: &dyn Sql, name: &str) -> Result<i64, StoreError> {
-    sql.first(
-        "UPDATE counters SET value = value + 1 WHERE name = ?1 RETURNING value",
-        args![name],
-    )?
-    .ok_or_else(|| bad("counters.value", "a counter is missing"))?
-    .int("value")
+    sql.first("UPDATE counters SET value = value + 1 WHERE name = ?1 RETURNING value", args![name])?
+        .ok_or_else(|| bad("counters.value", "a counter is missing"))?
+        .int("value")
 }

@@ -49,26 +49,16 @@ impl ToSql for Val {
 impl Sql for Sqlite {
     fn exec(&self, sql: &str, args: &[Val]) -> Result<u64, StoreError> {
         refuse_nan(args)?;
-        let mut statement = self
-            .connection
-            .prepare_cached(sql)
-            .map_err(|e| self.explain(e))?;
-        let touched = statement
-            .execute(params_from_iter(args))
-            .map_err(|e| self.explain(e))?;
+        let mut statement = self.connection.prepare_cached(sql).map_err(|e| self.explain(e))?;
+        let touched = statement.execute(params_from_iter(args)).map_err(|e| self.explain(e))?;
         Ok(touched as u64)
     }
 
     fn query(&self, sql: &str, args: &[Val]) -> Result<Vec<Row>, StoreError> {
         refuse_nan(args)?;
-        let mut statement = self
-            .connection
-            .prepare_cached(sql)
-            .map_err(|e| self.explain(e))?;
+        let mut statement = self.connection.prepare_cached(sql).map_err(|e| self.explain(e))?;
         let columns: Rc<[String]> = statement.column_names().map(str::to_owned).collect();
-        let mut found = statement
-            .query(params_from_iter(args))
-            .map_err(|e| self.explain(e))?;
+        let mut found = statement.query(params_from_iter(args)).map_err(|e| self.explain(e))?;
         let mut rows = Vec::new();
         while let Some(row) = found.next().map_err(|e| self.explain(e))? {
             let mut values = Vec::with_capacity(columns.len());
@@ -76,18 +66,13 @@ impl Sql for Sqlite {
                 let value = row.get_ref(index).map_err(|e| self.explain(e))?;
                 values.push(to_val(column, value)?);
             }
-            rows.push(Row {
-                columns: Rc::clone(&columns),
-                values,
-            });
+            rows.push(Row { columns: Rc::clone(&columns), values });
         }
         Ok(rows)
     }
 
     fn batch(&self, sql: &str) -> Result<(), StoreError> {
-        self.connection
-            .execute_batch(sql)
-            .map_err(|e| self.explain(e))
+        self.connection.execute_batch(sql).map_err(|e| self.explain(e))
     }
 
     fn begin_write(&self) -> Result<(), StoreError> {
@@ -121,10 +106,7 @@ impl Sql for Sqlite {
 
 /// SQLite would store NaN as NULL: refuse it by name instead.
 fn refuse_nan(args: &[Val]) -> Result<(), StoreError> {
-    match args
-        .iter()
-        .position(|value| matches!(value, Val::Real(real) if real.is_nan()))
-    {
+    match args.iter().position(|value| matches!(value, Val::Real(real) if real.is_nan())) {
         Some(index) => Err(StoreError::NotFinite(format!("parameter {}", index + 1))),
         None => Ok(()),
     }
@@ -137,10 +119,7 @@ fn to_val(column: &str, value: ValueRef<'_>) -> Result<Val, StoreError> {
         ValueRef::Real(value) => Val::Real(value),
         ValueRef::Text(bytes) => {
             let text = std::str::from_utf8(bytes);
-            Val::Text(
-                text.map_err(|_| super::sql::bad(column, "text that is not UTF-8"))?
-                    .into(),
-            )
+            Val::Text(text.map_err(|_| super::sql::bad(column, "text that is not UTF-8"))?.into())
         }
         ValueRef::Blob(_) => return Err(super::sql::bad(column, "bytes where none belong")),
     })
@@ -168,19 +147,11 @@ impl Sqlite {
     }
 
     fn connect(path: &Path, flags: OpenFlags) -> Result<Self, StoreError> {
-        let connection =
-            Connection::open_with_flags(path, flags).map_err(|error| StoreError::Open {
-                path: path.to_owned(),
-                cause: error.to_string(),
-            })?;
-        let sqlite = Self {
-            connection,
-            path: path.to_owned(),
-        };
-        sqlite
-            .connection
-            .busy_timeout(BUSY)
-            .map_err(|e| sqlite.explain(e))?;
+        let connection = Connection::open_with_flags(path, flags).map_err(|error| {
+            StoreError::Open { path: path.to_owned(), cause: error.to_string() }
+        })?;
+        let sqlite = Self { connection, path: path.to_owned() };
+        sqlite.connection.busy_timeout(BUSY).map_err(|e| sqlite.explain(e))?;
         sqlite.connection.set_prepared_statement_cache_capacity(128);
         sqlite.batch("PRAGMA foreign_keys = ON")?;
         Ok(sqlite)
@@ -188,10 +159,7 @@ impl Sqlite {
 
     /// Says at the door, not in the middle of the night, that a file is not ours or is broken.
     fn refuse_damage(&self) -> Result<(), StoreError> {
-        let corrupt = |cause: String| StoreError::Corrupt {
-            path: self.path.clone(),
-            cause,
-        };
+        let corrupt = |cause: String| StoreError::Corrupt { path: self.path.clone(), cause };
         let tables = self.query(
             "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
             args![],
@@ -220,14 +188,12 @@ impl Sqlite {
         let text = error.to_string();
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy(text),
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt {
-                path: self.path.clone(),
-                cause: text,
-            },
-            Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => StoreError::Open {
-                path: self.path.clone(),
-                cause: text,
-            },
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                StoreError::Corrupt { path: self.path.clone(), cause: text }
+            }
+            Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+                StoreError::Open { path: self.path.clone(), cause: text }
+            }
             Some(ErrorCode::ReadOnly) => StoreError::ReadOnly,
             _ => StoreError::Database(text),
         }
@@ -322,11 +288,7 @@ impl Pool {
     fn open_readers(path: &Path, readers: usize) -> Result<Self, StoreError> {
         let (sender, jobs) = channel::<ReadJob>();
         let jobs = Arc::new(Mutex::new(jobs));
-        let mut pool = Self {
-            writer: None,
-            readers: Some(sender),
-            threads: Vec::new(),
-        };
+        let mut pool = Self { writer: None, readers: Some(sender), threads: Vec::new() };
         for _ in 0..readers.max(1) {
             let sqlite = Sqlite::open_reader(path)?;
             let jobs = Arc::clone(&jobs);
@@ -337,8 +299,7 @@ impl Pool {
 
     fn spawn(&mut self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run);
-        self.threads
-            .push(thread.map_err(|error| StoreError::Database(error.to_string()))?);
+        self.threads.push(thread.map_err(|error| StoreError::Database(error.to_string()))?);
         Ok(())
     }
 
@@ -349,11 +310,7 @@ impl Pool {
     ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
         let writer = self.writer.as_ref().ok_or(StoreError::ReadOnly)?;
-        let job = Write {
-            work: Some(work),
-            out: None,
-            reply,
-        };
+        let job = Write { work: Some(work), out: None, reply };
         writer.send(Box::new(job)).map_err(|_| StoreError::Closed)?;
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
@@ -430,11 +387,7 @@ fn run_jobs(sql: &dyn Sql, group: &mut [Box<dyn WriteJob>]) -> Result<(), StoreE
             // A full disk or an I/O error ends the whole transaction, not only this work.
             return Err(StoreError::Database("the transaction was lost".to_owned()));
         }
-        sql.batch(if keep {
-            "RELEASE work"
-        } else {
-            "ROLLBACK TO work; RELEASE work"
-        })?;
+        sql.batch(if keep { "RELEASE work" } else { "ROLLBACK TO work; RELEASE work" })?;
     }
     Ok(())
 }
@@ -448,8 +401,6 @@ pub(super) fn copy_to(path: &Path, target: &Path) -> Result<(), StoreError> {
     };
     let connection = Connection::open_with_flags(path, flags).map_err(open_error)?;
     let target = target.to_string_lossy().into_owned();
-    connection
-        .execute("VACUUM INTO ?1", [target])
-        .map_err(open_error)?;
+    connection.execute("VACUUM INTO ?1", [target]).map_err(open_error)?;
     Ok(())
 }

@@ -172,9 +172,7 @@ pub(super) fn worst_guardrails(
     let mut worst = BTreeMap::new();
     for row in sql.query("SELECT experiment, state FROM guardrails", args![])? {
         let text = row.text("state")?;
-        let state = BY_SEVERITY
-            .into_iter()
-            .find(|state| state_name(*state) == text);
+        let state = BY_SEVERITY.into_iter().find(|state| state_name(*state) == text);
         let state = state.ok_or_else(|| bad("guardrails.state", "no such state"))?;
         let so_far = worst.entry(row.text("experiment")?).or_insert(state);
         if severity(state) > severity(*so_far) {
@@ -220,9 +218,7 @@ pub(super) fn definitions(
         "SELECT subject, series_id FROM definitions WHERE experiment = ?1",
         args![experiment],
     )?;
-    rows.iter()
-        .map(|row| Ok((row.text("subject")?, row.text("series_id")?)))
-        .collect()
+    rows.iter().map(|row| Ok((row.text("subject")?, row.text("series_id")?))).collect()
 }
 
 /// Puts a definition in force.

@@ -47,10 +47,7 @@ async fn what_was_answered_survives_a_power_cut_and_what_was_not_does_not() {
     let (from, to) = (path.clone(), copy.clone());
     store
         .write(move |sql| {
-            sql.exec(
-                "UPDATE experiments SET title = 'half' WHERE id = ?1",
-                args!["x"],
-            )?;
+            sql.exec("UPDATE experiments SET title = 'half' WHERE id = ?1", args!["x"])?;
             sql.exec("DELETE FROM evaluations", args![])?;
             power_cut(&from, &to);
             Ok(())
@@ -65,8 +62,7 @@ async fn what_was_answered_survives_a_power_cut_and_what_was_not_does_not() {
 
 /// Half of some work.
 fn half(sql: &dyn Sql) {
-    sql.exec("UPDATE experiments SET title = 'half'", args![])
-        .unwrap();
+    sql.exec("UPDATE experiments SET title = 'half'", args![]).unwrap();
 }
 
 #[tokio::test]
@@ -84,20 +80,14 @@ async fn work_that_panics_or_fails_leaves_nothing_and_ends_nothing() {
     let failed = store
         .write(|sql| -> Result<(), StoreError> {
             half(sql);
-            sql.exec("INSERT INTO nowhere VALUES (1)", args![])
-                .map(drop)
+            sql.exec("INSERT INTO nowhere VALUES (1)", args![]).map(drop)
         })
         .await;
     assert!(matches!(failed, Err(StoreError::Database(_))));
-    let read = store
-        .read(|_| -> Result<(), StoreError> { panic!("on purpose") })
-        .await;
+    let read = store.read(|_| -> Result<(), StoreError> { panic!("on purpose") }).await;
     assert_eq!(read, Err(StoreError::Panicked));
     assert_eq!(store.experiments().await.unwrap()[0].title, "A title");
-    assert!(
-        store.ensure_experiment(experiment("y")).await.unwrap(),
-        "and it goes on"
-    );
+    assert!(store.ensure_experiment(experiment("y")).await.unwrap(), "and it goes on");
 }
 
 #[tokio::test]
@@ -111,11 +101,7 @@ async fn one_failing_work_of_a_group_does_not_touch_the_others() {
                 .write(move |sql| {
                     super::cursors::running(sql, id)?;
                     sql.exec("INSERT INTO counters VALUES (?1, 0)", args![id])?;
-                    if keep {
-                        Ok(())
-                    } else {
-                        Err(StoreError::Closed)
-                    }
+                    if keep { Ok(()) } else { Err(StoreError::Closed) }
                 })
                 .await
         }
@@ -126,16 +112,11 @@ async fn one_failing_work_of_a_group_does_not_touch_the_others() {
     let work = async { tokio::join!(insert("a", true), insert("b", false), insert("c", true)) };
     let opener = async { open.send(()).unwrap() };
     let (blocked, (a, b, c), ()) = tokio::join!(blocker, work, opener);
-    assert_eq!(
-        (blocked, a, b, c),
-        (Ok(()), Ok(()), Err(StoreError::Closed), Ok(()))
-    );
+    assert_eq!((blocked, a, b, c), (Ok(()), Ok(()), Err(StoreError::Closed), Ok(())));
     let names = store
         .read(|sql| {
             let rows = sql.query("SELECT name FROM counters ORDER BY name", args![])?;
-            rows.iter()
-                .map(|row| row.text("name"))
-                .collect::<Result<Vec<_>, _>>()
+            rows.iter().map(|row| row.text("name")).collect::<Result<Vec<_>, _>>()
         })
         .await;
     assert_eq!(names.unwrap(), ["a", "c", "log", "outbox"]);
@@ -171,23 +152,14 @@ async fn two_handles_on_one_file_share_the_work() {
     let commit = look(&two, &claims[0]).await;
     let both = tokio::join!(one.commit(commit.clone()), two.commit(commit));
     let fresh = [both.0.unwrap(), both.1.unwrap()];
-    assert_eq!(
-        fresh
-            .iter()
-            .filter(|done| **done == Committed::Already)
-            .count(),
-        1
-    );
+    assert_eq!(fresh.iter().filter(|done| **done == Committed::Already).count(), 1);
     assert_eq!(two.evaluations("x", None, 9).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn a_reader_beside_the_daemon_cannot_write() {
     let (_folder, path) = folder();
-    assert!(matches!(
-        Store::open_read_only(&path),
-        Err(StoreError::Open { .. })
-    ));
+    assert!(matches!(Store::open_read_only(&path), Err(StoreError::Open { .. })));
     let store = Store::open(&path).unwrap();
     store.ensure_experiment(experiment("x")).await.unwrap();
     let reader = Store::open_read_only(&path).unwrap();
@@ -195,11 +167,7 @@ async fn a_reader_beside_the_daemon_cannot_write() {
     let refused = reader.ensure_experiment(experiment("y")).await;
     assert_eq!(refused, Err(StoreError::ReadOnly));
     store.ensure_experiment(experiment("y")).await.unwrap();
-    assert_eq!(
-        reader.experiments().await.unwrap().len(),
-        2,
-        "it sees what is committed"
-    );
+    assert_eq!(reader.experiments().await.unwrap().len(), 2, "it sees what is committed");
 }
 
 #[tokio::test]
@@ -208,68 +176,38 @@ async fn a_newer_or_other_schema_is_refused() {
     drop(Store::open(&path).unwrap());
     let raw = Connection::open(&path).unwrap();
     let newer = migrations::NEWEST + 1;
-    raw.execute(
-        "INSERT INTO schema_migrations VALUES (?1, 'later', 'x')",
-        [newer],
-    )
-    .unwrap();
+    raw.execute("INSERT INTO schema_migrations VALUES (?1, 'later', 'x')", [newer]).unwrap();
     let refused = Store::open(&path).unwrap_err();
-    assert_eq!(
-        refused,
-        StoreError::NewerSchema {
-            found: newer,
-            known: migrations::NEWEST
-        }
-    );
+    assert_eq!(refused, StoreError::NewerSchema { found: newer, known: migrations::NEWEST });
     assert!(refused.to_string().contains("newer verdictd"), "{refused}");
     assert_eq!(Store::open_read_only(&path).unwrap_err(), refused);
-    raw.execute_batch("DELETE FROM schema_migrations WHERE name = 'later'")
-        .unwrap();
-    raw.execute_batch("UPDATE schema_migrations SET checksum = 'other'")
-        .unwrap();
+    raw.execute_batch("DELETE FROM schema_migrations WHERE name = 'later'").unwrap();
+    raw.execute_batch("UPDATE schema_migrations SET checksum = 'other'").unwrap();
     let refused = Store::open(&path).unwrap_err();
     assert_eq!(refused, StoreError::ChangedMigration { version: 1 });
     raw.execute_batch("DELETE FROM schema_migrations").unwrap();
     let refused = Store::open_read_only(&path).unwrap_err();
-    assert_eq!(
-        refused,
-        StoreError::OlderSchema {
-            found: 0,
-            known: migrations::NEWEST
-        }
-    );
+    assert_eq!(refused, StoreError::OlderSchema { found: 0, known: migrations::NEWEST });
 }
 
 #[tokio::test]
 async fn a_file_that_is_not_ours_or_is_damaged_is_refused() {
     let (folder, path) = folder();
-    std::fs::write(
-        &path,
-        "this is no database, however long it may be ".repeat(100),
-    )
-    .unwrap();
+    std::fs::write(&path, "this is no database, however long it may be ".repeat(100)).unwrap();
     let refused = Store::open(&path).unwrap_err();
     assert!(matches!(refused, StoreError::Corrupt { .. }), "{refused}");
     assert!(refused.to_string().contains("backup"), "{refused}");
 
     let other = folder.path().join("other.db");
-    Connection::open(&other)
-        .unwrap()
-        .execute_batch("CREATE TABLE theirs (a)")
-        .unwrap();
+    Connection::open(&other).unwrap().execute_batch("CREATE TABLE theirs (a)").unwrap();
     let refused = Store::open(&other).unwrap_err();
-    assert!(
-        refused.to_string().contains("another application"),
-        "{refused}"
-    );
+    assert!(refused.to_string().contains("another application"), "{refused}");
 
     let damaged = folder.path().join("damaged.db");
     let store = Store::open(&damaged).unwrap();
     store.ensure_experiment(experiment("x")).await.unwrap();
     let mut commit = Commit::new("x", 1, 1);
-    let points = (0..500)
-        .map(|i| proportion("all", i * 60, 1.0, 2.0))
-        .collect();
+    let points = (0..500).map(|i| proportion("all", i * 60, 1.0, 2.0)).collect();
     commit.points = vec![fetched("s", points)];
     assert_eq!(number(&store.commit(commit).await.unwrap()), None);
     drop(store);
@@ -311,11 +249,7 @@ async fn getters_never_make_a_number_of_nothing() {
         })
         .await
         .unwrap();
-    assert!(
-        problems
-            .iter()
-            .all(|problem| matches!(problem, StoreError::BadValue { .. }))
-    );
+    assert!(problems.iter().all(|problem| matches!(problem, StoreError::BadValue { .. })));
 }
 
 #[tokio::test]
@@ -327,11 +261,7 @@ async fn a_damaged_record_concerns_its_experiment_only() {
     }
     store
         .write(|sql| {
-            sql.exec(
-                "INSERT INTO guardrails VALUES ('x', 'g', 'ok', '{half')",
-                args![],
-            )
-            .map(drop)
+            sql.exec("INSERT INTO guardrails VALUES ('x', 'g', 'ok', '{half')", args![]).map(drop)
         })
         .await
         .unwrap();

@@ -104,11 +104,7 @@ pub struct StoreOptions {
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self {
-            readers: 4,
-            queue_rows: 10_000,
-            queue_bytes: 64 << 20,
-        }
+        Self { readers: 4, queue_rows: 10_000, queue_bytes: 64 << 20 }
     }
 }
 
@@ -378,12 +374,7 @@ pub struct LogFilter {
 impl Default for LogFilter {
     /// The newest page.
     fn default() -> Self {
-        Self {
-            experiment: None,
-            since: None,
-            before: None,
-            limit: 100,
-        }
+        Self { experiment: None, since: None, before: None, limit: 100 }
     }
 }
 

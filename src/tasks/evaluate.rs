@@ -45,14 +45,9 @@ pub async fn run(app: Arc<Inner>, token: CancellationToken) -> anyhow::Result<()
 pub async fn run_due(app: &Arc<Inner>) -> anyhow::Result<usize> {
     let lease = Duration::from_secs(app.settings.scheduler.lease_secs);
     let (domain_now, wall_now) = (app.clock.domain_now(), app.clock.wall_now());
-    let claims = app
-        .store
-        .claim_due(domain_now, wall_now, &app.holder, lease, BATCH)
-        .await?;
+    let claims = app.store.claim_due(domain_now, wall_now, &app.holder, lease, BATCH).await?;
     let count = claims.len();
-    let permits = Arc::new(tokio::sync::Semaphore::new(
-        app.settings.scheduler.concurrency.max(1),
-    ));
+    let permits = Arc::new(tokio::sync::Semaphore::new(app.settings.scheduler.concurrency.max(1)));
     let mut running = tokio::task::JoinSet::new();
     // Cursors of one experiment share its state: they run one after the other.
     for claims in by_experiment(claims) {
@@ -79,10 +74,7 @@ pub async fn run_due(app: &Arc<Inner>) -> anyhow::Result<usize> {
 fn by_experiment(claims: Vec<Claim>) -> Vec<Vec<Claim>> {
     let mut groups = std::collections::BTreeMap::<String, Vec<Claim>>::new();
     for claim in claims {
-        groups
-            .entry(claim.experiment.clone())
-            .or_default()
-            .push(claim);
+        groups.entry(claim.experiment.clone()).or_default().push(claim);
     }
     groups.into_values().collect()
 }
@@ -92,9 +84,7 @@ async fn run_one(app: &Arc<Inner>, claim: Claim) {
     app.metrics.scheduler_lag(lag_ms.max(0) as f64 / 1000.0);
     let began = std::time::Instant::now();
     let outcome = cycle::run(app, &claim).await;
-    app.metrics
-        .daemon
-        .evaluation_took(began.elapsed().as_secs_f64());
+    app.metrics.daemon.evaluation_took(began.elapsed().as_secs_f64());
     if let Err(error) = outcome {
         tracing::error!(
             experiment.id = claim.experiment,
@@ -125,10 +115,7 @@ impl ClockWatch {
     const JUMP_MS: i64 = 2_000;
 
     fn new(app: &Inner) -> Self {
-        Self {
-            wall_ms: app.clock.wall_now().as_millisecond(),
-            passed: std::time::Instant::now(),
-        }
+        Self { wall_ms: app.clock.wall_now().as_millisecond(), passed: std::time::Instant::now() }
     }
 
     fn look(&mut self, app: &Inner) {

@@ -47,18 +47,12 @@ pub async fn reload(app: &Arc<Inner>) -> anyhow::Result<()> {
     }
     let scan = {
         let app = app.clone();
-        let read = move || {
-            app.portfolio
-                .scan(&app.settings.daemon.experiments, &app.names)
-        };
+        let read = move || app.portfolio.scan(&app.settings.daemon.experiments, &app.names);
         tokio::task::spawn_blocking(read).await?
     };
     let folder = &app.settings.daemon.experiments;
-    let Scan {
-        loaded,
-        broken,
-        gone,
-    } = scan.with_context(|| format!("read the folder {}", folder.display()))?;
+    let Scan { loaded, broken, gone } =
+        scan.with_context(|| format!("read the folder {}", folder.display()))?;
     for file in gone {
         tracing::warn!(
             file,
@@ -92,9 +86,7 @@ pub async fn reload(app: &Arc<Inner>) -> anyhow::Result<()> {
 async fn restore(app: &Arc<Inner>) -> anyhow::Result<()> {
     for row in app.store.experiments().await? {
         let revisions = app.store.revisions(&row.id).await?;
-        let in_force = revisions
-            .into_iter()
-            .find(|stored| stored.revision == row.revision);
+        let in_force = revisions.into_iter().find(|stored| stored.revision == row.revision);
         let Some(stored) = in_force else {
             continue;
         };
@@ -124,14 +116,9 @@ async fn clear_mended(app: &Arc<Inner>) -> anyhow::Result<()> {
 }
 
 async fn report_broken(app: &Arc<Inner>, broken: Broken) -> anyhow::Result<()> {
-    tracing::warn!(
-        file = broken.file,
-        "experiment file refused; its last good revision stays"
-    );
+    tracing::warn!(file = broken.file, "experiment file refused; its last good revision stays");
     let known = app.store.broken_files().await?;
-    let is_told = known
-        .iter()
-        .any(|k| k.file == broken.file && k.revision_hash == broken.hash);
+    let is_told = known.iter().any(|k| k.file == broken.file && k.revision_hash == broken.hash);
     if !is_told {
         // Before the note: after a crash in between it is told again, under the same id.
         say::tell_broken(app, &broken).await?;
@@ -166,10 +153,7 @@ async fn register(app: &Arc<Inner>, loaded: &Loaded) -> anyhow::Result<()> {
         Some(context) => revise(app, loaded, context, now).await?,
     };
     if life.life == Life::Draft {
-        tracing::warn!(
-            experiment.id = experiment.id,
-            "kept as a draft; `verdictd check` says why"
-        );
+        tracing::warn!(experiment.id = experiment.id, "kept as a draft; `verdictd check` says why");
     }
     app.store
         .ensure_experiment(NewExperiment {
@@ -188,9 +172,7 @@ async fn register(app: &Arc<Inner>, loaded: &Loaded) -> anyhow::Result<()> {
 /// The Definition of Done holds.
 fn is_runnable(loaded: &Loaded, first_seen: Timestamp) -> bool {
     let findings = spec::lint(&loaded.experiment, Some(first_seen));
-    !findings
-        .iter()
-        .any(|finding| finding.severity == spec::Severity::Error)
+    !findings.iter().any(|finding| finding.severity == spec::Severity::Error)
 }
 
 /// Lets a new revision act on the stored life; the same revision changes nothing.
@@ -231,10 +213,7 @@ fn revision_commit(
     commit.life_json = Some(serde_json::to_string(life)?);
     if effect == RevisionEffect::NewCycle {
         // A new cycle is a new test: its definitions are in force without an acknowledgement.
-        let whole = Window {
-            start: experiment.start,
-            end: experiment.start,
-        };
+        let whole = Window { start: experiment.start, end: experiment.start };
         commit.series = experiment
             .signals
             .iter()
@@ -278,10 +257,8 @@ fn cursors(app: &Inner, loaded: &Loaded, life: &LifeState, now: Timestamp) -> Ve
     let is_coming = life.life == Life::Scheduled;
     let mut cursors = Vec::new();
     if is_coming || lifecycle::needs_looks(life.life) {
-        cursors.push(CursorSpec {
-            track: "look".to_owned(),
-            next_at: first_look(loaded, life, now),
-        });
+        cursors
+            .push(CursorSpec { track: "look".to_owned(), next_at: first_look(loaded, life, now) });
     }
     if !is_coming && !lifecycle::guardrails_run(life.life) {
         return cursors;
@@ -295,11 +272,7 @@ fn cursors(app: &Inner, loaded: &Loaded, life: &LifeState, now: Timestamp) -> Ve
         let every = guardrail::rhythm(app, rail);
         let offset = guardrail::offset_ms(app, &loaded.experiment.id, &track, every);
         let slot = aligned_slot(from, every, offset);
-        let next_at = if slot < life.cycle.started_at {
-            add_ms(slot, every.ms)
-        } else {
-            slot
-        };
+        let next_at = if slot < life.cycle.started_at { add_ms(slot, every.ms) } else { slot };
         cursors.push(CursorSpec { track, next_at });
     }
     cursors

@@ -54,10 +54,7 @@ fn label(name: &str, value: &str) -> Labels {
 }
 
 fn pair(name: &str, value: &str, other: &str, second: &str) -> Labels {
-    vec![
-        (name.to_owned(), value.to_owned()),
-        (other.to_owned(), second.to_owned()),
-    ]
+    vec![(name.to_owned(), value.to_owned()), (other.to_owned(), second.to_owned())]
 }
 
 impl DaemonMetrics {
@@ -67,9 +64,7 @@ impl DaemonMetrics {
         metrics.register_work(registry);
         metrics.register_delivery(registry);
         let build = Family::<Labels, Gauge>::default();
-        build
-            .get_or_create(&label("version", env!("CARGO_PKG_VERSION")))
-            .set(1);
+        build.get_or_create(&label("version", env!("CARGO_PKG_VERSION"))).set(1);
         registry.register("build_info", "Version of this daemon", build);
         metrics.leader.set(1);
         metrics.reload_successful.set(1);
@@ -104,16 +99,8 @@ impl DaemonMetrics {
 
     fn register_work(&self, registry: &mut Registry) {
         let r = registry;
-        r.register(
-            "evaluations",
-            "Evaluations by result",
-            self.evaluations.clone(),
-        );
-        r.register(
-            "slots_missed",
-            "Slots passed over, by reason",
-            self.slots_missed.clone(),
-        );
+        r.register("evaluations", "Evaluations by result", self.evaluations.clone());
+        r.register("slots_missed", "Slots passed over, by reason", self.slots_missed.clone());
         r.register(
             "scheduler_lag_seconds",
             "How late the newest slot was taken up",
@@ -129,11 +116,7 @@ impl DaemonMetrics {
             "Questions to sources by outcome (ok or the error class)",
             self.source_requests.clone(),
         );
-        r.register(
-            "source_up",
-            "1 while the source answers",
-            self.source_up.clone(),
-        );
+        r.register("source_up", "1 while the source answers", self.source_up.clone());
         r.register(
             "source_last_success_timestamp_seconds",
             "Newest good answer of the source",
@@ -145,50 +128,30 @@ impl DaemonMetrics {
             self.signal_age.clone(),
         );
         r.register("verdicts", "Looks by verdict", self.verdicts.clone());
-        r.register(
-            "tripwires",
-            "Guardrails that tripped, by kind",
-            self.tripwires.clone(),
-        );
+        r.register("tripwires", "Guardrails that tripped, by kind", self.tripwires.clone());
         r.register(
             "clock_jump_seconds",
             "How far the clock jumped beyond what had passed",
             self.clock_jump.clone(),
         );
-        r.register(
-            "leader",
-            "1 while this process evaluates",
-            self.leader.clone(),
-        );
+        r.register("leader", "1 while this process evaluates", self.leader.clone());
     }
 
     fn register_delivery(&self, registry: &mut Registry) {
         let r = registry;
-        r.register(
-            "outbox_depth",
-            "Messages not sent yet",
-            self.outbox_depth.clone(),
-        );
+        r.register("outbox_depth", "Messages not sent yet", self.outbox_depth.clone());
         r.register(
             "outbox_oldest_age_seconds",
             "Age of the oldest message not sent yet",
             self.outbox_oldest_age.clone(),
         );
-        r.register(
-            "deliveries",
-            "Messages by what became of them",
-            self.deliveries.clone(),
-        );
+        r.register("deliveries", "Messages by what became of them", self.deliveries.clone());
         r.register(
             "delivery_attempts",
             "Attempts by class (delivered or the error class)",
             self.delivery_attempts.clone(),
         );
-        r.register(
-            "dead_letters",
-            "Messages that were given up",
-            self.dead_letters.clone(),
-        );
+        r.register("dead_letters", "Messages that were given up", self.dead_letters.clone());
         r.register(
             "config_last_reload_successful",
             "1 if every experiment file was good at the last reload",
@@ -207,15 +170,11 @@ impl DaemonMetrics {
     }
 
     pub(super) fn evaluation(&self, result: &str) {
-        self.evaluations
-            .get_or_create(&label("result", result))
-            .inc();
+        self.evaluations.get_or_create(&label("result", result)).inc();
     }
 
     pub(super) fn slots_missed(&self, reason: &str, count: u64) {
-        self.slots_missed
-            .get_or_create(&label("reason", reason))
-            .inc_by(count);
+        self.slots_missed.get_or_create(&label("reason", reason)).inc_by(count);
     }
 
     pub(super) fn scheduler_lag(&self, seconds: f64) {
@@ -238,9 +197,7 @@ impl DaemonMetrics {
     }
 
     pub(super) fn source_request(&self, source: &str, outcome: &str) {
-        self.source_requests
-            .get_or_create(&pair("source", source, "outcome", outcome))
-            .inc();
+        self.source_requests.get_or_create(&pair("source", source, "outcome", outcome)).inc();
     }
 
     pub(super) fn signal_age(&self, experiment: &str, seconds: f64) {
@@ -260,10 +217,7 @@ impl DaemonMetrics {
 
     pub(super) fn verdict(&self, verdict: Verdict) {
         let name = serde_json::to_value(verdict).ok();
-        let name = name
-            .as_ref()
-            .and_then(|value| value.as_str())
-            .unwrap_or("unknown");
+        let name = name.as_ref().and_then(|value| value.as_str()).unwrap_or("unknown");
         self.verdicts.get_or_create(&label("verdict", name)).inc();
     }
 
@@ -273,32 +227,25 @@ impl DaemonMetrics {
 
     /// One delivery ended: `delivered`, `dead`, `superseded`, `confirmed`.
     pub fn delivery(&self, endpoint: &str, outcome: &str) {
-        self.deliveries
-            .get_or_create(&pair("endpoint", endpoint, "outcome", outcome))
-            .inc();
+        self.deliveries.get_or_create(&pair("endpoint", endpoint, "outcome", outcome)).inc();
     }
 
     /// One attempt ended: `delivered` or an error class.
     pub fn attempt(&self, endpoint: &str, class: &str) {
-        self.delivery_attempts
-            .get_or_create(&pair("endpoint", endpoint, "class", class))
-            .inc();
+        self.delivery_attempts.get_or_create(&pair("endpoint", endpoint, "class", class)).inc();
     }
 
     pub(super) fn reloaded(&self, is_good: bool, at: Timestamp) {
         self.reload_successful.set(i64::from(is_good));
         if is_good {
-            self.reload_success_at
-                .set(at.as_millisecond() as f64 / 1000.0);
+            self.reload_success_at.set(at.as_millisecond() as f64 / 1000.0);
         }
     }
 
     pub(super) fn refresh(&self, sources: &[SourceRow], outbox: &[OutboxRowStat]) {
         for source in sources {
             let labels = label("source", &source.name);
-            self.source_up
-                .get_or_create(&labels)
-                .set(i64::from(source.is_up));
+            self.source_up.get_or_create(&labels).set(i64::from(source.is_up));
             if let Some(at) = source.last_ok_at {
                 let seconds = at.as_millisecond() as f64 / 1000.0;
                 self.source_last_success.get_or_create(&labels).set(seconds);
@@ -309,9 +256,7 @@ impl DaemonMetrics {
             let pending = i64::try_from(stat.pending).unwrap_or(i64::MAX);
             let dead = i64::try_from(stat.dead).unwrap_or(i64::MAX);
             self.outbox_depth.get_or_create(&labels).set(pending);
-            self.outbox_oldest_age
-                .get_or_create(&labels)
-                .set(stat.oldest_age_seconds);
+            self.outbox_oldest_age.get_or_create(&labels).set(stat.oldest_age_seconds);
             self.dead_letters.get_or_create(&labels).set(dead);
         }
     }

@@ -53,15 +53,9 @@ pub(super) struct Experiments {
 /// Help text of every family, in exposition order.
 const FAMILIES: &[(&str, &str)] = &[
     ("info", "The experiment's owner"),
-    (
-        "verdict",
-        "Verdict in force: 1 collecting, 2 continue, 3 hold, 4 change, 5 stop",
-    ),
+    ("verdict", "Verdict in force: 1 collecting, 2 continue, 3 hold, 4 change, 5 stop"),
     ("verdict_timestamp_seconds", "Slot of the newest look"),
-    (
-        "data_as_of_timestamp_seconds",
-        "End of the newest data every signal has",
-    ),
+    ("data_as_of_timestamp_seconds", "End of the newest data every signal has"),
     ("checkpoint_timestamp_seconds", "When the checkpoint is due"),
     (
         "guardrail_state",
@@ -69,47 +63,27 @@ const FAMILIES: &[(&str, &str)] = &[
     ),
     ("guardrail_value", "What the guardrail saw"),
     ("guardrail_limit", "The bound it is held against"),
-    (
-        "guardrail_budget_left_ratio",
-        "Share of the error budget that is left",
-    ),
+    ("guardrail_budget_left_ratio", "Share of the error budget that is left"),
     (
         "signal_state",
         "0 not judged, 1 inconclusive, 2 flat, 3 moving, 4 short, 5 met, 6 below, 7 harm",
     ),
-    (
-        "signal_change",
-        "Estimated change against the comparison, in the signal's unit",
-    ),
-    (
-        "signal_low",
-        "Lower end of the always-valid interval of the change",
-    ),
-    (
-        "signal_high",
-        "Upper end of the always-valid interval of the change",
-    ),
+    ("signal_change", "Estimated change against the comparison, in the signal's unit"),
+    ("signal_low", "Lower end of the always-valid interval of the change"),
+    ("signal_high", "Upper end of the always-valid interval of the change"),
     ("signal_baseline", "Level of the comparison"),
     ("signal_value", "Level of the treatment"),
     ("signal_target", "Level the aim wants"),
-    (
-        "series_dropped",
-        "Series left out because the experiment has too many",
-    ),
+    ("series_dropped", "Series left out because the experiment has too many"),
 ];
 
 impl Experiments {
     pub(super) fn new(max_experiments: usize) -> Self {
-        Self {
-            states: States::default(),
-            max_experiments,
-        }
+        Self { states: States::default(), max_experiments }
     }
 
     pub(super) fn collector(&self) -> ExperimentCollector {
-        ExperimentCollector {
-            states: self.states.clone(),
-        }
+        ExperimentCollector { states: self.states.clone() }
     }
 
     pub(super) fn observe_record(&self, record: &EvaluationRecord) {
@@ -154,22 +128,11 @@ pub fn verdict_code(verdict: Verdict) -> f64 {
 fn head(record: &EvaluationRecord) -> Vec<Series> {
     let experiment = &record.input.experiment;
     let at = record.input.at;
-    let plain = |name, value| Series {
-        name,
-        labels: Vec::new(),
-        value,
-    };
+    let plain = |name, value| Series { name, labels: Vec::new(), value };
     let mut head = vec![
-        Series {
-            name: "info",
-            labels: vec![("owner", experiment.owner.name.clone())],
-            value: 1.0,
-        },
+        Series { name: "info", labels: vec![("owner", experiment.owner.name.clone())], value: 1.0 },
         plain("verdict", verdict_code(record.decision.verdict)),
-        plain(
-            "verdict_timestamp_seconds",
-            at.as_millisecond() as f64 / 1000.0,
-        ),
+        plain("verdict_timestamp_seconds", at.as_millisecond() as f64 / 1000.0),
     ];
     if let Some(data_as_of) = record.data_as_of() {
         let seconds = data_as_of.as_millisecond() as f64 / 1000.0;
@@ -197,11 +160,7 @@ fn signal_series(signal: &SignalView) -> Vec<Series> {
     let role = serde_json::to_value(signal.role).unwrap_or_default();
     let role = role.as_str().unwrap_or_default().to_owned();
     let labels: Labels = vec![("signal", signal.name.clone()), ("role", role)];
-    let series = |name, value| Series {
-        name,
-        labels: labels.clone(),
-        value,
-    };
+    let series = |name, value| Series { name, labels: labels.clone(), value };
     let mut all = vec![series("signal_state", state_code(signal.state))];
     let numbers = signal.evidence.as_ref().map(|evidence| {
         [
@@ -212,10 +171,7 @@ fn signal_series(signal: &SignalView) -> Vec<Series> {
             ("signal_value", evidence.level),
         ]
     });
-    let numbers = numbers
-        .into_iter()
-        .flatten()
-        .chain([("signal_target", signal.target)]);
+    let numbers = numbers.into_iter().flatten().chain([("signal_target", signal.target)]);
     all.extend(numbers.filter_map(|(name, value)| {
         let value = value.filter(|value| value.is_finite() && value.abs() < OPEN_END)?;
         Some(series(name, value))
@@ -225,22 +181,14 @@ fn signal_series(signal: &SignalView) -> Vec<Series> {
 
 fn guardrail_series(status: &GuardrailStatus) -> Vec<Series> {
     let labels: Labels = vec![("guardrail", status.name.clone())];
-    let series = |name, value| Series {
-        name,
-        labels: labels.clone(),
-        value,
-    };
+    let series = |name, value| Series { name, labels: labels.clone(), value };
     let mut all = vec![series("guardrail_state", guardrail_code(status.state))];
     let numbers = [
         ("guardrail_value", status.value),
         ("guardrail_limit", status.limit),
         ("guardrail_budget_left_ratio", status.budget_left),
     ];
-    all.extend(
-        numbers
-            .into_iter()
-            .filter_map(|(name, value)| Some(series(name, value?))),
-    );
+    all.extend(numbers.into_iter().filter_map(|(name, value)| Some(series(name, value?))));
     all
 }
 
@@ -280,10 +228,7 @@ pub(super) struct ExperimentCollector {
 impl Collector for ExperimentCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let by_family = {
-            let states = self
-                .states
-                .read()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            let states = self.states.read().unwrap_or_else(std::sync::PoisonError::into_inner);
             grouped(&states)
         };
         for (name, help) in FAMILIES {
@@ -307,29 +252,17 @@ fn grouped(states: &BTreeMap<String, State>) -> Rows {
     let mut rows = Rows::new();
     for (id, state) in states {
         let guardrails = state.guardrails.values().flat_map(guardrail_series);
-        let all: Vec<Series> = state
-            .head
-            .iter()
-            .cloned()
-            .chain(guardrails)
-            .chain(state.signals.clone())
-            .collect();
+        let all: Vec<Series> =
+            state.head.iter().cloned().chain(guardrails).chain(state.signals.clone()).collect();
         // One place is kept for the count of what was left out.
         let dropped = all.len().saturating_sub(MAX_SERIES - 1);
         let own = ("experiment".to_owned(), id.clone());
         for series in all.into_iter().take(MAX_SERIES - 1) {
-            let labels = series
-                .labels
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value));
+            let labels = series.labels.into_iter().map(|(name, value)| (name.to_owned(), value));
             let labels = std::iter::once(own.clone()).chain(labels).collect();
-            rows.entry(series.name)
-                .or_default()
-                .push((labels, series.value));
+            rows.entry(series.name).or_default().push((labels, series.value));
         }
-        rows.entry("series_dropped")
-            .or_default()
-            .push((vec![own], dropped as f64));
+        rows.entry("series_dropped").or_default().push((vec![own], dropped as f64));
     }
     rows
 }

@@ -14,16 +14,10 @@ pub fn init(level: LevelFilter, is_json: bool) {
         .with_target("judge", level);
     let registry = tracing_subscriber::registry();
     let started = if is_json {
-        let layer = fmt::layer()
-            .json()
-            .with_writer(std::io::stderr)
-            .with_filter(targets);
+        let layer = fmt::layer().json().with_writer(std::io::stderr).with_filter(targets);
         registry.with(layer).try_init()
     } else {
-        let layer = fmt::layer()
-            .with_ansi(false)
-            .with_writer(std::io::stderr)
-            .with_filter(targets);
+        let layer = fmt::layer().with_ansi(false).with_writer(std::io::stderr).with_filter(targets);
         registry.with(layer).try_init()
     };
     if started.is_err() {

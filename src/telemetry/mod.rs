@@ -64,11 +64,7 @@ impl Metrics {
         let daemon = DaemonMetrics::register(&mut registry);
         let experiments = Experiments::new(max_experiments);
         registry.register_collector(Box::new(experiments.collector()));
-        Self {
-            registry,
-            daemon,
-            experiments,
-        }
+        Self { registry, daemon, experiments }
     }
 
     /// The exposition text.
@@ -83,12 +79,9 @@ impl Metrics {
     /// Notes a look: every series of that experiment is replaced.
     pub fn observe_record(&self, record: &EvaluationRecord, now: &Timestamp) {
         self.daemon.verdict(record.decision.verdict);
-        let age_ms = record
-            .data_as_of()
-            .map(|at| now.as_millisecond() - at.as_millisecond());
+        let age_ms = record.data_as_of().map(|at| now.as_millisecond() - at.as_millisecond());
         if let Some(age_ms) = age_ms {
-            self.daemon
-                .signal_age(&record.input.experiment.id, age_ms as f64 / 1000.0);
+            self.daemon.signal_age(&record.input.experiment.id, age_ms as f64 / 1000.0);
         }
         self.experiments.observe_record(record);
     }
@@ -144,6 +137,5 @@ impl Metrics {
 fn locked<T>(
     lock: &RwLock<BTreeMap<String, T>>,
 ) -> std::sync::RwLockWriteGuard<'_, BTreeMap<String, T>> {
-    lock.write()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+    lock.write().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

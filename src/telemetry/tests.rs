@@ -19,10 +19,7 @@ fn at() -> Timestamp {
 }
 
 fn sample() -> EvaluationRecord {
-    sample_notices(at())
-        .into_iter()
-        .find_map(|sample| sample.record)
-        .unwrap()
+    sample_notices(at()).into_iter().find_map(|sample| sample.record).unwrap()
 }
 
 /// A look of the platform story in which every signal and guardrail has all numbers.
@@ -55,18 +52,12 @@ fn platform() -> EvaluationRecord {
 fn series(metrics: &Metrics, experiment: &str) -> Vec<String> {
     let mark = format!("experiment=\"{experiment}\"");
     let text = metrics.render();
-    text.lines()
-        .filter(|line| line.contains(&mark))
-        .map(str::to_owned)
-        .collect()
+    text.lines().filter(|line| line.contains(&mark)).map(str::to_owned).collect()
 }
 
 fn value(metrics: &Metrics, start: &str) -> Option<f64> {
     let text = metrics.render();
-    let line = text
-        .lines()
-        .find(|line| line.starts_with(start))?
-        .to_owned();
+    let line = text.lines().find(|line| line.starts_with(start))?.to_owned();
     line.rsplit(' ').next()?.parse().ok()
 }
 
@@ -83,21 +74,14 @@ fn the_platform_story_stays_within_the_series_budget() {
         all.iter().any(|line| line.starts_with(&start))
     };
     // What is left out is the least important, and it is counted.
-    for signal in record
-        .signals
-        .iter()
-        .filter(|signal| signal.role == Role::Outcome)
-    {
+    for signal in record.signals.iter().filter(|signal| signal.role == Role::Outcome) {
         let label = format!("signal=\"{}\"", signal.name);
         for name in ["signal_state", "signal_change", "signal_low", "signal_high"] {
             assert!(has(name, &label), "{name} of {}", signal.name);
         }
     }
     for status in &record.guardrails {
-        assert!(has(
-            "guardrail_state",
-            &format!("guardrail=\"{}\"", status.name)
-        ));
+        assert!(has("guardrail_state", &format!("guardrail=\"{}\"", status.name)));
     }
     let dropped = format!("verdictd_experiment_series_dropped{{experiment=\"{id}\"}}");
     assert!(value(&metrics, &dropped).is_some());
@@ -126,23 +110,12 @@ fn a_look_replaces_the_series_of_the_last_one() {
     metrics.observe_record(&record, &at());
     let proxy = record.signals[0].name.clone();
     let mark = format!("signal=\"{proxy}\"");
-    assert!(
-        series(&metrics, &id)
-            .iter()
-            .any(|line| line.contains(&mark))
-    );
+    assert!(series(&metrics, &id).iter().any(|line| line.contains(&mark)));
     record.signals.remove(0);
     metrics.observe_record(&record, &at());
-    assert!(
-        !series(&metrics, &id)
-            .iter()
-            .any(|line| line.contains(&mark))
-    );
+    assert!(!series(&metrics, &id).iter().any(|line| line.contains(&mark)));
     let verdict = format!("verdictd_experiment_verdict{{experiment=\"{id}\"}}");
-    assert_eq!(
-        value(&metrics, &verdict),
-        Some(verdict_code(record.decision.verdict))
-    );
+    assert_eq!(value(&metrics, &verdict), Some(verdict_code(record.decision.verdict)));
 }
 
 #[test]
@@ -157,9 +130,7 @@ fn an_open_end_of_an_interval_has_no_series() {
     let text = metrics.render();
     assert!(!text.contains("verdictd_experiment_signal_high"));
     assert!(text.contains("verdictd_experiment_signal_low"));
-    let values = text
-        .lines()
-        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+    let values = text.lines().filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
     assert!(values.into_iter().all(f64::is_finite));
 }
 
@@ -171,17 +142,9 @@ fn the_exposition_is_complete_unique_and_escaped() {
     metrics.observe_record(&record, &at());
     metrics.source_request("prometheus", Some("timeout"));
     metrics.evaluation("ok");
-    let source = SourceRow {
-        name: "prometheus".to_owned(),
-        is_up: false,
-        last_ok_at: None,
-    };
-    let outbox = OutboxRowStat {
-        endpoint: "chat".to_owned(),
-        pending: 3,
-        oldest_age_seconds: 1.5,
-        dead: 1,
-    };
+    let source = SourceRow { name: "prometheus".to_owned(), is_up: false, last_ok_at: None };
+    let outbox =
+        OutboxRowStat { endpoint: "chat".to_owned(), pending: 3, oldest_age_seconds: 1.5, dead: 1 };
     metrics.refresh(&[source], &[outbox]);
     let text = metrics.render();
     assert!(text.ends_with("# EOF\n"));
@@ -191,37 +154,20 @@ fn the_exposition_is_complete_unique_and_escaped() {
         .filter(|line| !line.starts_with('#'))
         .map(|line| line.rsplit_once(' ').unwrap().0)
         .collect();
-    assert_eq!(
-        names.iter().collect::<BTreeSet<_>>().len(),
-        names.len(),
-        "a series twice"
-    );
+    assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "a series twice");
     assert!(names.iter().all(|name| name.starts_with("verdictd_")));
     let requests = "verdictd_source_requests_total{source=\"prometheus\",outcome=\"timeout\"}";
     assert_eq!(value(&metrics, requests), Some(1.0));
-    assert_eq!(
-        value(&metrics, "verdictd_outbox_depth{endpoint=\"chat\"}"),
-        Some(3.0)
-    );
-    assert_eq!(
-        value(&metrics, "verdictd_dead_letters{endpoint=\"chat\"}"),
-        Some(1.0)
-    );
+    assert_eq!(value(&metrics, "verdictd_outbox_depth{endpoint=\"chat\"}"), Some(3.0));
+    assert_eq!(value(&metrics, "verdictd_dead_letters{endpoint=\"chat\"}"), Some(1.0));
 }
 
 #[test]
 fn a_source_without_a_good_answer_has_no_time_of_one() {
     let metrics = Metrics::new(10);
-    let source = SourceRow {
-        name: "s".to_owned(),
-        is_up: false,
-        last_ok_at: None,
-    };
+    let source = SourceRow { name: "s".to_owned(), is_up: false, last_ok_at: None };
     metrics.refresh(&[source], &[]);
-    assert_eq!(
-        value(&metrics, "verdictd_source_up{source=\"s\"}"),
-        Some(0.0)
-    );
+    assert_eq!(value(&metrics, "verdictd_source_up{source=\"s\"}"), Some(0.0));
     assert!(!metrics.render().contains("last_success_timestamp_seconds{"));
 }
 
@@ -238,17 +184,9 @@ fn seen_everything() -> Metrics {
     metrics.tripwire("slo");
     metrics.daemon.delivery("chat", "delivered");
     metrics.daemon.attempt("chat", "delivered");
-    let source = SourceRow {
-        name: "s".to_owned(),
-        is_up: true,
-        last_ok_at: Some(at()),
-    };
-    let outbox = OutboxRowStat {
-        endpoint: "chat".to_owned(),
-        pending: 0,
-        oldest_age_seconds: 0.0,
-        dead: 0,
-    };
+    let source = SourceRow { name: "s".to_owned(), is_up: true, last_ok_at: Some(at()) };
+    let outbox =
+        OutboxRowStat { endpoint: "chat".to_owned(), pending: 0, oldest_age_seconds: 0.0, dead: 0 };
     metrics.refresh(&[source], &[outbox]);
     metrics
 }
@@ -261,11 +199,7 @@ fn labels(text: &str) -> BTreeMap<&str, BTreeSet<String>> {
         let found = all.entry(name).or_default();
         let pairs = rest.rsplit_once('}').map_or("", |(pairs, _)| pairs);
         let names = pairs.split("\",").filter_map(|pair| pair.split_once("=\""));
-        found.extend(
-            names
-                .map(|(name, _)| name.to_owned())
-                .filter(|name| name != "le"),
-        );
+        found.extend(names.map(|(name, _)| name.to_owned()).filter(|name| name != "le"));
     }
     all
 }
@@ -285,24 +219,17 @@ fn the_page_of_the_metrics_is_current() {
     for line in text.lines() {
         if let Some(rest) = line.strip_prefix("# HELP ") {
             help = rest.split_once(' ').unwrap().1;
-        } else if let Some((name, kind)) = line
-            .strip_prefix("# TYPE ")
-            .and_then(|rest| rest.split_once(' '))
+        } else if let Some((name, kind)) =
+            line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' '))
         {
             let series = match kind {
                 "counter" => format!("{name}_total"),
                 "histogram" => format!("{name}_bucket"),
                 _ => name.to_owned(),
             };
-            let names: Vec<String> = labels[series.as_str()]
-                .iter()
-                .map(|label| format!("`{label}`"))
-                .collect();
-            let shown = if kind == "counter" {
-                series.as_str()
-            } else {
-                name
-            };
+            let names: Vec<String> =
+                labels[series.as_str()].iter().map(|label| format!("`{label}`")).collect();
+            let shown = if kind == "counter" { series.as_str() } else { name };
             let help = help.trim_end_matches('.');
             page.push_str(&row(&[&format!("`{shown}`"), kind, &names.join(" "), help]));
             count += 1;

@@ -53,32 +53,20 @@ async fn the_daemon_says_what_the_pure_judge_says() {
     let mut stops = 0;
     for run in &runs {
         let (said, recorded) = (pure(run), recorded(&app, run).await);
-        assert_eq!(
-            recorded,
-            said,
-            "{} {}",
-            run.design.name(),
-            run.experiment.id
-        );
+        assert_eq!(recorded, said, "{} {}", run.design.name(), run.experiment.id);
         let last = said.last().unwrap();
         if last.at < midnight(LOOKS) {
             assert_eq!(last.verdict, Verdict::Stop, "{last:?}");
             stops += 1;
         }
     }
-    assert_eq!(
-        (runs.len(), stops),
-        (20, 5),
-        "a run of each design stops before its checkpoint"
-    );
+    assert_eq!((runs.len(), stops), (20, 5), "a run of each design stops before its checkpoint");
     app.shutdown().await.unwrap();
 }
 
 /// In memory where the system has such a place: 1,500 durable commits are not what is tested.
 fn folder() -> tempfile::TempDir {
-    tempfile::tempdir_in("/dev/shm")
-        .or_else(|_| tempfile::tempdir())
-        .unwrap()
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
 /// What the pure judge says until it stops or has been at the checkpoint.
@@ -87,13 +75,7 @@ fn pure(run: &Run) -> Vec<Said> {
     let mut all = Vec::new();
     for day in 1..=run.looks {
         all.extend(player.day(day, &mut |experiment, name, cycle, at, points| {
-            asked(
-                experiment,
-                experiment.signal(name).unwrap(),
-                cycle,
-                at,
-                points,
-            )
+            asked(experiment, experiment.signal(name).unwrap(), cycle, at, points)
         }));
         if all.iter().any(|said| said.verdict == Verdict::Stop) {
             break;
@@ -108,12 +90,7 @@ async fn recorded(app: &App, run: &Run) -> Vec<Said> {
     let rows = app.store().evaluations(id, None, 10_000).await.unwrap();
     let mut all = Vec::new();
     for row in rows.iter().rev() {
-        let (_, json) = app
-            .store()
-            .evaluation(id, row.number)
-            .await
-            .unwrap()
-            .unwrap();
+        let (_, json) = app.store().evaluation(id, row.number).await.unwrap().unwrap();
         let said = Said::of(&EvaluationRecord::from_json(&json).unwrap());
         if said.track == "look" || said.verdict == Verdict::Stop {
             all.push(said);
@@ -129,9 +106,7 @@ async fn serve(folder: &Path) -> App {
     let loaded = verdictd::settings::load(Some(&settings), &[], &[]).unwrap();
     let mut at = add_ms(midnight(0), -1);
     let clock = Arc::new(ManualClock::new(at));
-    let app = App::start_manual(loaded.settings, clock.clone(), None)
-        .await
-        .unwrap();
+    let app = App::start_manual(loaded.settings, clock.clone(), None).await.unwrap();
     loop {
         app.settle().await.unwrap();
         let due = app.next_due().await.unwrap();
@@ -182,11 +157,7 @@ fn export(series: &str, points: &[Point]) -> String {
     let arm = if has_arms { "arm," } else { "" };
     let mut text = format!("time,{arm}{columns}\n");
     for point in points {
-        let arm = if has_arms {
-            format!("{},", point.arm)
-        } else {
-            String::new()
-        };
+        let arm = if has_arms { format!("{},", point.arm) } else { String::new() };
         let sums = point.sums.to_array();
         let sums: Vec<String> = sums[..width].iter().map(f64::to_string).collect();
         writeln!(text, "{},{arm}{}", point.start, sums.join(",")).unwrap();

@@ -31,12 +31,7 @@ impl Desk {
         let hook = format!("[receivers.hook.webhook]\nurl = \"{url}\"\nallow_private = true\n");
         let settings = home.settings(&metrics.url(), &hook);
         home.experiment(&Idea::default());
-        Self {
-            settings: settings.display().to_string(),
-            home,
-            receiver,
-            _metrics: metrics,
-        }
+        Self { settings: settings.display().to_string(), home, receiver, _metrics: metrics }
     }
 
     async fn ready() -> Self {
@@ -76,22 +71,13 @@ async fn eval_judges_by_hand() {
     assert_eq!(code, 0, "continue: {out}");
     let document: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(document["schema"], "verdictd/eval/1");
-    assert_eq!(
-        document["evaluations"][0]["decision"]["verdict"],
-        "continue"
-    );
-    assert!(
-        !desk.home.store_path().exists(),
-        "a dry run leaves no store"
-    );
+    assert_eq!(document["evaluations"][0]["decision"]["verdict"], "continue");
+    assert!(!desk.home.store_path().exists(), "a dry run leaves no store");
     let early = format!("{}T00:00:00Z", day_text(-4));
     let (code, out, error) = desk.run(&["eval", "copy", "--at", &early, "--exit-code"]);
     assert_eq!(code, 75, "collecting: {out}{error}");
     assert!(!desk.home.store_path().exists(), "--at leaves no store");
-    assert!(
-        desk.receiver.received().is_empty(),
-        "a dry run sends nothing"
-    );
+    assert!(desk.receiver.received().is_empty(), "a dry run sends nothing");
 
     let first = desk.ok(&["eval", "copy", "--exit-code"]);
     assert!(first.starts_with("CONTINUE"), "{first}");
@@ -113,20 +99,10 @@ async fn explain_status_and_log_read_the_store() {
     }
     desk.ok(&["eval"]);
     let newest = desk.ok(&["explain", "copy"]);
-    for part in [
-        "rule",
-        "guardrails",
-        "alpha ledger",
-        "started",
-        "finished",
-        "latency",
-    ] {
+    for part in ["rule", "guardrails", "alpha ledger", "started", "finished", "latency"] {
         assert!(newest.contains(part), "{part} in {newest}");
     }
-    assert!(
-        newest.starts_with("CONTINUE"),
-        "a look, no guardrail's transition: {newest}"
-    );
+    assert!(newest.starts_with("CONTINUE"), "a look, no guardrail's transition: {newest}");
     let (row, _) = desk.home.store().standing("copy").await.unwrap().unwrap();
     let number = row.number;
     assert_eq!(desk.ok(&["explain", &format!("copy@{number}")]), newest);
@@ -138,10 +114,7 @@ async fn explain_status_and_log_read_the_store() {
     let table = desk.ok(&["status"]);
     let lines: Vec<&str> = table.lines().collect();
     assert!(lines[0].starts_with("EXPERIMENT  LIFE"), "{table}");
-    assert!(
-        lines[1].starts_with("copy ") && lines[1].contains("continue:"),
-        "{table}"
-    );
+    assert!(lines[1].starts_with("copy ") && lines[1].contains("continue:"), "{table}");
     let document: Value = serde_json::from_str(&desk.ok(&["status", "--json"])).unwrap();
     assert_eq!(document["experiments"][0]["verdict"], "continue");
     let log = desk.ok(&["log", "copy"]);
@@ -155,27 +128,13 @@ async fn explain_status_and_log_read_the_store() {
 #[tokio::test(flavor = "multi_thread")]
 async fn decide_asks_who_may_say_stop() {
     let desk = Desk::ready().await;
-    desk.fails(
-        2,
-        &[
-            "decide",
-            "copy",
-            "stop",
-            "--because",
-            "x",
-            "--by",
-            "growth-lead",
-        ],
-    );
+    desk.fails(2, &["decide", "copy", "stop", "--because", "x", "--by", "growth-lead"]);
     desk.ok(&["eval"]);
     let decide = |action: &'static str, by: &'static str, because: &'static str| {
         ["decide", "copy", action, "--because", because, "--by", by]
     };
     let refused = desk.fails(2, &decide("stop", "guest", "because I say so"));
-    assert!(
-        refused.contains("can_stop") || refused.contains("stop"),
-        "{refused}"
-    );
+    assert!(refused.contains("can_stop") || refused.contains("stop"), "{refused}");
     desk.fails(2, &decide("objects", "guest", " "));
     desk.fails(2, &decide("objects", "", "too few"));
     desk.fails(2, &decide("explode", "guest", "x"));
@@ -186,10 +145,7 @@ async fn decide_asks_who_may_say_stop() {
     let log = desk.ok(&["log", "copy"]);
     assert!(log.contains("copy stop (growth-lead)"), "{log}");
     assert!(log.contains("because users wait"), "{log}");
-    assert!(
-        !log.contains("because I say so"),
-        "refused decisions are none: {log}"
-    );
+    assert!(!log.contains("because I say so"), "refused decisions are none: {log}");
     assert!(desk.ok(&["status"]).contains("stopped"));
     desk.fails(2, &decide("stop", "growth-lead", "again"));
 }
@@ -198,23 +154,12 @@ async fn decide_asks_who_may_say_stop() {
 fn test_runs_the_case_folders() {
     let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
     let is_case = |entry: &std::fs::DirEntry| entry.path().join("case.yaml").is_file();
-    let count = std::fs::read_dir(&cases)
-        .unwrap()
-        .flatten()
-        .filter(is_case)
-        .count();
+    let count = std::fs::read_dir(&cases).unwrap().flatten().filter(is_case).count();
     let (code, out, error) = told(&run(&["test", cases.to_str().unwrap()], &[]));
-    assert_eq!(
-        (code, out),
-        (0, format!("{count} passed, 0 failed\n")),
-        "{error}"
-    );
+    assert_eq!((code, out), (0, format!("{count} passed, 0 failed\n")), "{error}");
 
     let copy = tempfile::tempdir().unwrap();
-    for entry in std::fs::read_dir(cases.join("both-move-graduates"))
-        .unwrap()
-        .flatten()
-    {
+    for entry in std::fs::read_dir(cases.join("both-move-graduates")).unwrap().flatten() {
         std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
     }
     let expected = copy.path().join("expected.txt");
@@ -224,18 +169,10 @@ fn test_runs_the_case_folders() {
     let (code, out, error) = told(&run(&["test", folder], &[]));
     assert_eq!((code, out.as_str()), (1, "0 passed, 1 failed\n"));
     assert!(error.contains("FAILED"), "{error}");
-    assert_eq!(
-        run(&["test", folder, "--update"], &[]).status.code(),
-        Some(0)
-    );
+    assert_eq!(run(&["test", folder, "--update"], &[]).status.code(), Some(0));
     assert_eq!(std::fs::read_to_string(&expected).unwrap(), wanted);
     let empty = tempfile::tempdir().unwrap();
-    assert_eq!(
-        run(&["test", empty.path().to_str().unwrap()], &[])
-            .status
-            .code(),
-        Some(2)
-    );
+    assert_eq!(run(&["test", empty.path().to_str().unwrap()], &[]).status.code(), Some(2));
 }
 
 #[test]
@@ -251,13 +188,9 @@ fn new_writes_a_file_that_check_leads_through() {
         assert!(out.contains(file.to_str().unwrap()), "{out}");
         let (code, out, _) = told(&run(&["check", file.to_str().unwrap()], &[]));
         assert_eq!(code, 1, "blanks are findings: {out}");
-        assert!(out.contains('<') && out.contains(":"), "{out}");
+        assert!(out.contains('<') && out.contains(':'), "{out}");
         let before = std::fs::read(&file).unwrap();
-        assert_eq!(
-            run(&arguments, &[]).status.code(),
-            Some(2),
-            "never overwrites"
-        );
+        assert_eq!(run(&arguments, &[]).status.code(), Some(2), "never overwrites");
         assert_eq!(std::fs::read(&file).unwrap(), before);
     }
     for id in ["", "Oops", "a/b", "../up", "a b", &"x".repeat(65)] {
@@ -273,7 +206,8 @@ async fn notify_test_sends_marked_samples() {
     let received = desk.receiver.received();
     assert_eq!(out.lines().count(), received.len(), "{out}");
     assert!(out.lines().all(|line| line.starts_with("taken")), "{out}");
-    let ids: std::collections::BTreeSet<_> = received.iter().map(|it| it.id()).collect();
+    let ids: std::collections::BTreeSet<_> =
+        received.iter().map(super::fakes::receiver::Received::id).collect();
     assert_eq!(ids.len(), received.len());
     let said = desk.fails(2, &["notify", "test", "none"]);
     assert!(said.contains("hook"), "{said}");
@@ -290,11 +224,7 @@ fn completions_cover_every_command() {
         let (code, out, _) = told(&run(&["completions", shell], &[]));
         assert_eq!(code, 0);
         for word in ["serve", "explain", "decide", "notify", "--because"] {
-            let word = if shell == "fish" {
-                word.trim_start_matches('-')
-            } else {
-                word
-            };
+            let word = if shell == "fish" { word.trim_start_matches('-') } else { word };
             assert!(out.contains(word), "{shell} lacks {word}");
         }
     }
@@ -317,11 +247,7 @@ async fn a_closed_pipe_ends_quietly() {
     ] {
         let mut child = command();
         child.args(arguments).stdin(Stdio::null());
-        let mut child = child
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         drop(child.stdout.take());
         let output = tokio::task::block_in_place(|| child.wait_with_output()).unwrap();
         let said = text(&output.stderr);
@@ -334,8 +260,7 @@ async fn a_closed_pipe_ends_quietly() {
 async fn pipes_get_plain_text() {
     let desk = Desk::ready().await;
     desk.ok(&["eval"]);
-    desk.home
-        .put("experiments/torn.yaml", "experiment: torn\ntitel: Oops\n");
+    desk.home.put("experiments/torn.yaml", "experiment: torn\ntitel: Oops\n");
     let colours = [
         [("TERM", "xterm-256color"), ("COLORTERM", "truecolor")],
         [("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")],
@@ -360,10 +285,7 @@ async fn pipes_get_plain_text() {
     }
     let forced = [["status"].as_slice(), &["--config", &desk.settings]].concat();
     let output = run(&forced, &[("CLICOLOR_FORCE", "1")]);
-    assert!(
-        text(&output.stdout).contains('\u{1b}'),
-        "colour when it is forced"
-    );
+    assert!(text(&output.stdout).contains('\u{1b}'), "colour when it is forced");
 }
 
 /// Words nobody means.
@@ -457,10 +379,7 @@ async fn no_argument_makes_it_panic() {
             let said = String::from_utf8_lossy(&output.stderr).into_owned();
             let code = output.status.code();
             assert!(!said.contains("panicked"), "{first:?} {word:?}: {said}");
-            assert!(
-                matches!(code, Some(0 | 1 | 2 | 69)),
-                "{first:?} {word:?}: {code:?} {said}"
-            );
+            assert!(matches!(code, Some(0 | 1 | 2 | 69)), "{first:?} {word:?}: {code:?} {said}");
             tried += 1;
         }
     }
@@ -516,8 +435,7 @@ async fn no_file_makes_it_panic() {
     let mut state = 0x5eed;
     for number in 0..300 {
         let text = damaged(&whole, &mut state);
-        desk.home
-            .put(&format!("experiments/damaged-{number}.yaml"), text);
+        desk.home.put(&format!("experiments/damaged-{number}.yaml"), text);
     }
     let (code, out, error) = desk.run(&["check", "--json"]);
     assert!(matches!(code, 1 | 2), "{code} {error}");
@@ -538,9 +456,6 @@ async fn no_file_makes_it_panic() {
         let output = run(&["config", "print", "--config", &path], &[]);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!said.contains("panicked"), "{name}: {said}");
-        assert!(
-            matches!(output.status.code(), Some(0 | 2)),
-            "{name}: {said}"
-        );
+        assert!(matches!(output.status.code(), Some(0 | 2)), "{name}: {said}");
     }
 }

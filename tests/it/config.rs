@@ -27,9 +27,7 @@ fn start(home: &Home, name: &str, variables: &[(&str, &str)]) -> (Daemon, Site) 
 
 fn kinds(receiver: &Receiver, kind: &str) -> usize {
     let received = receiver.received();
-    let of_kind = received
-        .iter()
-        .filter(|request| request.taken && request.json()["type"] == kind);
+    let of_kind = received.iter().filter(|request| request.taken && request.json()["type"] == kind);
     of_kind.count()
 }
 
@@ -48,9 +46,7 @@ async fn wait_broken(site: &Site, wanted: &[&str]) {
 }
 
 async fn evaluations(site: &Site, id: &str) -> u64 {
-    site.json(&format!("/api/v1/experiments/{id}")).await["evaluations"]
-        .as_u64()
-        .unwrap()
+    site.json(&format!("/api/v1/experiments/{id}")).await["evaluations"].as_u64().unwrap()
 }
 
 /// The experiment is looked at again from here on.
@@ -74,18 +70,10 @@ fn check_tells_by_exit_code_and_as_json() {
         let arguments = [&["check", "--json", "--config", &settings], more].concat();
         let output = run(&arguments, &[]);
         let document: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-        (
-            output.status.code().unwrap(),
-            document,
-            text(&output.stderr),
-        )
+        (output.status.code().unwrap(), document, text(&output.stderr))
     };
     let (code, document, said) = check(&[]);
-    assert_eq!(
-        (code, &document["errors"]),
-        (0, &Value::from(0)),
-        "{document} {said}"
-    );
+    assert_eq!((code, &document["errors"]), (0, &Value::from(0)), "{document} {said}");
     home.put("experiments/torn.yaml", "experiment: torn\ntitel: Oops\n");
     let (code, document, _) = check(&[&folder]);
     assert_eq!(code, 1, "{document}");
@@ -93,9 +81,7 @@ fn check_tells_by_exit_code_and_as_json() {
     assert!(document["errors"].as_u64().unwrap() > 0, "{document}");
     let files = document["files"].as_array().unwrap();
     assert_eq!(files.len(), 2, "{document}");
-    let torn = files
-        .iter()
-        .find(|file| file["file"].as_str().unwrap().ends_with("torn.yaml"));
+    let torn = files.iter().find(|file| file["file"].as_str().unwrap().ends_with("torn.yaml"));
     let found = torn.unwrap()["diagnostics"].as_array().unwrap().iter();
     let typo = |it: &&Value| it["message"].as_str().unwrap().contains("titel");
     let typo = found.clone().find(typo).unwrap();
@@ -104,12 +90,7 @@ fn check_tells_by_exit_code_and_as_json() {
     assert!(typo["hint"].as_str().unwrap().contains("title"), "{typo}");
     let (code, document, _) = check(&["no-such-file.yaml"]);
     assert_eq!(code, 2, "{document}");
-    assert!(
-        document["unreadable"][0]
-            .as_str()
-            .unwrap()
-            .contains("no-such-file")
-    );
+    assert!(document["unreadable"][0].as_str().unwrap().contains("no-such-file"));
     let empty = tempfile::tempdir().unwrap();
     let (code, _, said) = check(&[empty.path().to_str().unwrap()]);
     assert_eq!(code, 2);
@@ -133,11 +114,7 @@ async fn a_broken_file_stops_nobody_and_is_told_once() {
     home.put("experiments/copy.yaml", "experiment: [half\n");
     wait_broken(&site, &["copy.yaml", "torn.yaml"]).await;
     goes_on(&site, "copy").await;
-    assert_eq!(
-        revision(site.json(path).await),
-        good,
-        "the last good one stays"
-    );
+    assert_eq!(revision(site.json(path).await), good, "the last good one stays");
     daemon.reload();
     daemon.reload();
     goes_on(&site, "copy").await;
@@ -146,20 +123,13 @@ async fn a_broken_file_stops_nobody_and_is_told_once() {
     let (mut daemon, site) = start(&home, "second", &[OPERATORS]);
     wait_broken(&site, &["copy.yaml", "torn.yaml"]).await;
     goes_on(&site, "copy").await;
-    assert_eq!(
-        revision(site.json(path).await),
-        good,
-        "a restart changes nothing"
-    );
+    assert_eq!(revision(site.json(path).await), good, "a restart changes nothing");
     assert_eq!(kinds(&receiver, "file.broken"), 2, "each content once");
     daemon.kill();
 
     // Mended while nothing ran.
     std::fs::remove_file(home.experiments().join("torn.yaml")).unwrap();
-    home.experiment(&Idea {
-        title: "Even clearer copy",
-        ..Idea::default()
-    });
+    home.experiment(&Idea { title: "Even clearer copy", ..Idea::default() });
     let (mut daemon, site) = start(&home, "third", &[OPERATORS]);
     wait_broken(&site, &[]).await;
     goes_on(&site, "copy").await;
@@ -178,10 +148,7 @@ async fn a_hangup_reads_the_files_at_once() {
     home.experiment(&Idea::default());
     let rarely = ("VERDICTD_DAEMON__RELOAD_EVERY_SECS", "86400");
     let (mut daemon, site) = start(&home, "daemon", &[rarely]);
-    home.experiment(&Idea {
-        id: "second",
-        ..Idea::default()
-    });
+    home.experiment(&Idea { id: "second", ..Idea::default() });
     daemon.reload();
     wait_for("the second experiment", || async {
         let answer = site.get("/api/v1/experiments/second").await;
@@ -199,10 +166,7 @@ async fn the_first_of_two_files_keeps_the_id_while_it_is_there() {
     home.settings(&metrics.url(), &hook(&receiver));
     home.experiment(&Idea::default());
     let (mut daemon, site) = start(&home, "daemon", &[OPERATORS]);
-    let twin = super::fakes::home::experiment(&Idea {
-        title: "The twin",
-        ..Idea::default()
-    });
+    let twin = super::fakes::home::experiment(&Idea { title: "The twin", ..Idea::default() });
     home.put("experiments/a-twin.yaml", twin);
     wait_broken(&site, &["a-twin.yaml"]).await;
     let document = site.json("/api/v1/experiments").await;
@@ -219,11 +183,7 @@ async fn the_first_of_two_files_keeps_the_id_while_it_is_there() {
     wait_broken(&site, &[]).await;
     let document = site.json("/api/v1/experiments").await;
     assert_eq!(document["experiments"][0]["title"], "The twin");
-    assert_eq!(
-        kinds(&receiver, "file.broken"),
-        1,
-        "told once over two runs"
-    );
+    assert_eq!(kinds(&receiver, "file.broken"), 1, "told once over two runs");
     daemon.stop();
 }
 
@@ -252,24 +212,13 @@ fn config_print_shows_every_value_with_its_origin() {
     let settings = home.settings("http://127.0.0.1:9", "");
     let settings = settings.display().to_string();
     let variables = [("VERDICTD_LOG__LEVEL", "warn")];
-    let arguments = [
-        "config",
-        "print",
-        "--config",
-        &settings,
-        "--set",
-        "log.format=json",
-    ];
+    let arguments = ["config", "print", "--config", &settings, "--set", "log.format=json"];
     let output = run(&arguments, &variables);
     let printed = text(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let line = |key: &str| {
-        let found = printed
-            .lines()
-            .find(|line| line.starts_with(&format!("{key} = ")));
-        found
-            .unwrap_or_else(|| panic!("no {key} in\n{printed}"))
-            .to_owned()
+        let found = printed.lines().find(|line| line.starts_with(&format!("{key} = ")));
+        found.unwrap_or_else(|| panic!("no {key} in\n{printed}")).to_owned()
     };
     assert!(line("log.level").ends_with("# environment"));
     assert!(line("log.format").ends_with("# flag"));
@@ -279,11 +228,7 @@ fn config_print_shows_every_value_with_its_origin() {
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(document["schema"], "verdictd/config/1");
     let of_level = |entry: &&Value| entry["key"] == "log.level";
-    let level = document["settings"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(of_level);
+    let level = document["settings"].as_array().unwrap().iter().find(of_level);
     assert_eq!(level.unwrap()["origin"], "environment");
 }
 
@@ -348,12 +293,7 @@ async fn no_secret_is_ever_shown() {
     }
     daemon.stop();
     shown.push(daemon.log());
-    shown.extend(
-        receiver
-            .received()
-            .iter()
-            .map(|request| text(&request.body)),
-    );
+    shown.extend(receiver.received().iter().map(|request| text(&request.body)));
     for text in shown {
         let key = SIGNING.trim_start_matches("whsec_");
         for secret in [TOKEN, BEARER, key, "hidden-signing-secret"] {
@@ -383,19 +323,14 @@ async fn ask_everything(site: &Site) -> String {
     ] {
         let answer = site.get(path).await;
         assert_eq!(answer.status, 200, "{path} {answer:?}");
-        shown += &format!("{:?}\n{}\n", answer.headers, answer.body);
+        shown.extend([format!("{:?}\n", answer.headers), answer.body.clone()]);
     }
     for (token, status) in [(TOKEN, 422), ("wrong", 401)] {
         let bearer = format!("Bearer {token}");
-        let headers = [
-            ("authorization", bearer.as_str()),
-            ("content-type", "application/json"),
-        ];
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
         let body = br#"{"experiment": "copy", "decision": "objects", "because": " "}"#;
         let method = reqwest::Method::POST;
-        let answer = site
-            .send(method, "/api/v1/decisions", &headers, body.to_vec())
-            .await;
+        let answer = site.send(method, "/api/v1/decisions", &headers, body.to_vec()).await;
         assert_eq!(answer.status, status, "{answer:?}");
         shown += &answer.body;
     }

@@ -21,14 +21,8 @@ const SCRAPE_LABELS: &[&str] = &["job", "instance"];
 const NOT_ON_THE_DASHBOARD: &[(&str, &str)] = &[
     ("info", "joined by hand where an owner is wanted"),
     ("verdict_timestamp_seconds", "the time axis shows it"),
-    (
-        "data_as_of_timestamp_seconds",
-        "for alerts of owners; the daemon's page shows it",
-    ),
-    (
-        "checkpoint_timestamp_seconds",
-        "for portfolio views; the daemon's page shows it",
-    ),
+    ("data_as_of_timestamp_seconds", "for alerts of owners; the daemon's page shows it"),
+    ("checkpoint_timestamp_seconds", "for portfolio views; the daemon's page shows it"),
     ("signal_state", "lists the signals of the variable"),
     ("series_dropped", "for operators"),
 ];
@@ -97,9 +91,7 @@ fn exported(text: &str) -> BTreeMap<String, BTreeSet<String>> {
 fn registry() -> Metrics {
     let at: Timestamp = "2026-07-13T00:00:00Z".parse().unwrap();
     let metrics = Metrics::new(10);
-    let sample = sample_notices(at)
-        .into_iter()
-        .find_map(|sample| sample.record);
+    let sample = sample_notices(at).into_iter().find_map(|sample| sample.record);
     let mut record = sample.expect("a sample with a record");
     record.guardrails[0].budget_left = Some(0.4);
     record.decision.next_checkpoint_at = Some(at);
@@ -110,17 +102,9 @@ fn registry() -> Metrics {
     metrics.tripwire("slo");
     metrics.daemon.delivery("chat", "delivered");
     metrics.daemon.attempt("chat", "delivered");
-    let source = SourceRow {
-        name: "prometheus".to_owned(),
-        is_up: true,
-        last_ok_at: Some(at),
-    };
-    let outbox = OutboxRowStat {
-        endpoint: "chat".to_owned(),
-        pending: 1,
-        oldest_age_seconds: 2.0,
-        dead: 0,
-    };
+    let source = SourceRow { name: "prometheus".to_owned(), is_up: true, last_ok_at: Some(at) };
+    let outbox =
+        OutboxRowStat { endpoint: "chat".to_owned(), pending: 1, oldest_age_seconds: 2.0, dead: 0 };
     metrics.refresh(&[source], &[outbox]);
     metrics
 }
@@ -142,18 +126,12 @@ fn strings<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
 fn queries(dashboard: &Value) -> (Vec<String>, Vec<String>) {
     let text = |value: &Value| value.as_str().expect("a query is text").to_owned();
     let panels = dashboard["panels"].as_array().unwrap();
-    let targets = panels
-        .iter()
-        .flat_map(|panel| panel["targets"].as_array().unwrap());
+    let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().unwrap());
     let variables = dashboard["templating"]["list"].as_array().unwrap();
-    let of_variables = variables
-        .iter()
-        .filter(|variable| variable["type"] == "query");
+    let of_variables = variables.iter().filter(|variable| variable["type"] == "query");
     (
         targets.map(|target| text(&target["expr"])).collect(),
-        of_variables
-            .map(|variable| text(&variable["query"]["query"]))
-            .collect(),
+        of_variables.map(|variable| text(&variable["query"]["query"])).collect(),
     )
 }
 
@@ -175,23 +153,13 @@ fn the_scanner_finds_names_and_labels() {
         name: name.to_owned(),
         labels: labels.iter().map(|label| (*label).to_owned()).collect(),
     };
-    assert_eq!(
-        found,
-        [
-            selector("verdictd_a", &["job", "b"]),
-            selector("verdictd:d:e", &[])
-        ]
-    );
+    assert_eq!(found, [selector("verdictd_a", &["job", "b"]), selector("verdictd:d:e", &[])]);
     let known = exported(&registry().render());
     let faulty = [
         selector("verdictd_experiment_verdictt", &["job"]),
         selector("verdictd_experiment_verdict", &["job", "experimnt"]),
     ];
-    assert!(
-        faulty
-            .iter()
-            .all(|selector| fault(selector, &known).is_some())
-    );
+    assert!(faulty.iter().all(|selector| fault(selector, &known).is_some()));
 }
 
 #[test]
@@ -206,13 +174,8 @@ fn every_query_of_the_dashboard_names_what_is_exported() {
         let faults: Vec<_> = found.iter().filter_map(|one| fault(one, &known)).collect();
         assert!(faults.is_empty(), "{query}: {faults:?}");
         // The job variable itself is the only question about all jobs.
-        let has_job = found
-            .iter()
-            .all(|one| one.labels.iter().any(|label| label == "job"));
-        assert!(
-            has_job || query == "label_values(verdictd_build_info, job)",
-            "no job in {query}"
-        );
+        let has_job = found.iter().all(|one| one.labels.iter().any(|label| label == "job"));
+        assert!(has_job || query == "label_values(verdictd_build_info, job)", "no job in {query}");
     }
     for query in &panels {
         assert!(!query.contains('['), "a fixed window in {query}");
@@ -223,17 +186,11 @@ fn every_query_of_the_dashboard_names_what_is_exported() {
 #[test]
 fn every_series_of_an_experiment_is_on_the_dashboard_or_left_out_on_purpose() {
     let (panels, _) = queries(&dashboard());
-    let used: BTreeSet<String> = panels
-        .iter()
-        .flat_map(|query| selectors(query))
-        .map(|one| one.name)
-        .collect();
+    let used: BTreeSet<String> =
+        panels.iter().flat_map(|query| selectors(query)).map(|one| one.name).collect();
     let known = exported(&registry().render());
     let left_out = |name: &str| NOT_ON_THE_DASHBOARD.iter().any(|(one, _)| *one == name);
-    for name in known
-        .keys()
-        .filter_map(|name| name.strip_prefix("verdictd_experiment_"))
-    {
+    for name in known.keys().filter_map(|name| name.strip_prefix("verdictd_experiment_")) {
         let is_used = used.contains(&format!("verdictd_experiment_{name}"));
         assert!(is_used != left_out(name), "{name}: used {is_used}");
     }
@@ -242,9 +199,7 @@ fn every_series_of_an_experiment_is_on_the_dashboard_or_left_out_on_purpose() {
 #[test]
 fn every_alert_names_what_is_exported_or_recorded() {
     let mut known = exported(&registry().render());
-    let recorded = RULES
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("- record: "));
+    let recorded = RULES.lines().filter_map(|line| line.trim().strip_prefix("- record: "));
     let recorded: BTreeSet<&str> = recorded.collect();
     assert!(!recorded.is_empty());
     for name in &recorded {
@@ -302,19 +257,11 @@ fn every_panel_explains_itself_and_the_grid_has_no_gap() {
     let mut bottom = 0;
     for panel in panels {
         let text = |key: &str| panel[key].as_str().unwrap_or_default().to_owned();
-        assert!(
-            !text("title").is_empty() && text("description").len() > 20,
-            "{panel}"
-        );
+        assert!(!text("title").is_empty() && text("description").len() > 20, "{panel}");
         assert!(TYPES.contains(&text("type").as_str()), "{}", text("type"));
-        assert!(
-            ids.insert(panel["id"].as_u64().unwrap()),
-            "two panels with one id"
-        );
+        assert!(ids.insert(panel["id"].as_u64().unwrap()), "two panels with one id");
         assert_eq!(panel["datasource"]["uid"], "${datasource}");
-        let unit = panel["fieldConfig"]["defaults"]["unit"]
-            .as_str()
-            .unwrap_or_default();
+        let unit = panel["fieldConfig"]["defaults"]["unit"].as_str().unwrap_or_default();
         assert!(UNITS.contains(&unit), "{}: unit {unit}", text("title"));
         for target in panel["targets"].as_array().unwrap() {
             assert_eq!(target["datasource"]["uid"], "${datasource}");
@@ -324,11 +271,7 @@ fn every_panel_explains_itself_and_the_grid_has_no_gap() {
         assert!(right <= 24, "{} leaves the grid", text("title"));
         bottom = bottom.max(end);
         for (x, y) in (side("x")..right).flat_map(|x| (side("y")..end).map(move |y| (x, y))) {
-            assert!(
-                cells.insert((x, y)),
-                "{} overlaps at {x},{y}",
-                text("title")
-            );
+            assert!(cells.insert((x, y)), "{} overlaps at {x},{y}", text("title"));
         }
     }
     assert_eq!(cells.len() as u64, 24 * bottom, "the grid has a gap");

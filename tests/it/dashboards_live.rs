@@ -48,9 +48,7 @@ async fn week(receiver: &Receiver) -> Line {
 /// Every dashboard of the repository.
 fn dashboards() -> Vec<Value> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboards");
-    let files = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let files = files.filter(|path| path.extension().is_some_and(|kind| kind == "json"));
     files
         .map(|path| serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap())
@@ -78,12 +76,8 @@ fn texts(value: &Value, wanted: &str, found: &mut BTreeSet<String>) {
 /// As Grafana sends them: variables filled in.
 fn filled(query: &str) -> Vec<String> {
     let fill = |signal: &str| {
-        let query = query
-            .replace("$job", "verdictd")
-            .replace("$experiment", EXPERIMENT);
-        query
-            .replace("$signal", signal)
-            .replace("$__rate_interval", "5s")
+        let query = query.replace("$job", "verdictd").replace("$experiment", EXPERIMENT);
+        query.replace("$signal", signal).replace("$__rate_interval", "5s")
     };
     let filled: BTreeSet<String> = SIGNALS.iter().map(|signal| fill(signal)).collect();
     filled.into_iter().collect()
@@ -102,20 +96,13 @@ fn encoded(text: &str) -> String {
 fn asked(prometheus: &Prometheus, path: &str) -> Value {
     let (status, body) = prometheus.get(path);
     let answer: Value = serde_json::from_str(&body).unwrap();
-    assert_eq!(
-        (status, &answer["status"]),
-        (200, &"success".into()),
-        "{path}: {body}"
-    );
+    assert_eq!((status, &answer["status"]), (200, &"success".into()), "{path}: {body}");
     answer["data"].clone()
 }
 
 /// The values of an instant query.
 fn values(prometheus: &Prometheus, promql: &str) -> Vec<String> {
-    let data = asked(
-        prometheus,
-        &format!("/api/v1/query?query={}", encoded(promql)),
-    );
+    let data = asked(prometheus, &format!("/api/v1/query?query={}", encoded(promql)));
     let series = data["result"].as_array().unwrap();
     let value = |one: &Value| one["value"][1].as_str().unwrap().to_owned();
     series.iter().map(value).collect()
@@ -123,18 +110,12 @@ fn values(prometheus: &Prometheus, promql: &str) -> Vec<String> {
 
 /// What `label_values(selector, label)` gives.
 fn label_values(prometheus: &Prometheus, query: &str) -> Vec<String> {
-    let inside = query
-        .strip_prefix("label_values(")
-        .unwrap()
-        .strip_suffix(')')
-        .unwrap();
+    let inside = query.strip_prefix("label_values(").unwrap().strip_suffix(')').unwrap();
     let (selector, label) = inside.rsplit_once(", ").unwrap();
     let path = format!("/api/v1/label/{label}/values?match[]={}", encoded(selector));
     let data = asked(prometheus, &path);
     let values = data.as_array().unwrap().iter();
-    values
-        .map(|value| value.as_str().unwrap().to_owned())
-        .collect()
+    values.map(|value| value.as_str().unwrap().to_owned()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -156,10 +137,7 @@ async fn every_query_of_the_dashboards_finds_series_on_a_real_prometheus() {
     for query in panels.iter().flat_map(|query| filled(query)) {
         let found = values(&prometheus, &query);
         assert!(!found.is_empty(), "no series: {query}");
-        assert!(
-            found.iter().all(|value| value != "NaN"),
-            "{query}: {found:?}"
-        );
+        assert!(found.iter().all(|value| value != "NaN"), "{query}: {found:?}");
     }
     variables.retain(|query| query.starts_with("label_values("));
     assert!(variables.len() >= 3, "{variables:?}");
@@ -181,10 +159,7 @@ async fn every_query_of_the_dashboards_finds_series_on_a_real_prometheus() {
 /// The older text format, which is all that the linter reads: there the `# HELP` and `# TYPE` of a
 /// counter name the series with its `_total`, and there is no `# EOF`.
 fn older(openmetrics: &str) -> String {
-    let lines: Vec<&str> = openmetrics
-        .lines()
-        .filter(|line| *line != "# EOF")
-        .collect();
+    let lines: Vec<&str> = openmetrics.lines().filter(|line| *line != "# EOF").collect();
     let counters = lines.iter().filter_map(|line| {
         let (family, kind) = line.strip_prefix("# TYPE ")?.split_once(' ')?;
         (kind == "counter").then_some(family)
@@ -224,15 +199,9 @@ async fn promtool_has_nothing_to_say_about_the_metrics_of_a_daemon() {
     let address = line.app().address().unwrap().to_string();
     let (status, body) = get(&address, "/metrics").unwrap();
     assert_eq!(status, 200);
-    assert!(
-        body.contains("verdictd_experiment_guardrail_budget_left_ratio"),
-        "{body}"
-    );
+    assert!(body.contains("verdictd_experiment_guardrail_budget_left_ratio"), "{body}");
     assert_eq!(lint(&body), "");
     let spoilt = body.replace("verdictd_source_up", "verdictd_source_milliseconds");
-    assert!(
-        lint(&spoilt).contains("milliseconds"),
-        "the linter is awake"
-    );
+    assert!(lint(&spoilt).contains("milliseconds"), "the linter is awake");
     line.stop().await;
 }

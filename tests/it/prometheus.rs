@@ -34,10 +34,7 @@ fn story_text() -> &'static str {
 }
 
 fn source(url: &str) -> Arc<dyn Source> {
-    let config = PrometheusConfig {
-        query_delay_secs: 0,
-        ..PrometheusConfig::new(url)
-    };
+    let config = PrometheusConfig { query_delay_secs: 0, ..PrometheusConfig::new(url) };
     sources::build("prom", &SourceConfig::Prometheus(config)).unwrap()
 }
 
@@ -56,10 +53,7 @@ fn needs(experiment: &Experiment, window: Window) -> Vec<Need> {
 }
 
 async fn points(source: &Arc<dyn Source>, need: Need) -> Vec<Point> {
-    let request = Request {
-        at: need.window.end,
-        need,
-    };
+    let request = Request { at: need.window.end, need };
     let batch = source.fetch(&request).await.unwrap();
     contract::points(&request, &batch).unwrap()
 }
@@ -77,20 +71,8 @@ fn assert_same(name: &str, real: &[Point], built_in: &[Point]) {
             (Sums::Value { value: a }, Sums::Value { value: b }) => {
                 assert!((a - b).abs() <= tolerance * b.abs(), "{name}: {a} {b}");
             }
-            (
-                Sums::Rate {
-                    events: e,
-                    exposure: a,
-                },
-                Sums::Rate {
-                    events: f,
-                    exposure: b,
-                },
-            ) => {
-                assert!(
-                    e == f && (a - b).abs() <= 1e-9 * b,
-                    "{name}: {real:?} {built_in:?}"
-                );
+            (Sums::Rate { events: e, exposure: a }, Sums::Rate { events: f, exposure: b }) => {
+                assert!(e == f && (a - b).abs() <= 1e-9 * b, "{name}: {real:?} {built_in:?}");
             }
             (a, b) => assert_eq!(a, b, "{name} at {}", real.start),
         }
@@ -100,17 +82,12 @@ fn assert_same(name: &str, real: &[Point], built_in: &[Point]) {
 #[tokio::test]
 async fn a_real_prometheus_gives_the_counts_of_the_built_in_server() {
     let real = Prometheus::start(Some(&data::openmetrics(SEED)), &[]);
-    let window = Window {
-        start: midnight(0),
-        end: midnight(14),
-    };
+    let window = Window { start: midnight(0), end: midnight(14) };
     let clock = Arc::new(ManualClock::new(window.end));
     let metrics = Stories::generate(SEED).metrics;
     let built_in = serve(BuiltIn::new(metrics, clock, Vec::new()).router()).await;
     let (real, built_in) = (source(&real.url()), source(&format!("http://{built_in}")));
-    let experiment = parse("p.yaml", story_text(), &Context::default())
-        .experiment
-        .unwrap();
+    let experiment = parse("p.yaml", story_text(), &Context::default()).experiment.unwrap();
     let needs = needs(&experiment, window);
     assert_eq!(needs.len(), 10);
     let mut errors = (0.0, 0.0);
@@ -119,10 +96,7 @@ async fn a_real_prometheus_gives_the_counts_of_the_built_in_server() {
         let asked = points(&real, need.clone()).await;
         assert!(asked.len() >= 14 * 24, "{name}: {} points", asked.len());
         assert_same(&name, &asked, &points(&built_in, need).await);
-        for point in asked
-            .iter()
-            .filter(|point| name == "errors" && point.end <= midnight(8))
-        {
+        for point in asked.iter().filter(|point| name == "errors" && point.end <= midnight(8)) {
             if let Sums::Proportion { num, den } = point.sums {
                 errors = (errors.0 + num, errors.1 + den);
             }
@@ -167,9 +141,7 @@ fn counted(code: Option<&str>, at: Timestamp) -> u32 {
     };
     let sums = counters.map(|one| {
         let skipped = usize::try_from(-one.first_hour).unwrap();
-        one.hours[skipped..until(one.first_hour)]
-            .iter()
-            .sum::<u32>()
+        one.hours[skipped..until(one.first_hour)].iter().sum::<u32>()
     });
     sums.sum()
 }
@@ -188,36 +160,18 @@ async fn the_platform_story_trips_on_day_nine_from_a_real_prometheus() {
     assert!(tripped.await);
     let evaluations = line.evaluations(STORY).await;
     let (row, record) = evaluations.last().unwrap();
-    assert_eq!(
-        (row.verdict.as_str(), row.cause.as_str()),
-        ("stop", "tripped")
-    );
+    assert_eq!((row.verdict.as_str(), row.cause.as_str()), ("stop", "tripped"));
     let (day_nine, day_ten) = (midnight(8), midnight(9));
-    assert!(
-        (day_nine..day_ten).contains(&row.scheduled_at),
-        "{}",
-        row.scheduled_at
-    );
-    let status = record
-        .guardrails
-        .iter()
-        .find(|one| one.name == "errors")
-        .unwrap();
+    assert!((day_nine..day_ten).contains(&row.scheduled_at), "{}", row.scheduled_at);
+    let status = record.guardrails.iter().find(|one| one.name == "errors").unwrap();
     assert_eq!(status.state, GuardrailState::Tripped);
     let counted = |code| counted(code, row.scheduled_at);
-    let expected = (
-        Some(f64::from(counted(Some("500")))),
-        Some(f64::from(counted(None))),
-    );
+    let expected = (Some(f64::from(counted(Some("500")))), Some(f64::from(counted(None))));
     assert_eq!((status.bad, status.total), expected);
     assert_eq!(flags.is_on("quote-cache"), Some(false));
     let what: Vec<_> = flags.calls().iter().map(|call| call.what).collect();
     assert_eq!(what, ["off", "read"]);
-    for kind in [
-        "experiment.verdict.stop",
-        "guardrail.tripped",
-        "action.confirmed",
-    ] {
+    for kind in ["experiment.verdict.stop", "guardrail.tripped", "action.confirmed"] {
         let rows = line.deliveries().await;
         let rows = rows.iter().filter(|one| one.row.kind == kind);
         let mut endpoints: Vec<_> = rows.map(|one| one.row.endpoint.clone()).collect();
@@ -230,9 +184,7 @@ async fn the_platform_story_trips_on_day_nine_from_a_real_prometheus() {
 
 /// Two experiments that read one source, with guardrails every second.
 fn busy_text(id: &str) -> String {
-    let text = story_text()
-        .replace(STORY, id)
-        .replace("start: 2026-06-01", "start: 2026-06-01\n");
+    let text = story_text().replace(STORY, id).replace("start: 2026-06-01", "start: 2026-06-01\n");
     let at = text.find("guardrails:").unwrap();
     let end = text.find("rollback:").unwrap();
     let guardrails = "guardrails:\n  errors:\n    slo:\n      objective: 99.9%\n      \
@@ -264,8 +216,7 @@ fn busy_history(start: Timestamp, seconds: i64) -> String {
 async fn advance(line: &Line, seconds: i64) {
     use verdictd::clock::Clock as _;
     for _ in 0..seconds {
-        line.clock
-            .advance_to(add_ms(line.clock.domain_now(), SECOND_MS));
+        line.clock.advance_to(add_ms(line.clock.domain_now(), SECOND_MS));
         line.settle().await;
     }
 }
@@ -313,19 +264,13 @@ async fn a_source_that_goes_away_freezes_guardrails_and_is_told_once_per_endpoin
         std::fs::write(line.path(&format!("experiments/{id}.yaml")), busy_text(id)).unwrap();
     }
     let settings = std::fs::read_to_string(line.path("verdictd.toml")).unwrap();
-    let settings = settings.replace(
-        "jitter = false",
-        "jitter = false\nsource_down_after_secs = 5",
-    );
+    let settings = settings.replace("jitter = false", "jitter = false\nsource_down_after_secs = 5");
     std::fs::write(line.path("verdictd.toml"), settings).unwrap();
     line.start().await;
     advance(&line, 10).await;
     let before = states(&line, ids).await;
     assert_eq!(before.len(), 4, "{before:?}");
-    assert!(
-        before.values().all(|one| one.state == GuardrailState::Ok),
-        "{before:#?}"
-    );
+    assert!(before.values().all(|one| one.state == GuardrailState::Ok), "{before:#?}");
     prometheus.stop();
     advance(&line, 8).await;
     let during = states(&line, ids).await;
@@ -341,10 +286,7 @@ async fn a_source_that_goes_away_freezes_guardrails_and_is_told_once_per_endpoin
     prometheus.resume();
     advance(&line, 10).await;
     let after = states(&line, ids).await;
-    assert!(
-        after.values().all(|one| one.state == GuardrailState::Ok),
-        "{after:#?}"
-    );
+    assert!(after.values().all(|one| one.state == GuardrailState::Ok), "{after:#?}");
     assert_eq!(told(&line, "source.down").await, endpoints);
     assert_eq!(told(&line, "source.recovered").await, endpoints);
     assert_eq!(verdicts(&line, ids).await, []);
@@ -356,10 +298,7 @@ async fn a_source_that_goes_away_freezes_guardrails_and_is_told_once_per_endpoin
 async fn downtime(line: &mut Line, ids: [&str; 2]) {
     use verdictd::clock::Clock as _;
     for id in ids {
-        assert!(
-            line.app().store().missed(id).await.unwrap().is_empty(),
-            "{id}"
-        );
+        assert!(line.app().store().missed(id).await.unwrap().is_empty(), "{id}");
     }
     line.stop().await;
     let left_at = line.clock.domain_now();
@@ -371,20 +310,13 @@ async fn downtime(line: &mut Line, ids: [&str; 2]) {
         let tracks: Vec<_> = missed.iter().map(|one| one.track.as_str()).collect();
         assert_eq!(tracks, ["guardrail:errors", "guardrail:load"], "{id}");
         for one in missed {
-            let expected = (
-                add_ms(left_at, SECOND_MS),
-                add_ms(left_at, 59 * SECOND_MS),
-                59,
-            );
+            let expected = (add_ms(left_at, SECOND_MS), add_ms(left_at, 59 * SECOND_MS), 59);
             assert_eq!((one.from, one.to, one.count), expected, "{id}");
             assert_eq!(one.reason, "the daemon was not running", "{id}");
         }
     }
     let after = states(line, ids).await;
-    assert!(
-        after.values().all(|one| one.state == GuardrailState::Ok),
-        "{after:#?}"
-    );
+    assert!(after.values().all(|one| one.state == GuardrailState::Ok), "{after:#?}");
     assert_eq!(verdicts(line, ids).await, []);
     line.stop().await;
 }
@@ -399,10 +331,7 @@ fn question(promql: &str, window: Window, grain: Span) -> Request {
             subject: Subject::Signal("s".into()),
             series_id: "id".into(),
             source: "prom".into(),
-            query: Query {
-                columns,
-                ..Query::default()
-            },
+            query: Query { columns, ..Query::default() },
             shape: Shape::Form(Form::Value),
             window,
             grain,
@@ -425,10 +354,7 @@ async fn several_series_are_refused_by_name_and_long_windows_are_asked_in_parts(
     let start = hour_start(0);
     let prometheus = Prometheus::start(Some(&busy_history(start, 300)), &[]);
     let source = source(&prometheus.url());
-    let window = Window {
-        start,
-        end: add_ms(start, 240 * SECOND_MS),
-    };
+    let window = Window { start, end: add_ms(start, 240 * SECOND_MS) };
     let two = question("busy_requests_total", window, Span::seconds(60));
     let error = refused(&source, &two).await;
     for part in ["more than one series", "code", "\"200\"", "\"500\""] {
@@ -439,26 +365,15 @@ async fn several_series_are_refused_by_name_and_long_windows_are_asked_in_parts(
     assert!(error.contains("parse error"), "{error}");
     // The real server takes 11,000 points at once and no more.
     let count = 25_000_i64;
-    let window = Window {
-        start,
-        end: add_ms(start, count * 60 * SECOND_MS),
-    };
+    let window = Window { start, end: add_ms(start, count * 60 * SECOND_MS) };
     let path = format!(
         "/api/v1/query_range?query=vector(1)&step=60&start={}&end={}",
         start.as_second() + 60,
         window.end.as_second()
     );
     assert_eq!(prometheus.get(&path).0, 400);
-    let found = points(
-        &source,
-        question("vector(7)", window, Span::seconds(60)).need,
-    )
-    .await;
+    let found = points(&source, question("vector(7)", window, Span::seconds(60)).need).await;
     assert_eq!(found.len(), 25_000);
     assert_eq!(found.last().unwrap().end, window.end);
-    assert!(
-        found
-            .iter()
-            .all(|point| point.sums == Sums::Value { value: 7.0 })
-    );
+    assert!(found.iter().all(|point| point.sums == Sums::Value { value: 7.0 }));
 }

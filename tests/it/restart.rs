@@ -81,10 +81,7 @@ fn stay_down() {
 }
 
 async fn outbox(home: &Home) -> Vec<Delivery> {
-    let filter = DeliveryFilter {
-        limit: 100_000,
-        ..DeliveryFilter::default()
-    };
+    let filter = DeliveryFilter { limit: 100_000, ..DeliveryFilter::default() };
     home.store().deliveries(filter).await.unwrap()
 }
 
@@ -94,11 +91,7 @@ async fn drain(home: &Home, settings: &Path) -> Vec<Delivery> {
     tokio::task::block_in_place(|| daemon.address());
     let looked_at = format!("idea-{:02}", KILLS - 1);
     wait_for("the last idea's verdict", || async {
-        let rows = home
-            .store()
-            .evaluations(&looked_at, None, 10)
-            .await
-            .unwrap();
+        let rows = home.store().evaluations(&looked_at, None, 10).await.unwrap();
         (!rows.is_empty()).then_some(())
     })
     .await;
@@ -116,11 +109,8 @@ async fn drain(home: &Home, settings: &Path) -> Vec<Delivery> {
 fn compare(rows: &[Delivery], received: &[Received]) -> usize {
     let sent: BTreeSet<&str> = rows.iter().map(|row| row.row.id.as_str()).collect();
     assert_eq!(sent.len(), rows.len(), "one id, one row");
-    let taken: BTreeSet<&str> = received
-        .iter()
-        .filter(|request| request.taken)
-        .map(Received::id)
-        .collect();
+    let taken: BTreeSet<&str> =
+        received.iter().filter(|request| request.taken).map(Received::id).collect();
     assert_eq!(sent, taken, "outbox and receiver know the same messages");
     let known: BTreeMap<&str, &Delivery> =
         rows.iter().map(|row| (row.row.id.as_str(), row)).collect();
@@ -145,10 +135,7 @@ async fn slots(home: &Home) -> (usize, usize) {
     let mut slots = BTreeSet::new();
     let mut verdicts = 0;
     for experiment in store.experiments().await.unwrap() {
-        let rows = store
-            .evaluations(&experiment.id, None, 100_000)
-            .await
-            .unwrap();
+        let rows = store.evaluations(&experiment.id, None, 100_000).await.unwrap();
         for (row, number) in rows.iter().rev().zip(1..) {
             assert_eq!(row.number, number, "{}", experiment.id);
             verdicts += usize::from(row.track == "look");
@@ -162,10 +149,8 @@ async fn slots(home: &Home) -> (usize, usize) {
 /// Every transition and every verdict of the store was told to both receivers.
 async fn nothing_untold(home: &Home, rows: &[Delivery]) {
     let store = home.store();
-    let told: BTreeSet<(&str, &str)> = rows
-        .iter()
-        .map(|row| (row.row.endpoint.as_str(), row.row.partition.as_str()))
-        .collect();
+    let told: BTreeSet<(&str, &str)> =
+        rows.iter().map(|row| (row.row.endpoint.as_str(), row.row.partition.as_str())).collect();
     for experiment in store.experiments().await.unwrap() {
         for endpoint in ["hook", "tickets"] {
             let key = (endpoint, experiment.id.as_str());

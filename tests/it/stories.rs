@@ -31,9 +31,7 @@ const CHATS: [(&str, &str); 5] = [
 /// Evaluations that said something, oldest first; a hold that goes on counts once.
 fn verdicts(left: &Left) -> Vec<&Evaluation> {
     let spoken = left.evaluations.iter();
-    let mut spoken: Vec<_> = spoken
-        .filter(|one| one.row.verdict != "collecting")
-        .collect();
+    let mut spoken: Vec<_> = spoken.filter(|one| one.row.verdict != "collecting").collect();
     spoken.dedup_by(|one, before| one.row.verdict == "hold" && before.row.verdict == "hold");
     spoken
 }
@@ -74,28 +72,19 @@ fn for_both(check: impl Fn(&Played)) {
 #[test]
 fn every_story_reaches_the_verdicts_of_the_contract_on_its_day_and_no_other() {
     let expected: [(&str, &[&str]); 5] = [
-        (
-            ACTIVATION,
-            &["07-13 change: mechanism", "08-31 continue: graduate"],
-        ),
+        (ACTIVATION, &["07-13 change: mechanism", "08-31 continue: graduate"]),
         (RECRUITING, &["07-20 continue: graduate"]),
         (SALES, &["07-13 change: extend", "08-10 continue: graduate"]),
         (PLATFORM, &["06-09 stop: tripped"]),
         (
             SUPPORT,
-            &[
-                "07-06 hold: data_missing",
-                "07-08 change: mechanism",
-                "08-17 stop: no_cycles_left",
-            ],
+            &["07-06 hold: data_missing", "07-08 change: mechanism", "08-17 stop: no_cycles_left"],
         ),
     ];
     for_both(|played| {
         for (experiment, expected) in expected {
-            let reached: Vec<_> = verdicts(played.left(experiment))
-                .into_iter()
-                .map(words)
-                .collect();
+            let reached: Vec<_> =
+                verdicts(played.left(experiment)).into_iter().map(words).collect();
             assert_eq!(reached, expected, "{experiment}");
             assert_eq!(played.left(experiment).missed, 0, "{experiment}");
         }
@@ -152,11 +141,9 @@ fn the_first_activation_cycle_alarms_that_the_proxy_moved_alone() {
 fn recruiting_is_judged_on_four_hundred_candidates() {
     for_both(|played| {
         let at = verdicts(played.left(RECRUITING))[0];
-        for (signal, num) in [
-            ("personalised", 340.0),
-            ("reply_rate", 120.0),
-            ("qualified_screen", 48.0),
-        ] {
+        for (signal, num) in
+            [("personalised", 340.0), ("reply_rate", 120.0), ("qualified_screen", 48.0)]
+        {
             assert_eq!(counts(at, signal, ALL), (num, 400.0), "{signal}");
         }
     });
@@ -175,11 +162,7 @@ fn sales_is_extended_for_a_hundred_more_calls_and_then_graduates() {
         });
         assert_eq!(needed.collect::<Vec<_>>(), [("conversion", 101.0)]);
         let told = "needs about 101 more";
-        assert!(
-            spoken[0].row.headline.contains(told),
-            "{}",
-            spoken[0].row.headline
-        );
+        assert!(spoken[0].row.headline.contains(told), "{}", spoken[0].row.headline);
     });
 }
 
@@ -194,10 +177,7 @@ fn support_is_held_then_changed_then_stopped_on_its_tickets() {
             assert_eq!(counts(at, "root_cause", ALL), (740.0, 1_000.0));
             assert_eq!(baseline(at, "resolved_48h"), (660.0, 1_200.0));
         }
-        let cycles: Vec<_> = spoken
-            .iter()
-            .map(|one| one.record.input.cycle.number)
-            .collect();
+        let cycles: Vec<_> = spoken.iter().map(|one| one.record.input.cycle.number).collect();
         assert_eq!(cycles, [1, 1, 2]);
     });
 }
@@ -211,20 +191,14 @@ fn platform_trips_on_day_nine_and_the_flag_reads_back_off() {
         let (mut bad, mut total) = (0.0, 0.0);
         let (mut bad_before, mut total_before) = (0.0, 0.0);
         for point in &left.points["errors"] {
-            let Sums::Proportion { num, den } = point.sums else {
-                panic!("{point:?}")
-            };
+            let Sums::Proportion { num, den } = point.sums else { panic!("{point:?}") };
             (bad, total) = (bad + num, total + den);
             if point.end <= midnight(8) {
                 (bad_before, total_before) = (bad_before + num, total_before + den);
             }
         }
         assert_eq!((bad_before, total_before), (300.0, 384_000.0));
-        let status = trip
-            .record
-            .guardrails
-            .iter()
-            .find(|one| one.name == "errors");
+        let status = trip.record.guardrails.iter().find(|one| one.name == "errors");
         let status = status.unwrap();
         assert_eq!(status.state, GuardrailState::Tripped);
         assert_eq!((status.bad, status.total), (Some(bad), Some(total)));
@@ -237,21 +211,14 @@ fn platform_trips_on_day_nine_and_the_flag_reads_back_off() {
 /// The flag was turned off once, with the token, and read back afterwards; nothing else was asked.
 fn confirmed(played: &Played, left: &Left) {
     let calls: Vec<_> = played.outcome.calls.iter().collect();
-    let seen: Vec<_> = calls
-        .iter()
-        .map(|call| (call.flag.as_str(), call.what))
-        .collect();
+    let seen: Vec<_> = calls.iter().map(|call| (call.flag.as_str(), call.what)).collect();
     assert_eq!(seen, [("quote-cache", "off"), ("quote-cache", "read")]);
     assert!(calls.iter().all(|call| call.accepted), "{calls:?}");
     assert_eq!(left.actions.len(), 1, "{:?}", left.actions);
     let action = &left.actions[0];
     assert_eq!(action.action, "turn-off-quote-cache");
     assert_eq!(action.state, ActionState::Confirmed);
-    assert!(
-        action
-            .confirmed_at
-            .is_some_and(|at| at >= action.requested_at)
-    );
+    assert!(action.confirmed_at.is_some_and(|at| at >= action.requested_at));
     for receiver in ["tickets", "platform-chat"] {
         let rows = played
             .deliveries
@@ -259,10 +226,7 @@ fn confirmed(played: &Played, left: &Left) {
             .filter(|one| one.row.endpoint == receiver && one.row.kind == "action.confirmed");
         assert_eq!(rows.count(), 1, "{receiver}");
     }
-    for (experiment, _) in CHATS
-        .iter()
-        .filter(|(experiment, _)| *experiment != PLATFORM)
-    {
+    for (experiment, _) in CHATS.iter().filter(|(experiment, _)| *experiment != PLATFORM) {
         assert!(played.left(experiment).actions.is_empty(), "{experiment}");
     }
 }
@@ -277,15 +241,9 @@ fn the_outage_freezes_guardrails_and_is_told_once_per_endpoint_with_one_all_clea
             let readers = ["growth-chat", "platform-chat", "support-chat", "tickets"];
             assert_eq!(endpoints, readers, "{kind}");
         }
-        for (headline, of) in [
-            ("SOURCE DOWN", "source.down"),
-            ("SOURCE BACK", "source.recovered"),
-        ] {
-            let told = played
-                .outcome
-                .received
-                .iter()
-                .filter(|one| one.body.contains(headline));
+        for (headline, of) in [("SOURCE DOWN", "source.down"), ("SOURCE BACK", "source.recovered")]
+        {
+            let told = played.outcome.received.iter().filter(|one| one.body.contains(headline));
             assert_eq!(told.count(), 4, "{of}");
         }
         let states: Vec<_> = [5 * 24 + 8, 5 * 24 + 12]
@@ -295,12 +253,7 @@ fn the_outage_freezes_guardrails_and_is_told_once_per_endpoint_with_one_all_clea
             .collect();
         let frozen = (GuardrailState::SourceError, Some(GuardrailState::Ok));
         assert_eq!(states, [frozen, (GuardrailState::Ok, None)]);
-        assert!(
-            played
-                .sources
-                .iter()
-                .all(|one| one.failing_since.is_none() && !one.told)
-        );
+        assert!(played.sources.iter().all(|one| one.failing_since.is_none() && !one.told));
     });
 }
 
@@ -318,17 +271,11 @@ fn state_at(left: &Left, at: judge::time::Timestamp) -> (GuardrailState, Option<
 fn is_same_in_chat(message: &Received, webhook: &Value) -> bool {
     let body: Value = serde_json::from_str(&message.body).unwrap();
     let blocks = body["blocks"].as_array().unwrap();
-    let foot = blocks.last().unwrap()["elements"][0]["text"]
-        .as_str()
-        .unwrap();
+    let foot = blocks.last().unwrap()["elements"][0]["text"].as_str().unwrap();
     let data = &webhook["data"];
-    [
-        &webhook["type"],
-        &data["experiment"]["name"],
-        &webhook["timestamp"],
-    ]
-    .iter()
-    .all(|part| foot.contains(part.as_str().unwrap()))
+    [&webhook["type"], &data["experiment"]["name"], &webhook["timestamp"]]
+        .iter()
+        .all(|part| foot.contains(part.as_str().unwrap()))
 }
 
 #[test]
@@ -363,10 +310,8 @@ fn the_outbox_is_empty_and_the_receivers_hold_exactly_what_it_sent() {
         for stat in &played.outbox {
             assert_eq!((stat.pending, stat.dead), (0, 0), "{}", stat.endpoint);
         }
-        let (messages, actions): (Vec<_>, Vec<_>) = played
-            .deliveries
-            .iter()
-            .partition(|one| one.row.lane == Lane::Message);
+        let (messages, actions): (Vec<_>, Vec<_>) =
+            played.deliveries.iter().partition(|one| one.row.lane == Lane::Message);
         assert_eq!(actions.len(), 1);
         for one in &messages {
             assert_eq!(one.state, DeliveryState::Delivered, "{}", one.row.id);
@@ -385,10 +330,7 @@ fn the_outbox_is_empty_and_the_receivers_hold_exactly_what_it_sent() {
         received.sort_unstable();
         assert_eq!(sent, received);
         for (_, chat) in CHATS {
-            let sent = messages
-                .iter()
-                .filter(|one| one.row.endpoint == chat)
-                .count();
+            let sent = messages.iter().filter(|one| one.row.endpoint == chat).count();
             assert_eq!(played.received(chat).len(), sent, "{chat}");
         }
     });

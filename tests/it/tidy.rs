@@ -9,82 +9,12 @@ const MAX_LINE: usize = 100;
 
 /// Which rooms of `judge` a room may not name (architecture.md 3.4).
 const JUDGE_LAYERS: &[(&str, &[&str])] = &[
-    (
-        "time",
-        &[
-            "spec",
-            "stats",
-            "plan",
-            "observe",
-            "analyse",
-            "decide",
-            "guardrails",
-            "record",
-        ],
-    ),
-    (
-        "points",
-        &[
-            "spec",
-            "stats",
-            "plan",
-            "observe",
-            "analyse",
-            "decide",
-            "guardrails",
-            "record",
-        ],
-    ),
-    (
-        "spec",
-        &[
-            "stats",
-            "plan",
-            "observe",
-            "analyse",
-            "decide",
-            "guardrails",
-            "record",
-            "notice",
-        ],
-    ),
-    (
-        "stats",
-        &[
-            "spec",
-            "plan",
-            "observe",
-            "analyse",
-            "decide",
-            "guardrails",
-            "record",
-            "notice",
-        ],
-    ),
-    (
-        "plan",
-        &[
-            "stats",
-            "observe",
-            "analyse",
-            "decide",
-            "guardrails",
-            "record",
-            "notice",
-        ],
-    ),
-    (
-        "contract",
-        &[
-            "stats",
-            "observe",
-            "analyse",
-            "decide",
-            "guardrails",
-            "record",
-            "notice",
-        ],
-    ),
+    ("time", &["spec", "stats", "plan", "observe", "analyse", "decide", "guardrails", "record"]),
+    ("points", &["spec", "stats", "plan", "observe", "analyse", "decide", "guardrails", "record"]),
+    ("spec", &["stats", "plan", "observe", "analyse", "decide", "guardrails", "record", "notice"]),
+    ("stats", &["spec", "plan", "observe", "analyse", "decide", "guardrails", "record", "notice"]),
+    ("plan", &["stats", "observe", "analyse", "decide", "guardrails", "record", "notice"]),
+    ("contract", &["stats", "observe", "analyse", "decide", "guardrails", "record", "notice"]),
     ("guardrails", &["notice", "prose"]),
     ("analyse", &["notice", "prose", "lifecycle"]),
     ("decide", &["notice", "prose"]),
@@ -92,33 +22,14 @@ const JUDGE_LAYERS: &[(&str, &[&str])] = &[
 
 /// Which rooms of the daemon a room may not name.
 const DAEMON_LAYERS: &[(&str, &[&str])] = &[
-    (
-        "sources",
-        &[
-            "store", "deliver", "http", "cli", "app", "cycle", "tasks", "demo",
-        ],
-    ),
-    (
-        "store",
-        &[
-            "sources", "deliver", "http", "cli", "app", "cycle", "tasks", "demo",
-        ],
-    ),
-    (
-        "deliver",
-        &["sources", "http", "cli", "app", "cycle", "tasks", "demo"],
-    ),
+    ("sources", &["store", "deliver", "http", "cli", "app", "cycle", "tasks", "demo"]),
+    ("store", &["sources", "deliver", "http", "cli", "app", "cycle", "tasks", "demo"]),
+    ("deliver", &["sources", "http", "cli", "app", "cycle", "tasks", "demo"]),
     ("cycle", &["http", "cli", "demo"]),
     ("tasks", &["http", "cli", "demo"]),
-    (
-        "telemetry",
-        &["http", "cli", "app", "cycle", "tasks", "demo"],
-    ),
+    ("telemetry", &["http", "cli", "app", "cycle", "tasks", "demo"]),
     ("http", &["sources", "cli", "app", "demo"]),
-    (
-        "settings",
-        &["http", "cli", "app", "cycle", "tasks", "demo"],
-    ),
+    ("settings", &["http", "cli", "app", "cycle", "tasks", "demo"]),
 ];
 
 fn root() -> PathBuf {
@@ -155,22 +66,14 @@ fn sources() -> Vec<(PathBuf, String)> {
 }
 
 fn check(name: &str, faults: Vec<String>) {
-    assert!(
-        faults.is_empty(),
-        "{name}: {} faults\n{}",
-        faults.len(),
-        faults.join("\n")
-    );
+    assert!(faults.is_empty(), "{name}: {} faults\n{}", faults.len(), faults.join("\n"));
 }
 
 #[test]
 fn every_module_says_what_it_is() {
     let is_headless = |text: &str| !text.trim_start().starts_with("//!");
     let faults = sources().into_iter().filter(|(_, text)| is_headless(text));
-    check(
-        "files without a //! head",
-        faults.map(|(path, _)| path.display().to_string()).collect(),
-    );
+    check("files without a //! head", faults.map(|(path, _)| path.display().to_string()).collect());
 }
 
 #[test]
@@ -192,10 +95,7 @@ fn functions_fit_one_screen() {
     for (path, text) in sources() {
         for (line, name, length) in functions(&text) {
             if length > MAX_FN_LINES {
-                faults.push(format!(
-                    "{}:{line} `{name}` has {length} lines",
-                    path.display()
-                ));
+                faults.push(format!("{}:{line} `{name}` has {length} lines", path.display()));
             }
         }
     }
@@ -213,22 +113,14 @@ fn functions(text: &str) -> Vec<(usize, String, usize)> {
         };
         let before = trimmed.get(..at).unwrap_or("x");
         let is_head = before.split_whitespace().all(|word| {
-            matches!(
-                word,
-                "pub" | "pub(crate)" | "pub(super)" | "async" | "const" | "unsafe"
-            )
+            matches!(word, "pub" | "pub(crate)" | "pub(super)" | "async" | "const" | "unsafe")
         });
         if !is_head || trimmed.ends_with(';') {
             continue;
         }
         let indent = line.len() - trimmed.len();
         let close = format!("{}}}", " ".repeat(indent));
-        let name = trimmed
-            .get(at + 3..)
-            .unwrap_or("")
-            .split(['(', '<'])
-            .next()
-            .unwrap_or("");
+        let name = trimmed.get(at + 3..).unwrap_or("").split(['(', '<']).next().unwrap_or("");
         let end = lines.iter().skip(index).position(|line| *line == close);
         if let Some(length) = end {
             found.push((index + 1, name.to_owned(), length + 1));
@@ -268,10 +160,7 @@ fn layers_import_downward_only() {
 
 /// Lines before the test module; comments left out.
 fn production_lines(text: &str) -> Vec<(usize, &str)> {
-    let lines = text
-        .lines()
-        .enumerate()
-        .map(|(index, line)| (index + 1, line));
+    let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line));
     lines
         .take_while(|(_, line)| !line.starts_with("#[cfg(test)]"))
         .filter(|(_, line)| !line.trim_start().starts_with("//"))
@@ -285,42 +174,26 @@ fn only_the_tables_crate_names_polars() {
             && !path.ends_with("tidy.rs")
             && text.contains("polars::")
     });
-    check(
-        "polars outside crates/tables",
-        faults.map(|(p, _)| p.display().to_string()).collect(),
-    );
+    check("polars outside crates/tables", faults.map(|(p, _)| p.display().to_string()).collect());
 }
 
 #[test]
 fn the_judge_stays_pure() {
     let manifest = std::fs::read_to_string(root().join("crates/judge/Cargo.toml")).unwrap();
     let normal = manifest.split("[dev-dependencies]").next().unwrap();
-    for banned in [
-        "tokio", "reqwest", "polars", "axum", "tracing", "rand", "rusqlite",
-    ] {
-        let is_named = normal
-            .lines()
-            .any(|line| line.split(['=', '.', ' ']).next() == Some(banned));
+    for banned in ["tokio", "reqwest", "polars", "axum", "tracing", "rand", "rusqlite"] {
+        let is_named =
+            normal.lines().any(|line| line.split(['=', '.', ' ']).next() == Some(banned));
         assert!(!is_named, "crates/judge may not depend on {banned}");
     }
 }
 
 #[test]
 fn nothing_is_left_unfinished() {
-    let marks = [
-        "todo!(",
-        "unimplemented!(",
-        "dbg!(",
-        "#[ignore",
-        "#[should_panic",
-        "FIXME",
-        "XXX",
-    ];
+    let marks =
+        ["todo!(", "unimplemented!(", "dbg!(", "#[ignore", "#[should_panic", "FIXME", "XXX"];
     let mut faults = Vec::new();
-    for (path, text) in sources()
-        .into_iter()
-        .filter(|(path, _)| !path.ends_with("tidy.rs"))
-    {
+    for (path, text) in sources().into_iter().filter(|(path, _)| !path.ends_with("tidy.rs")) {
         for (index, line) in text.lines().enumerate() {
             if marks.iter().any(|mark| line.contains(mark)) {
                 faults.push(format!("{}:{}: {}", path.display(), index + 1, line.trim()));

@@ -61,11 +61,7 @@ fn every_webhook_of_the_stories_verifies_with_standardwebhooks() {
         assert!(documents.len() >= 15, "{} webhooks", documents.len());
         let lines = verify("verify_webhook.py", &documents);
         let seconds = played.outcome.seconds;
-        assert!(
-            refused(&lines).is_empty(),
-            "played in {seconds} s: {:?}",
-            refused(&lines)
-        );
+        assert!(refused(&lines).is_empty(), "played in {seconds} s: {:?}", refused(&lines));
         let changed: Vec<Value> = documents
             .into_iter()
             .map(|mut document| {
@@ -77,24 +73,16 @@ fn every_webhook_of_the_stories_verifies_with_standardwebhooks() {
             })
             .collect();
         let lines = verify("verify_webhook.py", &changed);
-        assert!(
-            lines.iter().all(|line| line != "ok"),
-            "a changed body passed"
-        );
+        assert!(lines.iter().all(|line| line != "ok"), "a changed body passed");
     }
 }
 
 #[test]
 fn every_chat_message_of_the_stories_is_understood_whole_by_slack_sdk() {
     for played in both() {
-        let chats = played
-            .outcome
-            .received
-            .iter()
-            .filter(|one| one.receiver != "tickets");
-        let documents: Vec<Value> = chats
-            .map(|one| serde_json::from_str(&one.body).unwrap())
-            .collect();
+        let chats = played.outcome.received.iter().filter(|one| one.receiver != "tickets");
+        let documents: Vec<Value> =
+            chats.map(|one| serde_json::from_str(&one.body).unwrap()).collect();
         assert!(documents.len() >= 15, "{} messages", documents.len());
         let lines = verify("verify_slack.py", &documents);
         assert!(refused(&lines).is_empty(), "{:?}", refused(&lines));

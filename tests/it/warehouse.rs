@@ -41,38 +41,27 @@ fn story_files() -> Vec<(&'static str, &'static str)> {
 fn story() -> Experiment {
     let files = story_files();
     let (_, text) = files.iter().find(|(name, _)| *name == FILE).unwrap();
-    let texts = files
-        .iter()
-        .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
-    let context = Context {
-        default_timezone: "UTC".into(),
-        files: texts.collect(),
-        ..Context::default()
-    };
+    let texts = files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+    let context =
+        Context { default_timezone: "UTC".into(), files: texts.collect(), ..Context::default() };
     parse(FILE, text, &context).experiment.unwrap()
 }
 
 /// All questions of the story that go to the warehouse.
 fn needs(experiment: &Experiment) -> Vec<Need> {
-    let window = Window {
-        start: midnight(0),
-        end: midnight(LAST_DAY),
-    };
+    let window = Window { start: midnight(0), end: midnight(LAST_DAY) };
     let signals = experiment.signals.iter();
     let guardrails = experiment.guardrails.iter();
-    let needs = signals
-        .map(|signal| plan::need_of_signal(experiment, signal, window))
-        .chain(guardrails.filter_map(|guardrail| {
+    let needs = signals.map(|signal| plan::need_of_signal(experiment, signal, window)).chain(
+        guardrails.filter_map(|guardrail| {
             plan::need_of_guardrail(experiment, guardrail, Span::days(1), window)
-        }));
+        }),
+    );
     needs.filter(|need| need.source == "warehouse").collect()
 }
 
 fn request(need: Need) -> Request {
-    Request {
-        at: midnight(LAST_DAY + 28),
-        need,
-    }
+    Request { at: midnight(LAST_DAY + 28), need }
 }
 
 async fn points(source: &Arc<dyn Source>, need: Need) -> Vec<Point> {
@@ -113,17 +102,8 @@ async fn every_sql_file_gives_exactly_the_points_of_the_exports() {
     .unwrap();
     let exports = sources::build("exports", &SourceConfig::Csv(csv)).unwrap();
     let needs = needs(&story());
-    let names: Vec<_> = needs
-        .iter()
-        .map(|need| need.subject.name().to_owned())
-        .collect();
-    let all = [
-        "action_x_24h",
-        "fast_start",
-        "csat",
-        "activation_14d",
-        "mails",
-    ];
+    let names: Vec<_> = needs.iter().map(|need| need.subject.name().to_owned()).collect();
+    let all = ["action_x_24h", "fast_start", "csat", "activation_14d", "mails"];
     assert_eq!(names, all);
     let mut totals = BTreeMap::new();
     for need in needs {
@@ -132,12 +112,8 @@ async fn every_sql_file_gives_exactly_the_points_of_the_exports() {
         assert_eq!(asked, points(&exports, need).await, "{name}");
         assert!(asked.len() >= 28, "{name}: {} points", asked.len());
         for point in asked {
-            let Sums::Proportion { num, den } = point.sums else {
-                panic!("{point:?}")
-            };
-            let total = totals
-                .entry((name.clone(), point.arm))
-                .or_insert((0.0, 0.0));
+            let Sums::Proportion { num, den } = point.sums else { panic!("{point:?}") };
+            let total = totals.entry((name.clone(), point.arm)).or_insert((0.0, 0.0));
             *total = (total.0 + num, total.1 + den);
         }
     }
@@ -199,47 +175,24 @@ async fn the_activation_story_survives_a_crash_of_the_warehouse() {
     postgres.kill();
     line.run_to(midnight(12)).await;
     let evaluations = line.evaluations(STORY).await;
-    let (row, record) = evaluations
-        .iter()
-        .rfind(|(row, _)| row.track == "look")
-        .unwrap();
-    assert_eq!(
-        (row.scheduled_at, row.verdict.as_str()),
-        (midnight(12), "collecting")
-    );
+    let (row, record) = evaluations.iter().rfind(|(row, _)| row.track == "look").unwrap();
+    assert_eq!((row.scheduled_at, row.verdict.as_str()), (midnight(12), "collecting"));
     for (name, observation) in &record.input.observations {
         let Observation::SourceError { class, since, .. } = observation else {
             panic!("{name}: {observation:?}")
         };
-        assert_eq!(
-            (class.as_str(), *since),
-            ("transient", midnight(11)),
-            "{name}"
-        );
+        assert_eq!((class.as_str(), *since), ("transient", midnight(11)), "{name}");
     }
     postgres.resume();
-    assert!(
-        line.run_until(midnight(50), async |app| has_spoken(app, STORY).await)
-            .await
-    );
+    assert!(line.run_until(midnight(50), async |app| has_spoken(app, STORY).await).await);
     let evaluations = line.evaluations(STORY).await;
     let (row, record) = evaluations.last().unwrap();
     assert_eq!(row.scheduled_at, midnight(42));
-    assert_eq!(
-        (row.verdict.as_str(), row.cause.as_str()),
-        ("change", "mechanism")
-    );
+    assert_eq!((row.verdict.as_str(), row.cause.as_str()), ("change", "mechanism"));
     assert_counts(record);
     let alarms: Vec<_> = record.alarms.iter().map(|alarm| alarm.kind).collect();
-    assert!(
-        alarms.contains(&AlarmKind::ProxyWithoutOutcome),
-        "{alarms:?}"
-    );
-    for kind in [
-        "source.down",
-        "source.recovered",
-        "experiment.verdict.change",
-    ] {
+    assert!(alarms.contains(&AlarmKind::ProxyWithoutOutcome), "{alarms:?}");
+    for kind in ["source.down", "source.recovered", "experiment.verdict.change"] {
         let rows = line.deliveries().await;
         let rows = rows.iter().filter(|one| one.row.kind == kind);
         let mut endpoints: Vec<_> = rows.map(|one| one.row.endpoint.clone()).collect();
@@ -248,9 +201,7 @@ async fn the_activation_story_survives_a_crash_of_the_warehouse() {
     }
     let bodies = receiver.received();
     assert!(bodies.iter().all(|one| one.taken));
-    let leaks = bodies
-        .iter()
-        .filter(|one| String::from_utf8_lossy(&one.body).contains(PASSWORD));
+    let leaks = bodies.iter().filter(|one| String::from_utf8_lossy(&one.body).contains(PASSWORD));
     assert_eq!(leaks.count(), 0);
     line.stop().await;
 }
@@ -258,10 +209,7 @@ async fn the_activation_story_survives_a_crash_of_the_warehouse() {
 /// What the source says to a statement of somebody's own.
 async fn answer(config: &PostgresConfig, sql: &str) -> Result<(), FetchError> {
     let mut need = needs(&story()).remove(0);
-    need.query = Query {
-        sql: Some(sql.to_owned()),
-        ..Query::default()
-    };
+    need.query = Query { sql: Some(sql.to_owned()), ..Query::default() };
     source(config).fetch(&request(need)).await.map(|_| ())
 }
 
@@ -291,10 +239,7 @@ async fn what_a_source_must_not_do_is_refused_by_the_server() {
     // Nothing of it happened: a check that fails ends psql with an error.
     postgres
         .run("do $$ begin if (select count(*) from t) <> 1 then raise 'changed'; end if; end $$");
-    let hasty = PostgresConfig {
-        statement_timeout_secs: 1,
-        ..config.clone()
-    };
+    let hasty = PostgresConfig { statement_timeout_secs: 1, ..config.clone() };
     let slow = "select time, arm, num, den from t, pg_sleep(60)";
     let began = std::time::Instant::now();
     let error = answer(&hasty, slow).await.unwrap_err();
@@ -308,15 +253,11 @@ async fn a_wrong_password_is_an_auth_failure_that_does_not_show_it() {
     let folder = tempfile::tempdir().unwrap();
     let wrong = "correct-horse-battery";
     let config = config(&postgres, &folder, wrong);
-    for error in [
-        answer(&config, "select 1").await.unwrap_err(),
-        source(&config).probe().await.unwrap_err(),
-    ] {
+    for error in
+        [answer(&config, "select 1").await.unwrap_err(), source(&config).probe().await.unwrap_err()]
+    {
         assert_eq!(error.class, FetchClass::Auth, "{error}");
         let shown = format!("{error} {error:?} {config:?}");
-        assert!(
-            !shown.contains(wrong) && !shown.contains(PASSWORD),
-            "{shown}"
-        );
+        assert!(!shown.contains(wrong) && !shown.contains(PASSWORD), "{shown}");
     }
 }

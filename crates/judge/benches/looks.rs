@@ -93,23 +93,10 @@ fn points(signal: &str) -> Vec<Point> {
         for (arm, lift) in [("control", 0.0), ("treatment", 2.0)] {
             let wave = ((number * 7) % 5) as f64;
             let sums = match signal {
-                "spend" => Sums::Mean {
-                    n: 143.0,
-                    sum: 1_430.0 + 50.0 * wave,
-                    sum_sq: 28_000.0,
-                },
-                "activation" => Sums::Proportion {
-                    num: 37.0 + wave + lift,
-                    den: 143.0,
-                },
-                "csat" => Sums::Proportion {
-                    num: 38.0 + wave,
-                    den: 50.0,
-                },
-                _ => Sums::Proportion {
-                    num: 60.0 + wave + lift,
-                    den: 143.0,
-                },
+                "spend" => Sums::Mean { n: 143.0, sum: 1_430.0 + 50.0 * wave, sum_sq: 28_000.0 },
+                "activation" => Sums::Proportion { num: 37.0 + wave + lift, den: 143.0 },
+                "csat" => Sums::Proportion { num: 38.0 + wave, den: 50.0 },
+                _ => Sums::Proportion { num: 60.0 + wave + lift, den: 143.0 },
             };
             points.push(Point {
                 arm: arm.to_owned(),
@@ -124,12 +111,7 @@ fn points(signal: &str) -> Vec<Point> {
 
 fn seen(experiment: &Experiment, name: &str, points: &[Point]) -> Observation {
     let signal = experiment.signal(name).unwrap();
-    let input = SeriesInput {
-        points,
-        failure: None,
-        last_good: None,
-        lateness: Span::ZERO,
-    };
+    let input = SeriesInput { points, failure: None, last_good: None, lateness: Span::ZERO };
     observe(experiment, signal, &cycle(experiment), day(DAYS), &input)
 }
 
@@ -157,20 +139,13 @@ fn input() -> LookInput {
 /// A look that is not the first: every test has its state.
 fn later_input() -> LookInput {
     let record = evaluate(input(), 0, None);
-    LookInput {
-        carry: record.carry,
-        guardrails: record.guardrails,
-        ..record.input
-    }
+    LookInput { carry: record.carry, guardrails: record.guardrails, ..record.input }
 }
 
 #[divan::bench]
 fn one_test_closed_form() -> (f64, f64) {
     let (d, se, tau) = black_box((0.021, 0.009, 0.08));
-    (
-        info_time::half_width_two_sided(se, tau, 0.05),
-        info_time::log_e_two_sided(d, se, tau),
-    )
+    (info_time::half_width_two_sided(se, tau, 0.05), info_time::log_e_two_sided(d, se, tau))
 }
 
 #[divan::bench]
@@ -205,9 +180,7 @@ fn observe_28_days_of_two_arms(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn evaluate_5_signals_3_guardrails(bencher: Bencher<'_, '_>) {
     let input = later_input();
-    bencher
-        .with_inputs(|| input.clone())
-        .bench_local_values(|input| evaluate(input, 0, None));
+    bencher.with_inputs(|| input.clone()).bench_local_values(|input| evaluate(input, 0, None));
 }
 
 #[divan::bench]

@@ -369,10 +369,7 @@ pub fn analyse(input: &LookInput, at_checkpoint: bool) -> Analysis {
     let split = split::check(input, &mut look.carry);
     Analysis {
         rule: rule::value(&checkpoint.continue_when, &atoms),
-        stop_rule: checkpoint
-            .stop_when
-            .as_ref()
-            .map(|rule| rule::value(rule, &stop_atoms)),
+        stop_rule: checkpoint.stop_when.as_ref().map(|rule| rule::value(rule, &stop_atoms)),
         signals,
         atoms,
         stop_atoms,
@@ -401,12 +398,7 @@ fn share_of_plan(input: &LookInput, signal: &Signal, observed: &Observed) -> f64
     let by_units = !matches!(signal.form, Form::Value | Form::Rate);
     match tau::planned_units(&input.experiment, signal) {
         Some(planned) if by_units => {
-            observed
-                .arms
-                .values()
-                .map(|arm| arm.sums.units())
-                .sum::<f64>()
-                / planned
+            observed.arms.values().map(|arm| arm.sums.units()).sum::<f64>() / planned
         }
         _ => {
             let whole = ms_between(input.cycle.started_at, input.cycle.checkpoint_at);

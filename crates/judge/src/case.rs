@@ -34,9 +34,7 @@ pub struct CaseResult {
 impl CaseResult {
     /// Whether the story came out as written.
     pub fn passed(&self) -> bool {
-        self.expected
-            .as_deref()
-            .is_some_and(|expected| expected.trim_end() == self.got.trim_end())
+        self.expected.as_deref().is_some_and(|expected| expected.trim_end() == self.got.trim_end())
     }
 
     /// Line by line what was expected and is missing (`-`) and what came instead (`+`).
@@ -50,9 +48,5 @@ impl CaseResult {
 pub fn run(texts: &BTreeMap<String, String>) -> Result<CaseResult, String> {
     let case = file::read(texts)?;
     let got = drive::play(&case)?;
-    Ok(CaseResult {
-        story: case.story,
-        got,
-        expected: texts.get(EXPECTED_FILE).cloned(),
-    })
+    Ok(CaseResult { story: case.story, got, expected: texts.get(EXPECTED_FILE).cloned() })
 }

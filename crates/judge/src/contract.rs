@@ -53,13 +53,7 @@ impl Refusal {
     /// A refusal of a whole row or answer.
     pub fn new(place: &str, why: impl Into<String>, fix: impl Into<String>) -> Self {
         let (why, fix) = (why.into(), fix.into());
-        Self {
-            place: place.to_owned(),
-            column: None,
-            value: None,
-            why,
-            fix,
-        }
+        Self { place: place.to_owned(), column: None, value: None, why, fix }
     }
 
     /// Names the column and the cell.
@@ -108,11 +102,7 @@ struct Reading {
 pub fn points(request: &Request, batch: &Batch) -> Result<Vec<Point>, Refusal> {
     if let Some(warning) = batch.warnings.first() {
         let why = format!("partial answer: {warning}");
-        return Err(Refusal::new(
-            "answer",
-            why,
-            "it is asked again; a warning is not success",
-        ));
+        return Err(Refusal::new("answer", why, "it is asked again; a warning is not success"));
     }
     if batch.rows.is_empty() {
         return Ok(Vec::new());
@@ -135,20 +125,11 @@ pub fn points(request: &Request, batch: &Batch) -> Result<Vec<Point>, Refusal> {
     }
     let complete = batch
         .complete_up_to
-        .map_or(request.need.window.end, |complete| {
-            complete.min(request.need.window.end)
-        });
-    let points = kept
-        .into_iter()
-        .filter_map(|((start, arm), (sums, end, _))| {
-            let sums = sums.filter(|_| end <= complete)?;
-            Some(Point {
-                arm,
-                start,
-                end,
-                sums,
-            })
-        });
+        .map_or(request.need.window.end, |complete| complete.min(request.need.window.end));
+    let points = kept.into_iter().filter_map(|((start, arm), (sums, end, _))| {
+        let sums = sums.filter(|_| end <= complete)?;
+        Some(Point { arm, start, end, sums })
+    });
     Ok(points.collect())
 }
 
@@ -157,11 +138,7 @@ fn contradiction(reading: &Reading, first: &str, row: &Row) -> Refusal {
         "the period from {} of arm {:?} is stated twice with different numbers (also at {first})",
         reading.start, reading.arm
     );
-    Refusal::new(
-        &row.place,
-        why,
-        "return one row per period and arm: group by both and sum",
-    )
+    Refusal::new(&row.place, why, "return one row per period and arm: group by both and sum")
 }
 
 /// Finds the contract's columns; every column must be one of them.
@@ -171,17 +148,11 @@ fn layout(request: &Request, batch: &Batch) -> Result<Layout, Refusal> {
     let mut found: BTreeMap<&str, usize> = BTreeMap::new();
     for (index, name) in batch.columns.iter().enumerate() {
         let lower = name.trim().to_lowercase();
-        let known = wanted
-            .iter()
-            .copied()
-            .chain(["time", "arm"])
-            .find(|known| *known == lower);
+        let known = wanted.iter().copied().chain(["time", "arm"]).find(|known| *known == lower);
         let Some(known) = known else {
             let fix = format!("return exactly: {}", expected(request));
-            return Err(
-                Refusal::new("answer", "a column that the contract does not know", fix)
-                    .at(name, name),
-            );
+            return Err(Refusal::new("answer", "a column that the contract does not know", fix)
+                .at(name, name));
         };
         if found.insert(known, index).is_some() {
             let why = format!("two columns are named {known}");
@@ -190,21 +161,14 @@ fn layout(request: &Request, batch: &Batch) -> Result<Layout, Refusal> {
     }
     let missing = |column: &str| {
         let why = format!("the column {column} is missing");
-        Refusal::new(
-            "answer",
-            why,
-            format!("return exactly: {}", expected(request)),
-        )
+        Refusal::new("answer", why, format!("return exactly: {}", expected(request)))
     };
     let mut values = Vec::new();
     for column in wanted {
         values.push((*column, *found.get(column).ok_or_else(|| missing(column))?));
     }
-    let layout = Layout {
-        time: found.get("time").copied(),
-        arm: found.get("arm").copied(),
-        values,
-    };
+    let layout =
+        Layout { time: found.get("time").copied(), arm: found.get("arm").copied(), values };
     let snapshot = matches!(need.shape, Shape::Form(Form::Value) | Shape::UnitsOver);
     if layout.time.is_none() && !snapshot {
         return Err(missing("time"));
@@ -217,15 +181,8 @@ fn layout(request: &Request, batch: &Batch) -> Result<Layout, Refusal> {
 
 /// The column list for messages.
 fn expected(request: &Request) -> String {
-    let arm = if request.need.arms.is_empty() {
-        &[][..]
-    } else {
-        &["arm"][..]
-    };
-    let all = ["time"]
-        .iter()
-        .chain(arm)
-        .chain(request.need.shape.columns());
+    let arm = if request.need.arms.is_empty() { &[][..] } else { &["arm"][..] };
+    let all = ["time"].iter().chain(arm).chain(request.need.shape.columns());
     all.copied().collect::<Vec<_>>().join(", ")
 }
 
@@ -235,11 +192,7 @@ fn check_size(request: &Request, batch: &Batch, grid: &Grid) -> Result<(), Refus
     let cap = asked.clamp(MAX_ROWS, MAX_ROWS_EVER);
     if batch.rows.len() > cap {
         let why = format!("{} rows where at most {cap} are taken", batch.rows.len());
-        return Err(Refusal::new(
-            "answer",
-            why,
-            "aggregate to one row per period and arm",
-        ));
+        return Err(Refusal::new("answer", why, "aggregate to one row per period and arm"));
     }
     Ok(())
 }
@@ -249,24 +202,13 @@ fn check_one_series(request: &Request, batch: &Batch, layout: &Layout) -> Result
     let (true, Some(arm)) = (request.need.arms.is_empty(), layout.arm) else {
         return Ok(());
     };
-    let mut names: Vec<String> = batch
-        .rows
-        .iter()
-        .filter_map(|row| row.cells.get(arm))
-        .map(cell::shown)
-        .collect();
+    let mut names: Vec<String> =
+        batch.rows.iter().filter_map(|row| row.cells.get(arm)).map(cell::shown).collect();
     names.sort();
     names.dedup();
     if names.len() > 1 {
-        let why = format!(
-            "several series where one is needed: arm is {}",
-            names.join(", ")
-        );
-        return Err(Refusal::new(
-            "answer",
-            why,
-            "filter the query to one, or compare arms",
-        ));
+        let why = format!("several series where one is needed: arm is {}", names.join(", "));
+        return Err(Refusal::new("answer", why, "filter the query to one, or compare arms"));
     }
     Ok(())
 }
@@ -279,34 +221,18 @@ fn read_row(
     row: &Row,
 ) -> Result<Reading, Refusal> {
     if row.cells.len() != batch.columns.len() {
-        let why = format!(
-            "{} cells for {} columns",
-            row.cells.len(),
-            batch.columns.len()
-        );
-        return Err(Refusal::new(
-            &row.place,
-            why,
-            "return as many cells as columns",
-        ));
+        let why = format!("{} cells for {} columns", row.cells.len(), batch.columns.len());
+        return Err(Refusal::new(&row.place, why, "return as many cells as columns"));
     }
     let arm = read_arm(request, layout, row)?;
     let start = match layout.time {
         Some(index) => read_time(request, grid, &row.place, &row.cells[index])?,
         None => grid.newest_before(request.need.window.end),
     };
-    let cells: Vec<(&'static str, &Cell)> = layout
-        .values
-        .iter()
-        .map(|(name, index)| (*name, &row.cells[*index]))
-        .collect();
+    let cells: Vec<(&'static str, &Cell)> =
+        layout.values.iter().map(|(name, index)| (*name, &row.cells[*index])).collect();
     let sums = shape::sums(request.need.shape, &row.place, &cells)?;
-    Ok(Reading {
-        arm,
-        start,
-        end: grid.end_of(start),
-        sums,
-    })
+    Ok(Reading { arm, start, end: grid.end_of(start), sums })
 }
 
 fn read_arm(request: &Request, layout: &Layout, row: &Row) -> Result<String, Refusal> {
@@ -323,10 +249,8 @@ fn read_arm(request: &Request, layout: &Layout, row: &Row) -> Result<String, Ref
         }
         other => {
             let fix = format!("the experiment compares {known} (names match exactly): filter");
-            Err(
-                Refusal::new(&row.place, "an arm the experiment does not name", fix)
-                    .at("arm", cell::shown(other)),
-            )
+            Err(Refusal::new(&row.place, "an arm the experiment does not name", fix)
+                .at("arm", cell::shown(other)))
         }
     }
 }
@@ -346,29 +270,17 @@ fn read_time(
             Err(why) => return refuse(why, "write 2026-08-01 or 2026-08-01T00:00:00Z"),
         },
         _ => {
-            return refuse(
-                "no time".to_owned(),
-                "every row needs the start of its period",
-            );
+            return refuse("no time".to_owned(), "every row needs the start of its period");
         }
     };
     let window = grid.window();
     if at < window.start || at >= window.end {
-        let why = format!(
-            "outside the asked window {} to {}",
-            window.start, window.end
-        );
-        return refuse(
-            why,
-            "the query ignores {{start}} or {{end}}: use them in its condition",
-        );
+        let why = format!("outside the asked window {} to {}", window.start, window.end);
+        return refuse(why, "the query ignores {{start}} or {{end}}: use them in its condition");
     }
     if grid.start_of(at) != at {
         let zone = &request.need.timezone;
-        let why = format!(
-            "not the start of a period of {} in {zone}",
-            request.need.grain
-        );
+        let why = format!("not the start of a period of {} in {zone}", request.need.grain);
         return refuse(why, "truncate the time to the period, in that time zone");
     }
     Ok(at)

@@ -95,10 +95,7 @@ pub(crate) fn no_worse_than(name: &str, require_proven: bool) -> Guardrail {
         margin: Margin::Absolute(0.02),
         require_proven,
     });
-    Guardrail {
-        kind,
-        ..guardrail(name, OnTrip::Alert)
-    }
+    Guardrail { kind, ..guardrail(name, OnTrip::Alert) }
 }
 
 pub(crate) fn experiment() -> Experiment {
@@ -109,10 +106,7 @@ pub(crate) fn experiment() -> Experiment {
         id: "checkout-copy".into(),
         title: "Clearer copy".into(),
         labels: BTreeMap::new(),
-        owner: Owner {
-            name: "Lead".into(),
-            contact: "#growth".into(),
-        },
+        owner: Owner { name: "Lead".into(), contact: "#growth".into() },
         can_stop: vec!["lead".into()],
         aims: vec![Aim {
             signal: "o".into(),
@@ -132,11 +126,7 @@ pub(crate) fn experiment() -> Experiment {
         why_now: None,
         if_it_works: Some("growth keeps it".into()),
         timezone: "UTC".into(),
-        compare: Compare::Arms {
-            control: "a".into(),
-            treatment: "b".into(),
-            split,
-        },
+        compare: Compare::Arms { control: "a".into(), treatment: "b".into(), split },
         start: start(),
         units_per_week: None,
         signals: vec![signal("p", Role::Proxy, 1), signal("o", Role::Outcome, 14)],
@@ -153,15 +143,8 @@ pub(crate) fn experiment() -> Experiment {
         },
         evidence: EvidenceMode::Significant,
         guardrails: Vec::new(),
-        rollback: Rollback {
-            plan: Some("wiki".into()),
-            action: Some("turn-off".into()),
-        },
-        review: Some(Review {
-            every: Span::days(7),
-            minutes: None,
-            sample: None,
-        }),
+        rollback: Rollback { plan: Some("wiki".into()), action: Some("turn-off".into()) },
+        review: Some(Review { every: Span::days(7), minutes: None, sample: None }),
         notify: Vec::new(),
         revision: "r1".into(),
     }
@@ -191,10 +174,7 @@ pub(crate) fn observed(until: Timestamp) -> Observed {
         arms: BTreeMap::from([("a".into(), sample(1_620.0)), ("b".into(), sample(1_860.0))]),
         baseline: None,
         paired: None,
-        window: Window {
-            start: start(),
-            end: until,
-        },
+        window: Window { start: start(), end: until },
         data_as_of: until,
         waiting: 0.0,
         digest: "d".into(),
@@ -363,17 +343,9 @@ impl Look {
 
     /// No data for a signal: its atoms are unknown.
     pub(crate) fn missing(mut self, signal: &str) -> Self {
-        let none = Observation::NoData {
-            since: None,
-            why: "no rows".into(),
-        };
+        let none = Observation::NoData { since: None, why: "no rows".into() };
         self.input.observations.insert(signal.into(), none);
-        for atom in self
-            .analysis
-            .atoms
-            .iter_mut()
-            .filter(|atom| atom.signal == signal)
-        {
+        for atom in self.analysis.atoms.iter_mut().filter(|atom| atom.signal == signal) {
             atom.met = Truth::Unknown;
             atom.why = Some(UnknownWhy::NoData);
         }
@@ -382,17 +354,9 @@ impl Look {
 
     pub(crate) fn immature(mut self, signal: &str, until: &str) -> Self {
         let until = ts(until);
-        let immature = Observation::Immature {
-            until,
-            waiting: 10.0,
-        };
+        let immature = Observation::Immature { until, waiting: 10.0 };
         self.input.observations.insert(signal.into(), immature);
-        for atom in self
-            .analysis
-            .atoms
-            .iter_mut()
-            .filter(|atom| atom.signal == signal)
-        {
+        for atom in self.analysis.atoms.iter_mut().filter(|atom| atom.signal == signal) {
             atom.met = Truth::Unknown;
             atom.why = Some(UnknownWhy::Immature);
         }
@@ -400,30 +364,20 @@ impl Look {
     }
 
     pub(crate) fn guardrail(mut self, guardrail: Guardrail, state: GuardrailState) -> Self {
-        self.analysis
-            .guardrails
-            .push(status(&guardrail.name, guardrail.on_trip, state));
+        self.analysis.guardrails.push(status(&guardrail.name, guardrail.on_trip, state));
         self.input.experiment.guardrails.push(guardrail);
         self
     }
 
     pub(crate) fn harmed(mut self, signal: &str) -> Self {
         let evidence = evidence(-0.03, -0.05, -0.01);
-        self.analysis.harm.push(HarmCheck {
-            signal: signal.into(),
-            evidence,
-            harmful: true,
-        });
+        self.analysis.harm.push(HarmCheck { signal: signal.into(), evidence, harmful: true });
         self.state(signal, SignalState::Harm)
     }
 
     pub(crate) fn split(mut self, mismatch: bool) -> Self {
         let counts = BTreeMap::from([("a".into(), 6_000.0), ("b".into(), 5_000.0)]);
-        self.analysis.split = Some(SplitCheck {
-            counts,
-            p_seq: 0.000_1,
-            mismatch,
-        });
+        self.analysis.split = Some(SplitCheck { counts, p_seq: 0.000_1, mismatch });
         self
     }
 }

@@ -29,13 +29,7 @@ pub fn hash128(parts: &[&str]) -> String {
 /// The id of the evaluation of one slot: (experiment, track, scheduled_at) and how often restated.
 pub fn evaluation_id(experiment: &str, track: &str, at: Timestamp, restatement_no: u32) -> String {
     let at_ms = at.as_millisecond().to_string();
-    hash128(&[
-        "evaluation",
-        experiment,
-        track,
-        &at_ms,
-        &restatement_no.to_string(),
-    ])
+    hash128(&["evaluation", experiment, track, &at_ms, &restatement_no.to_string()])
 }
 
 /// The id of something there is to say about an evaluation.
@@ -61,14 +55,8 @@ mod tests {
     #[test]
     fn ids_are_stable_for_ever() {
         let at = "2026-08-11T00:00:00Z".parse().unwrap();
-        assert_eq!(
-            evaluation_id("a", "look", at, 0),
-            evaluation_id("a", "look", at, 0)
-        );
-        assert_ne!(
-            evaluation_id("a", "look", at, 0),
-            evaluation_id("a", "look", at, 1)
-        );
+        assert_eq!(evaluation_id("a", "look", at, 0), evaluation_id("a", "look", at, 0));
+        assert_ne!(evaluation_id("a", "look", at, 0), evaluation_id("a", "look", at, 1));
         assert!(message_id("n", "chat").starts_with("msg_"));
     }
 }

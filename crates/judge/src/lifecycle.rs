@@ -87,11 +87,7 @@ pub struct LifeState {
 /// Definition of Done says. A file first seen after its `by` is a draft (engine.md 2).
 pub fn first_seen(experiment: &Experiment, runnable: bool, now: Timestamp) -> LifeState {
     let too_late = experiment.by().is_some_and(|by| now > by);
-    let life = if !runnable || too_late {
-        Life::Draft
-    } else {
-        Life::Scheduled
-    };
+    let life = if !runnable || too_late { Life::Draft } else { Life::Scheduled };
     let state = LifeState {
         life,
         since: now,
@@ -111,11 +107,7 @@ pub fn first_seen(experiment: &Experiment, runnable: bool, now: Timestamp) -> Li
 /// `scheduled -> running` once the start has come.
 pub fn at_time(state: &LifeState, now: Timestamp) -> LifeState {
     if state.life == Life::Scheduled && now >= state.cycle.started_at {
-        return moved(
-            state,
-            Life::Running,
-            state.cycle.started_at.max(state.since),
-        );
+        return moved(state, Life::Running, state.cycle.started_at.max(state.since));
     }
     state.clone()
 }
@@ -146,10 +138,9 @@ pub fn revised(
     now: Timestamp,
 ) -> (LifeState, RevisionEffect) {
     match state.life {
-        Life::Draft | Life::Scheduled => (
-            first_seen(experiment, runnable, now),
-            RevisionEffect::SameCycle,
-        ),
+        Life::Draft | Life::Scheduled => {
+            (first_seen(experiment, runnable, now), RevisionEffect::SameCycle)
+        }
         Life::Graduated | Life::Stopped | Life::Archived => (state.clone(), RevisionEffect::Over),
         Life::AwaitingRevision if runnable => new_cycle(state, experiment, now),
         Life::AwaitingRevision | Life::Running | Life::Paused => {
@@ -187,10 +178,7 @@ fn new_cycle(
 /// An edit inside the cycle. The checkpoint follows the file unless it was moved by a verdict; a
 /// cycle that ended keeps its mechanism and its dates.
 fn edited(state: &LifeState, experiment: &Experiment) -> LifeState {
-    let mut next = LifeState {
-        revision: experiment.revision.clone(),
-        ..state.clone()
-    };
+    let mut next = LifeState { revision: experiment.revision.clone(), ..state.clone() };
     let awaits = Some(Life::AwaitingRevision);
     if state.life == Life::AwaitingRevision || state.resumes_to == awaits {
         return next;
@@ -237,15 +225,12 @@ pub fn apply_decision(state: &LifeState, decision: &Decision, at: Timestamp) -> 
         return state.clone();
     }
     let mut next = state.clone();
-    let moved_to = decision
-        .next_checkpoint_at
-        .unwrap_or(state.cycle.checkpoint_at);
+    let moved_to = decision.next_checkpoint_at.unwrap_or(state.cycle.checkpoint_at);
     match (decision.verdict, decision.cause) {
         (Verdict::Stop, _) => {
             next = moved(state, Life::Stopped, at);
             next.resumes_to = state.resumes_to.or(Some(state.life));
-            next.trips
-                .extend(tripped_names(decision).map(|name| (name, at)));
+            next.trips.extend(tripped_names(decision).map(|name| (name, at)));
         }
         // Only a stop reaches an experiment that is not looked at now.
         _ if !needs_looks(state.life) => return next,
@@ -296,10 +281,5 @@ pub fn guardrail_cycle(state: &LifeState) -> Cycle {
 }
 
 fn moved(state: &LifeState, life: Life, at: Timestamp) -> LifeState {
-    LifeState {
-        life,
-        since: at,
-        resumes_to: None,
-        ..state.clone()
-    }
+    LifeState { life, since: at, resumes_to: None, ..state.clone() }
 }

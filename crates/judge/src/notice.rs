@@ -106,10 +106,7 @@ impl NoticeKind {
 
     /// Tripwires and action results jump the queue.
     pub fn is_urgent(self) -> bool {
-        matches!(
-            self,
-            Self::GuardrailTripped | Self::ActionConfirmed | Self::ActionFailed
-        )
+        matches!(self, Self::GuardrailTripped | Self::ActionConfirmed | Self::ActionFailed)
     }
 }
 

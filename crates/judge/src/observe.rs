@@ -93,15 +93,10 @@ pub(crate) fn canonical(points: &[Point]) -> Vec<&Point> {
         if !sums.iter().all(|sum| sum.is_finite()) || point.end <= point.start {
             continue;
         }
-        let kept = found
-            .entry((point.arm.as_str(), point.start, point.end))
-            .or_insert(point);
+        let kept = found.entry((point.arm.as_str(), point.start, point.end)).or_insert(point);
         let pairs = sums.into_iter().zip(kept.sums.to_array());
         let order = pairs.map(|(new, old)| new.total_cmp(&old));
-        if order
-            .fold(std::cmp::Ordering::Equal, std::cmp::Ordering::then)
-            .is_gt()
-        {
+        if order.fold(std::cmp::Ordering::Equal, std::cmp::Ordering::then).is_gt() {
             *kept = point;
         }
     }

@@ -157,9 +157,7 @@ pub enum Cell {
 pub fn need_of_signal(experiment: &Experiment, signal: &Signal, window: Window) -> Need {
     let compare = signal.compare.as_ref().unwrap_or(&experiment.compare);
     let arms = match compare {
-        Compare::Arms {
-            control, treatment, ..
-        } => vec![control.clone(), treatment.clone()],
+        Compare::Arms { control, treatment, .. } => vec![control.clone(), treatment.clone()],
         Compare::Baseline | Compare::BeforeAfter { .. } => Vec::new(),
     };
     let shape = Shape::Form(signal.form);
@@ -167,13 +165,7 @@ pub fn need_of_signal(experiment: &Experiment, signal: &Signal, window: Window) 
     Need {
         experiment: experiment.id.clone(),
         subject: Subject::Signal(signal.name.clone()),
-        series_id: series_id(
-            &signal.source,
-            &signal.query,
-            shape,
-            grain,
-            &experiment.timezone,
-        ),
+        series_id: series_id(&signal.source, &signal.query, shape, grain, &experiment.timezone),
         source: signal.source.clone(),
         query: signal.query.clone(),
         shape,
@@ -226,18 +218,8 @@ pub fn series_id(source: &str, query: &Query, shape: Shape, grain: Span, zone: &
         (None, Some(file)) => parts.push(format!("file {file}")),
         (None, None) => {}
     }
-    parts.extend(
-        query
-            .columns
-            .iter()
-            .map(|(name, text)| format!("col {name}={}", fold(text))),
-    );
-    parts.extend(
-        query
-            .only
-            .iter()
-            .map(|(name, value)| format!("only {name}={value}")),
-    );
+    parts.extend(query.columns.iter().map(|(name, text)| format!("col {name}={}", fold(text))));
+    parts.extend(query.only.iter().map(|(name, value)| format!("only {name}={value}")));
     parts.push(format!("{shape:?}"));
     parts.push(grain.to_string());
     parts.push(zone.to_owned());

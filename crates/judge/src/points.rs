@@ -80,14 +80,9 @@ impl Sums {
         match self {
             Self::Proportion { num, den } => [num, den, 0.0, 0.0, 0.0, 0.0],
             Self::Mean { n, sum, sum_sq } => [n, sum, sum_sq, 0.0, 0.0, 0.0],
-            Self::Ratio {
-                n,
-                num,
-                den,
-                num_sq,
-                den_sq,
-                cross,
-            } => [n, num, den, num_sq, den_sq, cross],
+            Self::Ratio { n, num, den, num_sq, den_sq, cross } => {
+                [n, num, den, num_sq, den_sq, cross]
+            }
             Self::Rate { events, exposure } => [events, exposure, 0.0, 0.0, 0.0, 0.0],
             Self::Value { value } => [value, 0.0, 0.0, 0.0, 0.0, 0.0],
         }
@@ -98,23 +93,9 @@ impl Sums {
         let [a, b, c, d, e, f] = sums;
         Some(match form {
             "proportion" => Self::Proportion { num: a, den: b },
-            "mean" => Self::Mean {
-                n: a,
-                sum: b,
-                sum_sq: c,
-            },
-            "ratio" => Self::Ratio {
-                n: a,
-                num: b,
-                den: c,
-                num_sq: d,
-                den_sq: e,
-                cross: f,
-            },
-            "rate" => Self::Rate {
-                events: a,
-                exposure: b,
-            },
+            "mean" => Self::Mean { n: a, sum: b, sum_sq: c },
+            "ratio" => Self::Ratio { n: a, num: b, den: c, num_sq: d, den_sq: e, cross: f },
+            "rate" => Self::Rate { events: a, exposure: b },
             "value" => Self::Value { value: a },
             _ => return None,
         })

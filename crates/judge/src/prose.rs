@@ -116,19 +116,13 @@ fn guardrail_words(record: &EvaluationRecord) -> Option<String> {
             Some(format!("{} {words}", status.name))
         })
         .collect();
-    Some(if notable.is_empty() {
-        "guardrails fine".to_owned()
-    } else {
-        notable.join(", ")
-    })
+    Some(if notable.is_empty() { "guardrails fine".to_owned() } else { notable.join(", ") })
 }
 
 /// Why, in at most three sentences' worth of reasons.
 pub fn because(record: &EvaluationRecord) -> String {
     let reasons = record.decision.reasons.iter().take(MOST_REASONS);
-    let sentences: Vec<_> = reasons
-        .map(|reason| reason_sentence(reason, record))
-        .collect();
+    let sentences: Vec<_> = reasons.map(|reason| reason_sentence(reason, record)).collect();
     if sentences.is_empty() {
         let words = cause_words(record.decision.cause);
         return reasons::sentence(words);
@@ -202,16 +196,9 @@ pub fn log_entry(record: &EvaluationRecord) -> [String; 3] {
         })
         .collect();
     let mechanism = &experiment.mechanism;
-    let (believe, move_what, because) = (
-        &mechanism.we_believe,
-        &mechanism.will_move,
-        &mechanism.because,
-    );
-    let atoms: Vec<_> = record
-        .atoms
-        .iter()
-        .map(|atom| atoms::short_atom(atom, record))
-        .collect();
+    let (believe, move_what, because) =
+        (&mechanism.we_believe, &mechanism.will_move, &mechanism.because);
+    let atoms: Vec<_> = record.atoms.iter().map(|atom| atoms::short_atom(atom, record)).collect();
     let decision = &record.decision;
     let word = verdict_word(decision.verdict);
     let cause = cause_words(decision.cause);

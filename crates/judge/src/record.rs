@@ -134,10 +134,7 @@ impl EvaluationRecord {
 
     /// The oldest "data as of" over the observed signals.
     pub fn data_as_of(&self) -> Option<Timestamp> {
-        self.signals
-            .iter()
-            .filter_map(|signal| signal.data_as_of)
-            .min()
+        self.signals.iter().filter_map(|signal| signal.data_as_of).min()
     }
 }
 
@@ -153,9 +150,7 @@ pub fn canonical_json(value: &serde_json::Value) -> String {
             Value::Array(items) => Value::Array(items.iter().map(rounded).collect()),
             Value::Object(map) => {
                 let sorted: BTreeMap<_, _> = map.iter().collect();
-                let entries = sorted
-                    .into_iter()
-                    .map(|(key, item)| (key.clone(), rounded(item)));
+                let entries = sorted.into_iter().map(|(key, item)| (key.clone(), rounded(item)));
                 Value::Object(entries.collect())
             }
             other => other.clone(),

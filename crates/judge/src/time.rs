@@ -53,16 +53,12 @@ impl Span {
 
     /// A span of whole hours.
     pub const fn hours(hours: i64) -> Self {
-        Self {
-            ms: hours * HOUR_MS,
-        }
+        Self { ms: hours * HOUR_MS }
     }
 
     /// A span of whole seconds.
     pub const fn seconds(seconds: i64) -> Self {
-        Self {
-            ms: seconds * SECOND_MS,
-        }
+        Self { ms: seconds * SECOND_MS }
     }
 
     /// Length in days, with fraction.
@@ -133,14 +129,12 @@ pub fn ms_between(from: Timestamp, to: Timestamp) -> i64 {
 
 /// 00:00 of a civil date in a zone: what `start: D` means.
 pub fn start_of_day(date: Date, zone: &TimeZone) -> Timestamp {
-    date.to_zoned(zone.clone())
-        .map_or(Timestamp::MIN, |zoned| zoned.timestamp())
+    date.to_zoned(zone.clone()).map_or(Timestamp::MIN, |zoned| zoned.timestamp())
 }
 
 /// The end of a civil date in a zone, that is 00:00 of the next: what `at: D` and `by: D` mean.
 pub fn end_of_day(date: Date, zone: &TimeZone) -> Timestamp {
-    date.tomorrow()
-        .map_or(Timestamp::MAX, |next| start_of_day(next, zone))
+    date.tomorrow().map_or(Timestamp::MAX, |next| start_of_day(next, zone))
 }
 
 /// The civil date of an instant in a zone.
@@ -165,9 +159,7 @@ pub fn daily_slot(at: Timestamp, anchor: Timestamp, every_days: i64, zone: &Time
     let date = date_of(at, zone);
     let days = (date - anchor_date).get_days();
     let back = i64::from(days).rem_euclid(every_days.max(1));
-    let slot_date = date
-        .checked_sub(jiff::Span::new().days(back))
-        .unwrap_or(date);
+    let slot_date = date.checked_sub(jiff::Span::new().days(back)).unwrap_or(date);
     start_of_day(slot_date, zone)
 }
 
@@ -185,16 +177,7 @@ mod tests {
             assert_eq!(Span::parse(text).unwrap().to_string(), text);
         }
         assert_eq!(Span::parse("2w"), Some(Span::days(14)));
-        for bad in [
-            "",
-            "d",
-            "7",
-            "-1d",
-            "1.5h",
-            "7 d",
-            "99999999999999d",
-            "7days",
-        ] {
+        for bad in ["", "d", "7", "-1d", "1.5h", "7 d", "99999999999999d", "7days"] {
             assert_eq!(Span::parse(bad), None, "{bad}");
         }
     }
@@ -205,31 +188,16 @@ mod tests {
         // 29 March 2026 has 23 hours in Berlin.
         let start = ts("2026-03-28T23:00:00Z");
         assert_eq!(add(start, Span::days(1), &zone), ts("2026-03-29T22:00:00Z"));
-        assert_eq!(
-            end_of_day("2026-03-29".parse().unwrap(), &zone),
-            ts("2026-03-29T22:00:00Z")
-        );
+        assert_eq!(end_of_day("2026-03-29".parse().unwrap(), &zone), ts("2026-03-29T22:00:00Z"));
     }
 
     #[test]
     fn slots_are_aligned_and_never_in_the_future() {
         let at = ts("2026-11-22T10:00:42Z");
-        assert_eq!(
-            aligned_slot(at, Span::seconds(30), 0),
-            ts("2026-11-22T10:00:30Z")
-        );
-        assert_eq!(
-            aligned_slot(at, Span::seconds(30), 15_000),
-            ts("2026-11-22T10:00:15Z")
-        );
+        assert_eq!(aligned_slot(at, Span::seconds(30), 0), ts("2026-11-22T10:00:30Z"));
+        assert_eq!(aligned_slot(at, Span::seconds(30), 15_000), ts("2026-11-22T10:00:15Z"));
         let anchor = ts("2026-11-01T00:00:00Z");
-        assert_eq!(
-            daily_slot(at, anchor, 7, &TimeZone::UTC),
-            ts("2026-11-22T00:00:00Z")
-        );
-        assert_eq!(
-            daily_slot(at, anchor, 4, &TimeZone::UTC),
-            ts("2026-11-21T00:00:00Z")
-        );
+        assert_eq!(daily_slot(at, anchor, 7, &TimeZone::UTC), ts("2026-11-22T00:00:00Z"));
+        assert_eq!(daily_slot(at, anchor, 4, &TimeZone::UTC), ts("2026-11-21T00:00:00Z"));
     }
 }

@@ -23,10 +23,8 @@ fn root() -> PathBuf {
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {
-    let mut found: Vec<_> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut found: Vec<_> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     found.sort();
     found
 }
@@ -39,10 +37,7 @@ fn case_folders() -> impl Iterator<Item = PathBuf> {
 
 fn texts(folder: &Path) -> BTreeMap<String, String> {
     let named = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
-    entries(folder)
-        .iter()
-        .map(|path| (named(path), fs::read_to_string(path).unwrap()))
-        .collect()
+    entries(folder).iter().map(|path| (named(path), fs::read_to_string(path).unwrap())).collect()
 }
 
 #[test]
@@ -64,12 +59,7 @@ fn every_case_comes_out_as_its_story_says() {
         }
         played += 1;
     }
-    assert!(
-        failures.is_empty(),
-        "{} of {played} cases:\n{}",
-        failures.len(),
-        failures.join("\n")
-    );
+    assert!(failures.is_empty(), "{} of {played} cases:\n{}", failures.len(), failures.join("\n"));
     assert!(played >= AT_LEAST, "only {played} cases");
 }
 
@@ -87,11 +77,7 @@ fn nothing_in_the_folders_goes_unread() {
         }
         // An update in the same process may not have written its files yet.
         let updates = std::env::var_os("UPDATE_GOLDEN").is_some();
-        let needed: &[&str] = if updates {
-            &[CASE_FILE]
-        } else {
-            &[CASE_FILE, EXPECTED_FILE]
-        };
+        let needed: &[&str] = if updates { &[CASE_FILE] } else { &[CASE_FILE, EXPECTED_FILE] };
         for needed in needed.iter().copied() {
             if !files.contains_key(needed) {
                 stray.push(folder.join(format!("{needed} is missing")));

@@ -24,10 +24,7 @@ fn files_in(folder: &Path, ending: &str) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == ending)
-        {
+        if path.extension().is_some_and(|extension| extension == ending) {
             let name = path.file_name().unwrap().to_str().unwrap().to_owned();
             found.insert(name, fs::read_to_string(&path).unwrap());
         }
@@ -47,12 +44,7 @@ fn context(folder: &Path) -> Context {
     let names = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
     Context {
         default_timezone: "UTC".to_owned(),
-        sources: Some(
-            sources
-                .iter()
-                .map(|(n, k)| ((*n).to_owned(), (*k).to_owned()))
-                .collect(),
-        ),
+        sources: Some(sources.iter().map(|(n, k)| ((*n).to_owned(), (*k).to_owned())).collect()),
         receivers: names(&[
             "growth-chat",
             "recruiting-chat",
@@ -79,9 +71,7 @@ fn check_case(name: &str, text: &str, folder: &Path) -> Parsed {
     if first.starts_with("# check: no configuration") {
         (ctx.sources, ctx.receivers, ctx.actions) = (None, None, None);
     }
-    let first_seen = first
-        .strip_prefix("# first seen: ")
-        .map(|at| at.parse().unwrap());
+    let first_seen = first.strip_prefix("# first seen: ").map(|at| at.parse().unwrap());
     check(name, text, &ctx, first_seen)
 }
 
@@ -117,20 +107,10 @@ fn every_diagnostic_names_its_line_and_its_fix() {
         let parsed = check_case(&name, &text, &folder);
         assert!(!parsed.diagnostics.is_empty(), "{name} has no finding");
         let lines = text.lines().count().max(1);
-        for Diagnostic {
-            code,
-            pos,
-            hint,
-            message,
-            ..
-        } in &parsed.diagnostics
-        {
+        for Diagnostic { code, pos, hint, message, .. } in &parsed.diagnostics {
             assert!(known.contains(code), "{name}: {code} is not in the table");
             assert!(hint.is_some(), "{name}: {code} {message} has no hint");
-            assert!(
-                (1..=lines).contains(&(pos.line as usize)),
-                "{name}: {code} {pos:?}"
-            );
+            assert!((1..=lines).contains(&(pos.line as usize)), "{name}: {code} {pos:?}");
             assert!(pos.end_column > pos.column, "{name}: {code} {pos:?}");
         }
     }
@@ -160,11 +140,8 @@ fn every_code_has_a_case() {
         let parsed = check_case(&name, &text, &folder);
         seen.extend(parsed.diagnostics.iter().map(|one| one.code));
     }
-    let missing: Vec<&str> = codes()
-        .iter()
-        .map(|(code, _)| *code)
-        .filter(|code| !seen.contains(code))
-        .collect();
+    let missing: Vec<&str> =
+        codes().iter().map(|(code, _)| *code).filter(|code| !seen.contains(code)).collect();
     assert_eq!(missing, [] as [&str; 0], "codes without a case");
 }
 
@@ -188,26 +165,17 @@ fn a_revision_ignores_line_ends_and_sees_query_files() {
     let folder = root().join("config/experiments");
     let text = fs::read_to_string(folder.join("activation-action-x.yaml")).unwrap();
     let revision = |text: &str, ctx: &Context| {
-        parse("activation-action-x.yaml", text, ctx)
-            .experiment
-            .unwrap()
-            .revision
+        parse("activation-action-x.yaml", text, ctx).experiment.unwrap().revision
     };
     let ctx = context(&folder);
     let plain = revision(&text, &ctx);
     assert_eq!(plain, revision(&text.replace('\n', "  \r\n"), &ctx));
     assert_ne!(plain, revision(&text.replace("35%", "36%"), &ctx));
     let mut other = ctx.clone();
-    other
-        .files
-        .get_mut("activation.sql")
-        .unwrap()
-        .push_str("-- changed\n");
+    other.files.get_mut("activation.sql").unwrap().push_str("-- changed\n");
     assert_ne!(plain, revision(&text, &other));
     let mut unrelated = ctx;
-    unrelated
-        .files
-        .insert("unused.sql".to_owned(), "select 1".to_owned());
+    unrelated.files.insert("unused.sql".to_owned(), "select 1".to_owned());
     assert_eq!(plain, revision(&text, &unrelated));
 }
 
@@ -219,9 +187,7 @@ fn a_fault_in_one_section_does_not_hide_what_is_missing_elsewhere() {
         .iter()
         .map(|one| one.code)
         .collect();
-    for code in [
-        "D0101", "D0104", "D0105", "D0109", "D0110", "D0113", "D0116", "E0304",
-    ] {
+    for code in ["D0101", "D0104", "D0105", "D0109", "D0110", "D0113", "D0116", "E0304"] {
         assert!(codes.contains(code), "{code} is missing from {codes:?}");
     }
 }
@@ -230,21 +196,10 @@ fn a_fault_in_one_section_does_not_hide_what_is_missing_elsewhere() {
 fn a_file_beyond_the_limits_is_refused() {
     let text = format!("experiment: a\ntitle: {}\n", "x".repeat(256 * 1024));
     let parsed = parse("a.yaml", &text, &Context::default());
-    assert_eq!(
-        parsed
-            .diagnostics
-            .iter()
-            .map(|one| one.code)
-            .collect::<Vec<_>>(),
-        ["E0101"]
-    );
+    assert_eq!(parsed.diagnostics.iter().map(|one| one.code).collect::<Vec<_>>(), ["E0101"]);
     let many = format!("experiment: a\nnotify: [{}]\n", "a,".repeat(30_000));
     let parsed = parse("a.yaml", &many, &Context::default());
-    assert!(
-        parsed.diagnostics.iter().any(|one| one.code == "E0101"),
-        "{:?}",
-        parsed.diagnostics
-    );
+    assert!(parsed.diagnostics.iter().any(|one| one.code == "E0101"), "{:?}", parsed.diagnostics);
 }
 
 #[test]
@@ -260,17 +215,6 @@ fn json_is_yaml() {
     assert!(!parsed.has_errors(), "{:?}", parsed.diagnostics);
     let broken = json.replace("27%", "27");
     let parsed = parse("a.json", &broken, &Context::default());
-    assert_eq!(
-        parsed
-            .diagnostics
-            .iter()
-            .filter(|one| one.code == "E0302")
-            .count(),
-        1
-    );
-    assert!(
-        parse("r.yaml", &text, &Context::default())
-            .experiment
-            .is_some()
-    );
+    assert_eq!(parsed.diagnostics.iter().filter(|one| one.code == "E0302").count(), 1);
+    assert!(parse("r.yaml", &text, &Context::default()).experiment.is_some());
 }

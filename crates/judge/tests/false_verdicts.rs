@@ -101,10 +101,7 @@ fn course(run: &Run) -> Course {
 }
 
 fn tally(design: Design, runs: u64, looks: i64) -> Tally {
-    let mut tally = Tally {
-        looks,
-        ..Tally::default()
-    };
+    let mut tally = Tally { looks, ..Tally::default() };
     let one = |yes: bool| if yes { 1.0 } else { 0.0 };
     for seed in 0..runs {
         let run = Run::new(design, seed, looks);
@@ -124,10 +121,7 @@ fn tally(design: Design, runs: u64, looks: i64) -> Tally {
 fn at_most(name: &str, count: f64, runs: f64, alpha: f64) {
     let most = alpha + 2.0 * (alpha * (1.0 - alpha) / runs).sqrt();
     let share = count / runs;
-    assert!(
-        share <= most,
-        "{name}: {share} of the runs, at most {most} expected"
-    );
+    assert!(share <= most, "{name}: {share} of the runs, at most {most} expected");
 }
 
 fn hold(design: Design) {
@@ -152,10 +146,7 @@ fn hold(design: Design) {
     at_most("stop: harmful", tally.harmful, tally.runs, HARM_ALPHA);
     at_most("automatic stop", tally.stopped, tally.runs, STOP_ALPHA);
     let naive = tally.naive / tally.runs;
-    assert!(
-        naive > NAIVE_LEAST,
-        "the ordinary test erred in {naive} of the runs only"
-    );
+    assert!(naive > NAIVE_LEAST, "the ordinary test erred in {naive} of the runs only");
 }
 
 #[test]

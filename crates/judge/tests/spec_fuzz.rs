@@ -34,13 +34,7 @@ fn examine(text: &str) {
         assert!(one.pos.end_column > one.pos.column, "{one:?}");
     }
     let Some(experiment) = parsed.experiment else {
-        assert!(
-            parsed
-                .diagnostics
-                .iter()
-                .any(|one| !one.code.starts_with('W')),
-            "{shown}"
-        );
+        assert!(parsed.diagnostics.iter().any(|one| !one.code.starts_with('W')), "{shown}");
         return;
     };
     // Nothing was dropped on the way: every written signal and guardrail is there.

@@ -70,16 +70,9 @@ fn every_reference_number_is_reproduced_at_its_tolerance() {
             reasons.sort_unstable();
             reasons.dedup();
             for reason in reasons {
-                let fields: Vec<&str> = list
-                    .iter()
-                    .filter(|x| x.1 == reason)
-                    .map(|x| x.0.as_str())
-                    .collect();
-                println!(
-                    "    {} fields ({} first): {reason}",
-                    fields.len(),
-                    fields[0]
-                );
+                let fields: Vec<&str> =
+                    list.iter().filter(|x| x.1 == reason).map(|x| x.0.as_str()).collect();
+                println!("    {} fields ({} first): {reason}", fields.len(), fields[0]);
             }
         }
         explained += report.explained.len();
@@ -89,16 +82,8 @@ fn every_reference_number_is_reproduced_at_its_tolerance() {
         failures.extend(report.failed);
     }
     println!("passed {passed}, refused {refused}, slips {explained}, skipped {skipped}");
-    assert!(
-        failures.is_empty(),
-        "{} numbers differ:\n{}",
-        failures.len(),
-        failures.join("\n")
-    );
-    assert!(
-        skipped * 50 <= passed + refused + skipped,
-        "more than 2 % of the numbers are skipped"
-    );
+    assert!(failures.is_empty(), "{} numbers differ:\n{}", failures.len(), failures.join("\n"));
+    assert!(skipped * 50 <= passed + refused + skipped, "more than 2 % of the numbers are skipped");
 }
 
 #[test]
@@ -116,28 +101,15 @@ fn no_reference_file_is_left_out() {
 
 #[test]
 fn the_harness_notices_a_wrong_number_and_a_missing_field() {
-    let tolerance = Tolerance {
-        rel: 1e-9,
-        abs: 0.0,
-    };
+    let tolerance = Tolerance { rel: 1e-9, abs: 0.0 };
     let expected = serde_json::json!({"a": [1.0, 2.0], "b": "NaN"});
     let good = Got::Map(vec![
         ("a".into(), Got::List(vec![Got::Num(1.0), Got::Num(2.0)])),
         ("b".into(), Got::Refused),
     ]);
     let outcome = harness::compare_tree("x", &expected, &good, tolerance);
-    assert_eq!(
-        (outcome.passed, outcome.refused, outcome.failed.len()),
-        (2, 1, 0)
-    );
-    let wrong = Got::Map(vec![(
-        "a".into(),
-        Got::List(vec![Got::Num(1.0), Got::Num(2.1)]),
-    )]);
+    assert_eq!((outcome.passed, outcome.refused, outcome.failed.len()), (2, 1, 0));
+    let wrong = Got::Map(vec![("a".into(), Got::List(vec![Got::Num(1.0), Got::Num(2.1)]))]);
     let outcome = harness::compare_tree("x", &expected, &wrong, tolerance);
-    assert_eq!(
-        outcome.failed.len(),
-        2,
-        "one wrong number, one missing field"
-    );
+    assert_eq!(outcome.failed.len(), 2, "one wrong number, one missing field");
 }

@@ -50,10 +50,7 @@ pub struct Chunk {
 impl Chunk {
     /// No rows of that many value columns.
     pub fn new(width: usize) -> Self {
-        Self {
-            values: vec![Vec::new(); width],
-            ..Self::default()
-        }
+        Self { values: vec![Vec::new(); width], ..Self::default() }
     }
 
     /// Number of rows.
@@ -99,12 +96,7 @@ impl Ledger {
     /// Nothing yet, for rows of `width` values.
     pub fn new(width: usize) -> Self {
         let values = (0..width).map(|index| format!("v{index}")).collect();
-        Self {
-            values,
-            total: None,
-            open: None,
-            file: 0,
-        }
+        Self { values, total: None, open: None, file: 0 }
     }
 
     /// Adds rows of the file being read.
@@ -165,10 +157,7 @@ impl Ledger {
         let mask = Series::new("inside".into(), inside);
         let frame = frame.filter(mask.bool()?)?;
         // Oldest first, so that the place of a total is its first row in time.
-        let frame = frame.sort(
-            [PERIOD, ARM, TIME],
-            polars::prelude::SortMultipleOptions::new(),
-        )?;
+        let frame = frame.sort([PERIOD, ARM, TIME], polars::prelude::SortMultipleOptions::new())?;
         let total = self.add_up(&frame, &[PERIOD, ARM])?;
         self.totals(&total)
     }
@@ -195,21 +184,10 @@ impl Ledger {
     }
 
     /// Sums values and row counts per key; file and line are those of the first row.
-    #[expect(
-        deprecated,
-        reason = "the eager sum; the lazy engine is not part of the build"
-    )]
+    #[expect(deprecated, reason = "the eager sum; the lazy engine is not part of the build")]
     fn add_up(&self, frame: &DataFrame, keys: &[&str]) -> Result<DataFrame, LedgerError> {
-        let sums: Vec<&str> = self
-            .values
-            .iter()
-            .map(String::as_str)
-            .chain([ROWS])
-            .collect();
-        let mut reduced = frame
-            .group_by_stable(keys)?
-            .select(sums.iter().copied())
-            .sum()?;
+        let sums: Vec<&str> = self.values.iter().map(String::as_str).chain([ROWS]).collect();
+        let mut reduced = frame.group_by_stable(keys)?.select(sums.iter().copied()).sum()?;
         for name in &sums {
             reduced.rename(&format!("{name}_sum"), (*name).into())?;
         }
@@ -241,9 +219,7 @@ impl Ledger {
                 line: lines.get(index)?,
             })
         };
-        (0..frame.height())
-            .map(|row| total(row).ok_or(LedgerError::Hole(row)))
-            .collect()
+        (0..frame.height()).map(|row| total(row).ok_or(LedgerError::Hole(row))).collect()
     }
 }
 
@@ -255,15 +231,9 @@ fn stack(top: Option<DataFrame>, bottom: DataFrame) -> Result<DataFrame, LedgerE
 }
 
 /// The first row per key, with the named columns.
-#[expect(
-    deprecated,
-    reason = "the eager first; the lazy engine is not part of the build"
-)]
+#[expect(deprecated, reason = "the eager first; the lazy engine is not part of the build")]
 fn first(frame: &DataFrame, keys: &[&str], names: &[&str]) -> Result<DataFrame, LedgerError> {
-    let mut reduced = frame
-        .group_by_stable(keys)?
-        .select(names.iter().copied())
-        .first()?;
+    let mut reduced = frame.group_by_stable(keys)?.select(names.iter().copied()).first()?;
     for name in names {
         reduced.rename(&format!("{name}_first"), (*name).into())?;
     }
@@ -293,16 +263,8 @@ mod tests {
     #[test]
     fn rows_of_one_key_are_parts_and_periods_add_up() {
         let mut ledger = Ledger::new(1);
-        ledger
-            .add(&chunk(&[
-                (3, "a", 2, 1.0),
-                (3, "a", 3, 2.0),
-                (1, "a", 4, 4.0),
-            ]))
-            .unwrap();
-        ledger
-            .add(&chunk(&[(3, "a", 5, 8.0), (12, "b", 6, 16.0)]))
-            .unwrap();
+        ledger.add(&chunk(&[(3, "a", 2, 1.0), (3, "a", 3, 2.0), (1, "a", 4, 4.0)])).unwrap();
+        ledger.add(&chunk(&[(3, "a", 5, 8.0), (12, "b", 6, 16.0)])).unwrap();
         let totals = ledger.finish(day).unwrap();
         let shape: Vec<_> = totals
             .iter()
@@ -316,23 +278,12 @@ mod tests {
         let mut ledger = Ledger::new(1);
         ledger.add(&chunk(&[(10, "a", 2, 5.0)])).unwrap();
         ledger.end_file().unwrap();
-        ledger
-            .add(&chunk(&[
-                (0, "a", 2, 1.0),
-                (10, "a", 3, 99.0),
-                (10, "b", 4, 7.0),
-            ]))
-            .unwrap();
+        ledger.add(&chunk(&[(0, "a", 2, 1.0), (10, "a", 3, 99.0), (10, "b", 4, 7.0)])).unwrap();
         ledger.end_file().unwrap();
         let totals = ledger.finish(day).unwrap();
-        let shape: Vec<_> = totals
-            .iter()
-            .map(|t| (t.period_ms, t.arm.as_str(), t.values[0], t.file))
-            .collect();
-        assert_eq!(
-            shape,
-            [(0, "a", 1.0, 1), (10, "a", 5.0, 0), (10, "b", 7.0, 1)]
-        );
+        let shape: Vec<_> =
+            totals.iter().map(|t| (t.period_ms, t.arm.as_str(), t.values[0], t.file)).collect();
+        assert_eq!(shape, [(0, "a", 1.0, 1), (10, "a", 5.0, 0), (10, "b", 7.0, 1)]);
     }
 
     #[test]
@@ -340,21 +291,16 @@ mod tests {
         let mut ledger = Ledger::new(1);
         ledger.add(&Chunk::new(1)).unwrap();
         ledger.end_file().unwrap();
-        ledger
-            .add(&chunk(&[(3, "", 2, 1.0), (30, "", 3, 1.0)]))
-            .unwrap();
-        let totals = ledger
-            .finish(|time| day(time).filter(|start| *start < 10))
-            .unwrap();
+        ledger.add(&chunk(&[(3, "", 2, 1.0), (30, "", 3, 1.0)])).unwrap();
+        let totals = ledger.finish(|time| day(time).filter(|start| *start < 10)).unwrap();
         assert_eq!(totals.len(), 1);
         assert!(Ledger::new(1).finish(day).unwrap().is_empty());
     }
 
     #[test]
     fn many_chunks_give_the_same_bytes_as_one() {
-        let rows: Vec<(i64, &str, u64, f64)> = (0..5_000)
-            .map(|i| (i % 40, "a", i as u64, 0.1 * i as f64))
-            .collect();
+        let rows: Vec<(i64, &str, u64, f64)> =
+            (0..5_000).map(|i| (i % 40, "a", i as u64, 0.1 * i as f64)).collect();
         let mut one = Ledger::new(1);
         one.add(&chunk(&rows)).unwrap();
         let mut many = Ledger::new(1);

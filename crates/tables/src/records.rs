@@ -69,9 +69,7 @@ impl<R: Read> Records<R> {
             .has_headers(true)
             .from_reader(reader);
         let headers = reader.headers().map_err(|error| wrong(&error))?;
-        let names = headers
-            .iter()
-            .map(|name| name.trim_start_matches('\u{feff}').trim());
+        let names = headers.iter().map(|name| name.trim_start_matches('\u{feff}').trim());
         let headers = names.map(str::to_owned).collect();
         Ok(Self { reader, headers })
     }
@@ -86,9 +84,7 @@ impl<R: Read> Records<R> {
     /// # Errors
     /// A record that cannot be read.
     pub fn read(&mut self, record: &mut Record) -> Result<bool, RecordError> {
-        self.reader
-            .read_record(&mut record.cells)
-            .map_err(|error| wrong(&error))
+        self.reader.read_record(&mut record.cells).map_err(|error| wrong(&error))
     }
 }
 

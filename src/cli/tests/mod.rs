@@ -14,10 +14,7 @@ const TEMPLATES: [&str; 5] = ["product", "recruiting", "sales", "platform", "sup
 
 fn record() -> judge::record::EvaluationRecord {
     let at = "2026-08-11T00:00:00Z".parse().unwrap();
-    sample_notices(at)
-        .into_iter()
-        .find_map(|sample| sample.record)
-        .unwrap()
+    sample_notices(at).into_iter().find_map(|sample| sample.record).unwrap()
 }
 
 #[test]
@@ -32,10 +29,7 @@ fn columns_are_aligned_by_characters_and_the_last_is_not_padded() {
         vec!["abc".to_owned(), "x".to_owned(), "e".to_owned()],
     ];
     let text = table(&["A", "B", "C"], &rows);
-    assert_eq!(
-        text,
-        "A    B          C\nä    long cell  end\nabc  x          e\n"
-    );
+    assert_eq!(text, "A    B          C\nä    long cell  end\nabc  x          e\n");
 }
 
 #[test]
@@ -89,10 +83,7 @@ async fn the_status_is_aligned_plain_and_not_cut() {
         data_as_of: None,
         verdict: "stop".to_owned(),
         cause: "tripped".to_owned(),
-        headline: format!(
-            "STOP - long-name-of-an-experiment: {}",
-            "a long reason ".repeat(9)
-        ),
+        headline: format!("STOP - long-name-of-an-experiment: {}", "a long reason ".repeat(9)),
         revises: None,
     };
     let looked = ExperimentRow {
@@ -106,25 +97,15 @@ async fn the_status_is_aligned_plain_and_not_cut() {
         last: Some(last),
         worst_guardrail: None,
     };
-    let fresh = ExperimentRow {
-        id: "new".to_owned(),
-        last: None,
-        ..looked.clone()
-    };
+    let fresh = ExperimentRow { id: "new".to_owned(), last: None, ..looked.clone() };
     let text = super::status::text(&[looked, fresh], &[], Style::plain());
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines[0], "EXPERIMENT                  LIFE        VERDICT");
-    assert_eq!(
-        lines[1],
-        "long-name-of-an-experiment  unreadable  stop: tripped"
-    );
+    assert_eq!(lines[1], "long-name-of-an-experiment  unreadable  stop: tripped");
     assert_eq!(lines[4], "new                         unreadable  -");
     assert_eq!(lines[5], "    not looked at yet");
     assert!(lines.iter().all(|line| line.len() <= 80), "{text}");
-    assert_eq!(
-        text.matches("a long reason").count() + text.matches("a long\n").count(),
-        9
-    );
+    assert_eq!(text.matches("a long reason").count() + text.matches("a long\n").count(), 9);
 }
 
 #[test]
@@ -141,10 +122,7 @@ fn a_fresh_template_is_good_yaml_and_check_points_at_its_blanks() {
         let text = std::fs::read_to_string(folder.path().join(format!("{id}.yaml"))).unwrap();
         assert!(text.contains(&format!("experiment: {id}\n")));
         let parsed = spec::check(&id, &text, &Context::default(), None);
-        assert!(
-            parsed.experiment.is_none(),
-            "{template} runs with its blanks"
-        );
+        assert!(parsed.experiment.is_none(), "{template} runs with its blanks");
         let is_yaml = parsed.diagnostics.iter().all(|one| one.code != "E0102");
         assert!(is_yaml, "{}", spec::render(&id, &text, &parsed.diagnostics));
         for key in ["  from: <", "  to: <", "  by: <", "start: <", "  at: <"] {
@@ -153,12 +131,7 @@ fn a_fresh_template_is_good_yaml_and_check_points_at_its_blanks() {
             assert!(has, "{template}: nothing points at line {line}, `{key}`");
         }
         let again = Cli::try_parse_from(words).unwrap();
-        let Command::New(args) = again.command else {
-            panic!("not `new`")
-        };
-        assert!(
-            new::run(args).is_err(),
-            "an existing file is never overwritten"
-        );
+        let Command::New(args) = again.command else { panic!("not `new`") };
+        assert!(new::run(args).is_err(), "an existing file is never overwritten");
     }
 }

@@ -12,10 +12,7 @@ use crate::settings::DEFAULTS;
 fn help(command: &mut clap::Command, path: &str, page: &mut String) {
     let text = format!("\n## {path}\n\n```text\n{}\n```\n", command.render_help());
     page.push_str(&text);
-    for below in command
-        .get_subcommands_mut()
-        .filter(|below| below.get_name() != "help")
-    {
+    for below in command.get_subcommands_mut().filter(|below| below.get_name() != "help") {
         let path = format!("{path} {}", below.get_name());
         help(below, &path, page);
     }
@@ -54,21 +51,14 @@ fn the_page_of_the_settings_is_current() {
                 page.push_str(&row(&["key", "default", "meaning"]));
                 page.push_str(&row(&["---", "---", "---"]));
             }
-            page.push_str(&row(&[
-                &format!("`{key}`"),
-                &format!("`{value}`"),
-                comment.trim(),
-            ]));
+            page.push_str(&row(&[&format!("`{key}`"), &format!("`{value}`"), comment.trim()]));
             comment.clear();
         } else {
             comment.clear();
         }
     }
     for name in ["sources", "receivers", "actions"] {
-        assert!(
-            page.contains(&format!("## `[{name}]`")),
-            "no section {name}"
-        );
+        assert!(page.contains(&format!("## `[{name}]`")), "no section {name}");
     }
     assert_page("settings.md", &page);
 }
@@ -93,11 +83,7 @@ fn the_page_of_the_exit_codes_is_current() {
     let unreachable = UNREACHABLE.to_string();
     let rows = [
         ["any", "0", "it did what was asked"],
-        [
-            "any",
-            &usage,
-            "wrong call, wrong settings, or a fault of the tool itself",
-        ],
+        ["any", &usage, "wrong call, wrong settings, or a fault of the tool itself"],
         ["any", &unreachable, "the store cannot be reached"],
         ["`check`", "0", "no findings"],
         ["`check`", "1", "findings"],
@@ -108,17 +94,9 @@ fn the_page_of_the_exit_codes_is_current() {
         ["`eval --exit-code`", "0", "continue"],
         ["`eval --exit-code`", "10", "change"],
         ["`eval --exit-code`", "20", "stop"],
-        [
-            "`eval --exit-code`",
-            "21",
-            "stop, because a guardrail tripped",
-        ],
+        ["`eval --exit-code`", "21", "stop, because a guardrail tripped"],
         ["`eval --exit-code`", "30", "hold"],
-        [
-            "`eval --exit-code`",
-            "75",
-            "collecting, or nothing to evaluate",
-        ],
+        ["`eval --exit-code`", "75", "collecting, or nothing to evaluate"],
     ];
     let mut page = "# Exit codes\n\n`eval --exit-code` over several experiments gives the highest \
                     code. Without the flag `eval` gives 0\nwhen it ran. A closed pipe ends any \

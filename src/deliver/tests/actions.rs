@@ -49,19 +49,12 @@ async fn only_the_flag_itself_confirms() {
     ])
     .await;
     let first = run(&fake, json!({}), false).await;
-    assert_eq!(
-        (first.reached, first.class),
-        (Reached::Accepted, "unconfirmed")
-    );
+    assert_eq!((first.reached, first.class), (Reached::Accepted, "unconfirmed"));
     assert_eq!(first.detail, "/flag/enabled reads true, wanted false");
     let second = run(&fake, json!({}), true).await;
     assert_eq!((second.reached, second.class), (Reached::Confirmed, "ok"));
     let methods: Vec<_> = fake.seen().into_iter().map(|seen| seen.method).collect();
-    assert_eq!(
-        methods,
-        ["POST", "GET", "GET"],
-        "what was accepted is not asked for again"
-    );
+    assert_eq!(methods, ["POST", "GET", "GET"], "what was accepted is not asked for again");
 }
 
 #[tokio::test]
@@ -73,15 +66,8 @@ async fn a_request_that_fails_is_not_accepted() {
     ] {
         let fake = Fake::by_method(vec![("POST", vec![reply]), ("GET", vec![flag(false)])]).await;
         let progress = run(&fake, json!({}), false).await;
-        assert_eq!(
-            (progress.reached, progress.class),
-            (Reached::Requested, class)
-        );
-        assert_eq!(
-            fake.seen().len(),
-            1,
-            "a flag that was not asked for is not read"
-        );
+        assert_eq!((progress.reached, progress.class), (Reached::Requested, class));
+        assert_eq!(fake.seen().len(), 1, "a flag that was not asked for is not read");
     }
 }
 
@@ -90,10 +76,7 @@ async fn a_flag_that_cannot_be_read_is_not_off() {
     for (reply, words) in [
         (Reply::status(200, "off"), "does not read as JSON"),
         (Reply::status(200, "{}"), "has no /flag/enabled"),
-        (
-            Reply::status(200, r#"{"flag":{"enabled":"false"}}"#),
-            "reads \"false\", wanted false",
-        ),
+        (Reply::status(200, r#"{"flag":{"enabled":"false"}}"#), "reads \"false\", wanted false"),
         (Reply::status(404, "false"), "HTTP 404"),
         (Reply::broken(200, After::Drip), "did not end"),
     ] {
@@ -113,21 +96,16 @@ async fn unarmed_and_dry_runs_send_nothing() {
     let dry = run(&fake, json!({"dry_run": true, "method": "DELETE"}), false).await;
     assert_eq!(dry.reached, Reached::NotSent);
     let host = &fake.url;
-    assert_eq!(
-        dry.detail,
-        format!("dry run: would send DELETE to {host}/…; nothing was sent")
-    );
+    assert_eq!(dry.detail, format!("dry run: would send DELETE to {host}/…; nothing was sent"));
     assert!(fake.seen().is_empty());
 }
 
 #[tokio::test]
 async fn the_request_is_as_configured() {
     let folder = tempfile::tempdir().unwrap();
-    let fake = Fake::by_method(vec![
-        ("PATCH", vec![Reply::status(204, "")]),
-        ("GET", vec![flag(false)]),
-    ])
-    .await;
+    let fake =
+        Fake::by_method(vec![("PATCH", vec![Reply::status(204, "")]), ("GET", vec![flag(false)])])
+            .await;
     let more = json!({
         "method": "PATCH",
         "headers": {"Content-Type": "application/merge-patch+json"},
@@ -135,19 +113,10 @@ async fn the_request_is_as_configured() {
     });
     assert_eq!(run(&fake, more, false).await.reached, Reached::Confirmed);
     let seen = fake.seen();
-    assert_eq!(
-        (seen[0].method.as_str(), seen[0].path.as_str()),
-        ("PATCH", "/off?token=hidden")
-    );
-    assert_eq!(
-        seen[0].headers["content-type"],
-        "application/merge-patch+json"
-    );
+    assert_eq!((seen[0].method.as_str(), seen[0].path.as_str()), ("PATCH", "/off?token=hidden"));
+    assert_eq!(seen[0].headers["content-type"], "application/merge-patch+json");
     assert_eq!(seen[0].body, "{\"off\":1}");
-    assert!(
-        seen.iter()
-            .all(|it| it.headers["authorization"] == "Bearer t0ken")
-    );
+    assert!(seen.iter().all(|it| it.headers["authorization"] == "Bearer t0ken"));
 }
 
 #[test]
@@ -177,32 +146,17 @@ pub(super) fn routes() -> Routes {
 /// A leased action row of the sample trip, made at [`at`].
 fn item(state: DeliveryState, attempt: u32) -> OutboxItem {
     let samples = sample_notices(at());
-    let trip = samples
-        .iter()
-        .find(|it| it.notice.kind == NoticeKind::GuardrailTripped)
-        .unwrap();
+    let trip = samples.iter().find(|it| it.notice.kind == NoticeKind::GuardrailTripped).unwrap();
     let config = config("http://127.0.0.1:1", &json!({}));
     let record = trip.record.as_ref().unwrap();
     let action = "turn-off-checklist";
-    let order = ActionOrder {
-        action,
-        config: &config,
-        trip: &trip.notice,
-        record,
-    };
+    let order = ActionOrder { action, config: &config, trip: &trip.notice, record };
     let row = action_row(order, &Links::default(), at(), 7);
     assert_eq!(
         (row.lane, row.urgent, row.partition.as_str()),
         (Lane::Action, true, "sample-checklist")
     );
-    OutboxItem {
-        row,
-        attempt,
-        state,
-        collapsed: 0,
-        manual: false,
-        first_attempt_at: at(),
-    }
+    OutboxItem { row, attempt, state, collapsed: 0, manual: false, first_attempt_at: at() }
 }
 
 fn after(seconds: f64) -> Timestamp {
@@ -211,12 +165,7 @@ fn after(seconds: f64) -> Timestamp {
 
 fn ended(state: DeliveryState, attempt: u32, reached: Reached, seconds: f64) -> Attempt {
     let item = item(state, attempt);
-    let sent = Sent {
-        holder: "h",
-        item: &item,
-        started_at: at(),
-        finished_at: after(seconds),
-    };
+    let sent = Sent { holder: "h", item: &item, started_at: at(), finished_at: after(seconds) };
     let ladder = Ladder::repeating(vec![0, 1_000, 2_000, 5_000, 10_000, 20_000, 30_000]);
     let plan = ActionPlan {
         ladder: &ladder,
@@ -225,12 +174,8 @@ fn ended(state: DeliveryState, attempt: u32, reached: Reached, seconds: f64) -> 
         jitter: 0.5,
         domain_now: at(),
     };
-    let progress = Progress {
-        reached,
-        status: Some(200),
-        class: "ok",
-        detail: "the flag reads X".to_owned(),
-    };
+    let progress =
+        Progress { reached, status: Some(200), class: "ok", detail: "the flag reads X".to_owned() };
     after_action(sent, progress, &plan, &routes())
 }
 
@@ -238,30 +183,19 @@ fn ended(state: DeliveryState, attempt: u32, reached: Reached, seconds: f64) -> 
 fn a_confirmed_rollback_is_told_with_its_seconds() {
     let attempt = ended(DeliveryState::Accepted, 3, Reached::Confirmed, 3.1);
     assert_eq!(attempt.outcome, Outcome::Confirmed);
-    let [row] = attempt.extra_outbox.as_slice() else {
-        panic!("{:?}", attempt.extra_outbox)
-    };
-    assert_eq!(
-        (row.kind.as_str(), row.endpoint.as_str()),
-        ("action.confirmed", "sample")
-    );
+    let [row] = attempt.extra_outbox.as_slice() else { panic!("{:?}", attempt.extra_outbox) };
+    assert_eq!((row.kind.as_str(), row.endpoint.as_str()), ("action.confirmed", "sample"));
     assert!(row.urgent && row.final_state && row.sequence == 7);
     let body: Value = serde_json::from_str(&row.body).unwrap();
     let data = &body["data"];
     let reason = data["reason"].as_str().unwrap();
-    assert!(
-        reason.contains("Rollback confirmed in 3.1 s: the flag reads X"),
-        "{reason}"
-    );
+    assert!(reason.contains("Rollback confirmed in 3.1 s: the flag reads X"), "{reason}");
     assert_eq!(
         data["action"],
         json!({"kind": "rollback", "name": "turn-off-checklist",
         "state": "confirmed", "confirmed_at": "2026-08-11T00:00:03.1Z"})
     );
-    assert_eq!(
-        data["experiment"]["id"], "sample-checklist",
-        "the trip's facts come along"
-    );
+    assert_eq!(data["experiment"]["id"], "sample-checklist", "the trip's facts come along");
     assert_eq!(data["guardrails"][0]["state"], "tripped");
     assert_eq!(attempt.log[0].kind, "action.confirmed");
     assert_eq!(attempt.log[0].text.lines().count(), 3);
@@ -270,52 +204,19 @@ fn a_confirmed_rollback_is_told_with_its_seconds() {
 #[test]
 fn an_unconfirmed_rollback_is_told_once_and_followed_for_ever() {
     let early = ended(DeliveryState::Pending, 1, Reached::Accepted, 0.2);
-    assert_eq!(
-        early.outcome,
-        Outcome::Accepted {
-            next_at: after(0.7)
-        }
-    );
+    assert_eq!(early.outcome, Outcome::Accepted { next_at: after(0.7) });
     assert!(early.extra_outbox.is_empty() && early.log.is_empty());
     let refused = ended(DeliveryState::Pending, 1, Reached::Requested, 0.2);
-    assert_eq!(
-        refused.outcome,
-        Outcome::Requested {
-            next_at: after(1.2)
-        }
-    );
+    assert_eq!(refused.outcome, Outcome::Requested { next_at: after(1.2) });
     let before = ended(DeliveryState::Requested, 6, Reached::Requested, 38.0);
-    assert_eq!(
-        before.outcome,
-        Outcome::Requested {
-            next_at: after(60.0)
-        },
-        "not later than this"
-    );
+    assert_eq!(before.outcome, Outcome::Requested { next_at: after(60.0) }, "not later than this");
     let due = ended(DeliveryState::Accepted, 7, Reached::Accepted, 60.0);
-    assert_eq!(
-        due.outcome,
-        Outcome::Unconfirmed {
-            next_at: after(90.0)
-        }
-    );
+    assert_eq!(due.outcome, Outcome::Unconfirmed { next_at: after(90.0) });
     assert_eq!(due.extra_outbox[0].kind, "action.failed");
-    assert!(
-        due.extra_outbox[0]
-            .body
-            .contains("Rollback unconfirmed after 60 s")
-    );
+    assert!(due.extra_outbox[0].body.contains("Rollback unconfirmed after 60 s"));
     let later = ended(DeliveryState::Unconfirmed, 8, Reached::Requested, 90.0);
-    assert_eq!(
-        later.outcome,
-        Outcome::Unconfirmed {
-            next_at: after(120.0)
-        }
-    );
-    assert!(
-        later.extra_outbox.is_empty() && later.log.is_empty(),
-        "told once"
-    );
+    assert_eq!(later.outcome, Outcome::Unconfirmed { next_at: after(120.0) });
+    assert!(later.extra_outbox.is_empty() && later.log.is_empty(), "told once");
     let confirmed = ended(DeliveryState::Unconfirmed, 9, Reached::Confirmed, 120.0);
     assert_eq!(confirmed.extra_outbox[0].kind, "action.confirmed");
 }
@@ -329,10 +230,7 @@ fn an_action_that_is_not_armed_is_told_at_once() {
 
 #[test]
 fn the_same_trip_orders_the_same_action() {
-    assert_eq!(
-        item(DeliveryState::Pending, 1).row,
-        item(DeliveryState::Pending, 2).row
-    );
+    assert_eq!(item(DeliveryState::Pending, 1).row, item(DeliveryState::Pending, 2).row);
     let first = ended(DeliveryState::Accepted, 1, Reached::Confirmed, 1.0);
     let again = ended(DeliveryState::Accepted, 2, Reached::Confirmed, 2.0);
     assert_eq!(first.extra_outbox[0].id, again.extra_outbox[0].id);

@@ -12,9 +12,7 @@ use crate::deliver::payload::{Links, MAX_BYTES, core, generic};
 use crate::deliver::{Sample, sample_notices, slack};
 
 fn links() -> Links {
-    Links {
-        external_url: "https://verdictd.example.com".to_owned(),
-    }
+    Links { external_url: "https://verdictd.example.com".to_owned() }
 }
 
 fn message(sample: &Sample) -> Value {
@@ -22,10 +20,7 @@ fn message(sample: &Sample) -> Value {
 }
 
 fn of_kind(kind: NoticeKind) -> Sample {
-    sample_notices(at())
-        .into_iter()
-        .find(|sample| sample.notice.kind == kind)
-        .unwrap()
+    sample_notices(at()).into_iter().find(|sample| sample.notice.kind == kind).unwrap()
 }
 
 fn pretty(value: &Value) -> String {
@@ -67,10 +62,7 @@ fn every_kind_says_something_of_its_own() {
         assert_eq!(content["type"], sample.notice.kind.as_str());
         let headline = content["data"]["headline"].as_str().unwrap();
         assert!(headline.len() > 8 && !headline.contains('\n'), "{headline}");
-        assert!(
-            !content["data"]["reason"].as_str().unwrap().is_empty(),
-            "{content}"
-        );
+        assert!(!content["data"]["reason"].as_str().unwrap().is_empty(), "{content}");
         headlines.insert(headline.to_owned());
         kinds.insert(sample.notice.kind.as_str());
         check_slack(&slack::body(&content));
@@ -82,14 +74,8 @@ fn every_kind_says_something_of_its_own() {
 #[test]
 fn the_same_notice_is_the_same_bytes() {
     let sample = of_kind(NoticeKind::VerdictContinue);
-    assert_eq!(
-        canonical_json(&message(&sample)),
-        canonical_json(&message(&sample))
-    );
-    assert_eq!(
-        slack::body(&message(&sample)),
-        slack::body(&message(&sample))
-    );
+    assert_eq!(canonical_json(&message(&sample)), canonical_json(&message(&sample)));
+    assert_eq!(slack::body(&message(&sample)), slack::body(&message(&sample)));
 }
 
 #[test]
@@ -135,9 +121,7 @@ const HOSTILE: &[&str] = &[
 
 fn hostile(random: &mut SmallRng, most: usize) -> String {
     let pieces = random.random_range(0..=most);
-    (0..pieces)
-        .map(|_| *HOSTILE.choose(random).unwrap())
-        .collect()
+    (0..pieces).map(|_| *HOSTILE.choose(random).unwrap()).collect()
 }
 
 /// Puts hostile text wherever a person or a source can put text.
@@ -190,18 +174,11 @@ fn check_slack(body: &str) {
     let json: Value = serde_json::from_str(body).unwrap();
     assert_eq!(json["mrkdwn"], false);
     let fallback = json["text"].as_str().unwrap();
-    assert!(
-        !fallback.contains(['<', '>']) && !fallback.is_empty(),
-        "{fallback}"
-    );
+    assert!(!fallback.contains(['<', '>']) && !fallback.is_empty(), "{fallback}");
     let blocks = json["blocks"].as_array().unwrap();
     assert!((1..=7).contains(&blocks.len()));
     for block in blocks {
-        let limit = if block["type"] == "header" {
-            150
-        } else {
-            3_000
-        };
+        let limit = if block["type"] == "header" { 150 } else { 3_000 };
         if let Some(text) = block.get("text") {
             check_text(text, limit);
         }
@@ -225,15 +202,10 @@ fn check_slack(body: &str) {
 fn check_text(text: &Value, limit: usize) {
     assert_eq!(text["type"], "plain_text");
     let words = text["text"].as_str().unwrap();
-    assert!(
-        !words.is_empty() && words.encode_utf16().count() <= limit,
-        "{words}"
-    );
+    assert!(!words.is_empty() && words.encode_utf16().count() <= limit, "{words}");
     assert!(!words.contains(['<', '>']), "{words}");
     for rest in words.split('&').skip(1) {
-        let entity = ["amp;", "lt;", "gt;"]
-            .iter()
-            .any(|entity| rest.starts_with(entity));
+        let entity = ["amp;", "lt;", "gt;"].iter().any(|entity| rest.starts_with(entity));
         assert!(entity, "a cut or bare entity in {words}");
     }
     let hidden = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
@@ -250,12 +222,7 @@ fn hostile_text_breaks_neither_json_nor_size_nor_mentions() {
             poison(&mut sample, &mut random, most);
             let content = message(&sample);
             let bytes = canonical_json(&content);
-            assert!(
-                bytes.len() <= MAX_BYTES,
-                "{} bytes: {}",
-                bytes.len(),
-                content["type"]
-            );
+            assert!(bytes.len() <= MAX_BYTES, "{} bytes: {}", bytes.len(), content["type"]);
             let read: Value = serde_json::from_str(&bytes).unwrap();
             assert_eq!(read["type"], sample.notice.kind.as_str());
             assert_eq!(read["data"]["schema"], "verdictd/notice/1");
@@ -285,11 +252,6 @@ fn what_is_too_large_loses_the_least_important_first() {
     let data = &content["data"];
     assert!(data.get("labels").is_none());
     assert!(data.get("checkpoint").is_some(), "the story stays");
-    let roles: Vec<_> = data["signals"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|it| &it["role"])
-        .collect();
+    let roles: Vec<_> = data["signals"].as_array().unwrap().iter().map(|it| &it["role"]).collect();
     assert_eq!(roles, ["proxy", "outcome"]);
 }

@@ -39,10 +39,7 @@ impl Reply {
         let length = body.len();
         let head = format!("HTTP/1.1 {status} X\r\n{header}\r\ncontent-length: {length}");
         let bytes = format!("{head}\r\nconnection: close\r\n\r\n{body}");
-        Self {
-            bytes,
-            after: After::Close,
-        }
+        Self { bytes, after: After::Close }
     }
 
     /// The beginning of an answer with that status, then something else.
@@ -51,18 +48,12 @@ impl Reply {
             After::Endless => "transfer-encoding: chunked",
             _ => "content-length: 100000",
         };
-        Self {
-            bytes: format!("HTTP/1.1 {status} X\r\n{framing}\r\n\r\n"),
-            after,
-        }
+        Self { bytes: format!("HTTP/1.1 {status} X\r\n{framing}\r\n\r\n"), after }
     }
 
     /// No answer at all.
     pub(super) fn silent(after: After) -> Self {
-        Self {
-            bytes: String::new(),
-            after,
-        }
+        Self { bytes: String::new(), after }
     }
 }
 
@@ -109,12 +100,7 @@ impl Fake {
         let scripts: Scripts = Arc::new(Mutex::new(scripts));
         let seen = Arc::new(Mutex::new(Vec::new()));
         let task = tokio::spawn(serve(listener, scripts.clone(), seen.clone()));
-        Self {
-            url,
-            seen,
-            scripts,
-            task,
-        }
+        Self { url, seen, scripts, task }
     }
 
     /// Every request so far.
@@ -124,10 +110,7 @@ impl Fake {
 
     /// Other answers from now on.
     pub(super) fn script(&self, method: &str, replies: Vec<Reply>) {
-        self.scripts
-            .lock()
-            .unwrap()
-            .insert(method.to_owned(), replies.into());
+        self.scripts.lock().unwrap().insert(method.to_owned(), replies.into());
     }
 }
 
@@ -150,22 +133,14 @@ fn next_reply(scripts: &Scripts, method: &str) -> Reply {
     let Some(script) = scripts.get_mut(method) else {
         return Reply::status(405, "");
     };
-    if script.len() > 1 {
-        script.pop_front().unwrap()
-    } else {
-        script[0].clone()
-    }
+    if script.len() > 1 { script.pop_front().unwrap() } else { script[0].clone() }
 }
 
 async fn read_request(stream: &mut TcpStream) -> Option<Seen> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
     loop {
-        let read = stream
-            .read(&mut buffer)
-            .await
-            .ok()
-            .filter(|read| *read > 0)?;
+        let read = stream.read(&mut buffer).await.ok().filter(|read| *read > 0)?;
         bytes.extend_from_slice(&buffer[..read]);
         let text = String::from_utf8_lossy(&bytes);
         let Some((head, _)) = text.split_once("\r\n\r\n") else {
@@ -177,18 +152,11 @@ async fn read_request(stream: &mut TcpStream) -> Option<Seen> {
             .filter_map(|line| line.split_once(": "))
             .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
             .collect();
-        let length: usize = headers
-            .get("content-length")
-            .map_or(0, |it| it.parse().unwrap());
+        let length: usize = headers.get("content-length").map_or(0, |it| it.parse().unwrap());
         if bytes.len() >= head.len() + 4 + length {
             let body = String::from_utf8(bytes[head.len() + 4..].to_vec()).unwrap();
             let (method, path) = (first.next()?.to_owned(), first.next()?.to_owned());
-            return Some(Seen {
-                method,
-                path,
-                headers,
-                body,
-            });
+            return Some(Seen { method, path, headers, body });
         }
     }
 }

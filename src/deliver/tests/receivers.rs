@@ -18,10 +18,7 @@ async fn post(reply: Reply) -> Result<Receipt, SendError> {
     let result = receiver(config).send(&envelope("{}")).await;
     assert_eq!(fake.seen().len(), 1);
     if let Err(error) = &result {
-        assert!(
-            !error.detail.contains("hook") && !error.detail.contains("k=v"),
-            "{error}"
-        );
+        assert!(!error.detail.contains("hook") && !error.detail.contains("k=v"), "{error}");
     }
     result
 }
@@ -29,11 +26,7 @@ async fn post(reply: Reply) -> Result<Receipt, SendError> {
 async fn slack(reply: Reply) -> Result<Receipt, SendError> {
     let folder = tempfile::tempdir().unwrap();
     let fake = Fake::start(vec![reply]).await;
-    let url = secret(
-        folder.path(),
-        "url",
-        &format!("{}/services/T/B/secret", fake.url),
-    );
+    let url = secret(folder.path(), "url", &format!("{}/services/T/B/secret", fake.url));
     let config = json!({"slack": {"url": url, "allow_private": true}});
     let result = receiver(config).send(&envelope("{}")).await;
     if let Err(error) = &result {
@@ -52,10 +45,7 @@ const AGAIN: Then = Then::Retry { after: None };
 #[tokio::test]
 async fn every_status_has_its_class() {
     for status in [200, 201, 202, 204] {
-        assert_eq!(
-            post(Reply::status(status, "")).await.unwrap().status,
-            status
-        );
+        assert_eq!(post(Reply::status(status, "")).await.unwrap().status, status);
     }
     for (status, then, class) in [
         (301, Then::Permanent, ErrorClass::Redirect),
@@ -85,15 +75,11 @@ async fn retry_after_is_heard_in_every_form_and_never_believed_blindly() {
         let reply = Reply::with_header(503, &format!("retry-after: {header}"), "");
         async { told(post(reply).await).0 }
     };
-    let after = |seconds| Then::Retry {
-        after: Some(Duration::from_secs(seconds)),
-    };
+    let after = |seconds| Then::Retry { after: Some(Duration::from_secs(seconds)) };
     assert_eq!(asked("120").await, after(120));
     assert_eq!(
         asked("Sun, 22 Nov 2026 10:01:00 GMT").await,
-        Then::Retry {
-            after: Some(Duration::from_millis(59_750))
-        }
+        Then::Retry { after: Some(Duration::from_millis(59_750)) }
     );
     assert_eq!(asked("1e300").await, after(86_400));
     assert_eq!(asked("inf").await, AGAIN);
@@ -131,11 +117,7 @@ async fn an_answer_is_bounded_in_time_and_size() {
         assert_eq!(receipt.status, 200);
         assert!(begun.elapsed() < Duration::from_secs(5), "{after:?}");
         assert!(receipt.detail.len() <= 2_048);
-        assert_eq!(
-            receipt.detail.starts_with("yyy"),
-            after == After::Endless,
-            "{after:?}"
-        );
+        assert_eq!(receipt.detail.starts_with("yyy"), after == After::Endless, "{after:?}");
     }
 }
 
@@ -154,10 +136,7 @@ async fn the_guard_stands_in_the_resolver_and_before_it() {
     let literal = json!({"webhook": {"url": "http://127.0.0.1:1/secret"}});
     let literal: ReceiverConfig = serde_json::from_value(literal).unwrap();
     let refused = build("tickets", &literal).unwrap_err().to_string();
-    assert!(
-        refused.starts_with("tickets: 127.0.0.1 is a private"),
-        "{refused}"
-    );
+    assert!(refused.starts_with("tickets: 127.0.0.1 is a private"), "{refused}");
     assert!(!refused.contains("secret"), "{refused}");
 }
 
@@ -171,15 +150,9 @@ async fn the_body_is_signed_as_the_standard_says() {
         "secret": secret(folder.path(), "new", KEY),
         "previous_secret": secret(folder.path(), "old", KEY),
     }});
-    receiver(config)
-        .send(&envelope("{\"a\":\"é\"}"))
-        .await
-        .unwrap();
+    receiver(config).send(&envelope("{\"a\":\"é\"}")).await.unwrap();
     let seen = &fake.seen()[0];
-    assert_eq!(
-        (seen.method.as_str(), seen.path.as_str()),
-        ("POST", "/hook")
-    );
+    assert_eq!((seen.method.as_str(), seen.path.as_str()), ("POST", "/hook"));
     assert_eq!(seen.body, "{\"a\":\"é\"}");
     assert_eq!(seen.headers["content-type"], "application/json");
     assert_eq!(seen.headers["webhook-id"], "msg_1");
@@ -218,17 +191,9 @@ async fn slack_must_say_ok_in_words() {
     let auth = (Then::Permanent, ErrorClass::AuthError);
     let shrink = (Then::Shrink, ErrorClass::TooLarge);
     for (status, word, expected) in [
-        (
-            200,
-            "no_channel",
-            (Then::Permanent, ErrorClass::NotAccepted),
-        ),
+        (200, "no_channel", (Then::Permanent, ErrorClass::NotAccepted)),
         (200, "", (AGAIN, ErrorClass::NotAccepted)),
-        (
-            200,
-            "<html>Please log in</html>",
-            (AGAIN, ErrorClass::NotAccepted),
-        ),
+        (200, "<html>Please log in</html>", (AGAIN, ErrorClass::NotAccepted)),
         (400, "invalid_payload", refused),
         (400, "user_not_found", refused),
         (400, "msg_blocks_too_long", shrink),
@@ -241,23 +206,14 @@ async fn slack_must_say_ok_in_words() {
         (500, "rollup_error", (AGAIN, ErrorClass::ServerError)),
         (302, "ok", (Then::Permanent, ErrorClass::Redirect)),
     ] {
-        assert_eq!(
-            told(slack(Reply::status(status, word)).await),
-            expected,
-            "{status} {word}"
-        );
+        assert_eq!(told(slack(Reply::status(status, word)).await), expected, "{status} {word}");
     }
 }
 
 #[tokio::test]
 async fn slack_says_when_to_come_back_in_header_or_body() {
     let limited = |seconds| {
-        (
-            Then::Retry {
-                after: Some(Duration::from_secs(seconds)),
-            },
-            ErrorClass::RateLimited,
-        )
+        (Then::Retry { after: Some(Duration::from_secs(seconds)) }, ErrorClass::RateLimited)
     };
     let body = Reply::status(429, r#"{"ok":false,"retry_after":30}"#);
     assert_eq!(told(slack(body).await), limited(30));
@@ -270,14 +226,8 @@ async fn slack_says_when_to_come_back_in_header_or_body() {
 /// Slack's word is in the body: without it nothing was said.
 #[tokio::test]
 async fn a_slack_answer_that_breaks_off_is_tried_again() {
-    assert_eq!(
-        told(slack(Reply::broken(200, After::Reset)).await),
-        (AGAIN, ErrorClass::Network)
-    );
-    assert_eq!(
-        told(slack(Reply::broken(200, After::Drip)).await),
-        (AGAIN, ErrorClass::Timeout)
-    );
+    assert_eq!(told(slack(Reply::broken(200, After::Reset)).await), (AGAIN, ErrorClass::Network));
+    assert_eq!(told(slack(Reply::broken(200, After::Drip)).await), (AGAIN, ErrorClass::Timeout));
 }
 
 #[test]
@@ -289,10 +239,7 @@ fn a_receiver_has_exactly_one_kind_and_known_keys() {
         json!({"mail": {}}),
     ] {
         let text = bad.to_string();
-        assert!(
-            serde_json::from_value::<ReceiverConfig>(bad).is_err(),
-            "{text}"
-        );
+        assert!(serde_json::from_value::<ReceiverConfig>(bad).is_err(), "{text}");
     }
 }
 
@@ -301,22 +248,9 @@ async fn every_sample_is_sent_marked_and_answered() {
     let fake = Fake::start(vec![Reply::status(500, "down"), Reply::status(200, "fine")]).await;
     let config = json!({"webhook": {"url": fake.url, "allow_private": true}});
     let config: ReceiverConfig = serde_json::from_value(config).unwrap();
-    let answers = send_samples("test", &config, "https://v.example", super::at())
-        .await
-        .unwrap();
+    let answers = send_samples("test", &config, "https://v.example", super::at()).await.unwrap();
     assert_eq!(answers.len(), 19);
-    assert!(
-        !answers[0].is_ok && answers[0].detail.contains("HTTP 500: down"),
-        "{answers:?}"
-    );
-    assert!(
-        answers[1..]
-            .iter()
-            .all(|it| it.is_ok && it.detail == "HTTP 200 fine")
-    );
-    assert!(
-        fake.seen()
-            .iter()
-            .all(|it| it.body.contains("\"sample\":true"))
-    );
+    assert!(!answers[0].is_ok && answers[0].detail.contains("HTTP 500: down"), "{answers:?}");
+    assert!(answers[1..].iter().all(|it| it.is_ok && it.detail == "HTTP 200 fine"));
+    assert!(fake.seen().iter().all(|it| it.body.contains("\"sample\":true")));
 }

@@ -38,11 +38,7 @@ impl Bench {
         std::fs::write(&path, toml).unwrap();
         let settings = settings::load(Some(&path), &[], &[]).unwrap().settings;
         let store = Store::open(&folder.path().join("store.db")).unwrap();
-        Self {
-            folder,
-            store,
-            settings,
-        }
+        Self { folder, store, settings }
     }
 
     fn worker(&self, holder: &str) -> Arc<Worker> {
@@ -105,9 +101,7 @@ async fn until(is_so: impl AsyncFn() -> bool) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(30), waiting)
-        .await
-        .unwrap();
+    tokio::time::timeout(std::time::Duration::from_secs(30), waiting).await.unwrap();
 }
 
 const STOP: NoticeKind = NoticeKind::VerdictStop;
@@ -123,17 +117,11 @@ async fn a_message_is_sent_once_with_its_id_and_its_bytes() {
     settle(&worker).await;
     let seen = fake.seen();
     assert_eq!(seen.len(), 1);
-    assert_eq!(
-        (&seen[0].headers["webhook-id"], &seen[0].body),
-        (&made[0].id, &made[0].body)
-    );
+    assert_eq!((&seen[0].headers["webhook-id"], &seen[0].body), (&made[0].id, &made[0].body));
     let delivery = bench.only("sample").await;
     assert_eq!(delivery.state, DeliveryState::Delivered);
     let attempt = &delivery.attempts[0];
-    assert_eq!(
-        (attempt.status, attempt.detail.as_deref()),
-        (Some(200), Some("thanks"))
-    );
+    assert_eq!((attempt.status, attempt.detail.as_deref()), (Some(200), Some("thanks")));
 }
 
 #[tokio::test]
@@ -145,19 +133,11 @@ async fn retries_repeat_the_same_bytes_and_end() {
     let seen = fake.seen();
     assert_eq!(seen.len(), 3, "one for each rung");
     assert!(seen.iter().all(|it| it.body == seen[0].body));
-    assert!(
-        seen.iter()
-            .all(|it| it.headers["webhook-id"] == seen[0].headers["webhook-id"])
-    );
+    assert!(seen.iter().all(|it| it.headers["webhook-id"] == seen[0].headers["webhook-id"]));
     let delivery = bench.only("sample").await;
     assert_eq!(delivery.state, DeliveryState::Dead);
     assert_eq!(delivery.attempts.len(), 3);
-    assert!(
-        delivery
-            .attempts
-            .iter()
-            .all(|it| it.class.as_deref() == Some("server_error"))
-    );
+    assert!(delivery.attempts.iter().all(|it| it.class.as_deref() == Some("server_error")));
 }
 
 #[tokio::test]
@@ -208,12 +188,7 @@ async fn an_endpoint_that_is_gone_is_left_alone() {
     bench.tell("b", &[STOP]).await;
     settle(&worker).await;
     assert_eq!(fake.seen().len(), 1, "nothing more is sent there");
-    let states: Vec<_> = bench
-        .deliveries("sample")
-        .await
-        .iter()
-        .map(|it| it.state)
-        .collect();
+    let states: Vec<_> = bench.deliveries("sample").await.iter().map(|it| it.state).collect();
     assert!(states.contains(&DeliveryState::Dead) && states.contains(&DeliveryState::Pending));
 }
 
@@ -221,10 +196,8 @@ async fn an_endpoint_that_is_gone_is_left_alone() {
 async fn a_slow_endpoint_does_not_hold_up_another() {
     let slow = Fake::start(vec![Reply::silent(After::Hang)]).await;
     let quick = Fake::start(vec![Reply::status(200, "")]).await;
-    let more = format!(
-        "[receivers.quick.webhook]\nurl = \"{}\"\nallow_private = true\n",
-        quick.url
-    );
+    let more =
+        format!("[receivers.quick.webhook]\nurl = \"{}\"\nallow_private = true\n", quick.url);
     let bench = Bench::new(&slow.url, "[0, 60000]", &more);
     for name in 0..20 {
         bench.tell(&format!("slow-{name}"), &[STOP]).await;
@@ -238,14 +211,8 @@ async fn a_slow_endpoint_does_not_hold_up_another() {
     let quick = bench.only("quick").await;
     assert_eq!(quick.state, DeliveryState::Delivered);
     let slow = bench.deliveries("sample").await;
-    assert!(
-        slow.iter()
-            .all(|it| it.attempts[0].class.as_deref() == Some("timeout"))
-    );
-    let first_timeout = slow
-        .iter()
-        .filter_map(|it| it.attempts[0].finished_at)
-        .min();
+    assert!(slow.iter().all(|it| it.attempts[0].class.as_deref() == Some("timeout")));
+    let first_timeout = slow.iter().filter_map(|it| it.attempts[0].finished_at).min();
     assert!(quick.attempts[0].finished_at < first_timeout);
 }
 
@@ -277,25 +244,16 @@ async fn two_workers_share_without_sending_twice() {
     tokio::join!(settle(&one), settle(&two));
     assert_eq!(fake.seen().len(), 30);
     let all = bench.deliveries("sample").await;
-    assert!(
-        all.iter()
-            .all(|it| it.state == DeliveryState::Delivered && it.attempts.len() == 1)
-    );
+    assert!(all.iter().all(|it| it.state == DeliveryState::Delivered && it.attempts.len() == 1));
 }
 
 /// A trip whose action turns off the flag of `fake`, and the receiver `sample` at `chat`.
 async fn tripped(fake: &Fake, chat: &Fake, more: serde_json::Value) -> Bench {
     let mut bench = Bench::new(&chat.url, LADDER, "");
     let action = config(&fake.url, &more);
-    bench
-        .settings
-        .actions
-        .insert("turn-off-checklist".to_owned(), action.clone());
+    bench.settings.actions.insert("turn-off-checklist".to_owned(), action.clone());
     let samples = sample_notices(at());
-    let trip = samples
-        .iter()
-        .find(|it| it.notice.kind == NoticeKind::GuardrailTripped)
-        .unwrap();
+    let trip = samples.iter().find(|it| it.notice.kind == NoticeKind::GuardrailTripped).unwrap();
     let order = ActionOrder {
         action: "turn-off-checklist",
         config: &action,
@@ -334,29 +292,19 @@ async fn a_rollback_is_followed_until_the_flag_reads_off_and_told_once() {
     assert!(reason.contains("Rollback confirmed in 0."), "{reason}");
     assert_eq!(chat.seen().len(), 1);
     let view = bench.store.action_state("sample-checklist").await.unwrap();
-    assert!(
-        view[0]
-            .seconds
-            .is_some_and(|seconds| reason.contains(&format!("{seconds:.1} s")))
-    );
+    assert!(view[0].seconds.is_some_and(|seconds| reason.contains(&format!("{seconds:.1} s"))));
 }
 
 /// A worker dies between the request and its record: another asks again, with the same id.
 #[tokio::test]
 async fn a_rollback_survives_the_death_of_its_worker() {
-    let fake = Fake::by_method(vec![
-        ("POST", vec![Reply::status(200, "")]),
-        ("GET", vec![flag(false)]),
-    ])
-    .await;
+    let fake =
+        Fake::by_method(vec![("POST", vec![Reply::status(200, "")]), ("GET", vec![flag(false)])])
+            .await;
     let chat = Fake::start(vec![Reply::status(200, "")]).await;
     let bench = tripped(&fake, &chat, json!({})).await;
     let (begun, past) = (now(), judge::time::add_ms(now(), -1));
-    let lost = bench
-        .store
-        .lease_outbox(begun, "dead", past, 10)
-        .await
-        .unwrap();
+    let lost = bench.store.lease_outbox(begun, "dead", past, 10).await.unwrap();
     assert_eq!(lost.len(), 1, "leased by somebody who never comes back");
     settle(&bench.worker("two")).await;
     let delivery = bench.only("turn-off-checklist").await;
@@ -373,20 +321,14 @@ async fn a_rollback_that_is_not_armed_is_told_and_not_sent() {
     let bench = tripped(&fake, &chat, json!({"armed": false})).await;
     settle(&bench.worker("one")).await;
     assert!(fake.seen().is_empty());
-    assert_eq!(
-        bench.only("turn-off-checklist").await.state,
-        DeliveryState::Dead
-    );
+    assert_eq!(bench.only("turn-off-checklist").await.state, DeliveryState::Dead);
     assert!(chat.seen()[0].body.contains("action.failed"));
 }
 
 #[tokio::test]
 async fn every_wrong_receiver_is_named_at_once() {
-    let bench = Bench::new(
-        "file:///x",
-        LADDER,
-        "[receivers.b.webhook]\nurl = \"http://10.0.0.1\"\n",
-    );
+    let bench =
+        Bench::new("file:///x", LADDER, "[receivers.b.webhook]\nurl = \"http://10.0.0.1\"\n");
     let clock: SharedClock = Arc::new(SystemClock);
     let built = Worker::build(&bench.settings, bench.store.clone(), clock, "one");
     let errors = built.unwrap_err().to_string();

@@ -129,21 +129,13 @@ impl Activation {
                 let (over, units) = days.entry(day_of_ms(*at)).or_default();
                 units.insert(user.id);
                 let week = at - 7 * DAY_MS..=*at;
-                if user
-                    .mails
-                    .iter()
-                    .filter(|other| week.contains(other))
-                    .count()
-                    > 1
-                {
+                if user.mails.iter().filter(|other| week.contains(other)).count() > 1 {
                     over.insert(user.id);
                 }
             }
         }
         let count = |set: BTreeSet<u32>| set.len() as u32;
-        days.into_iter()
-            .map(|(day, (over, units))| (day, (count(over), count(units))))
-            .collect()
+        days.into_iter().map(|(day, (over, units))| (day, (count(over), count(units)))).collect()
     }
 
     fn segment(&self) -> impl Iterator<Item = &User> {
@@ -189,10 +181,7 @@ fn cycle(rng: &mut Rng, totals: &Totals) -> Vec<User> {
 fn is_fair_split(sizes: &[Vec<u32>; 2]) -> bool {
     let mut sums = [0.0, 0.0];
     sizes[0].iter().zip(&sizes[1]).all(|(control, treatment)| {
-        sums = [
-            sums[0] + f64::from(*control),
-            sums[1] + f64::from(*treatment),
-        ];
+        sums = [sums[0] + f64::from(*control), sums[1] + f64::from(*treatment)];
         (sums[1] - sums[0]).abs() < 2.5 * (sums[0] + sums[1]).sqrt()
     })
 }
@@ -226,13 +215,11 @@ fn user(rng: &mut Rng, day: i64, arm: usize, does: [bool; 3]) -> User {
     let mut between = |from: i64, to: i64| at + from + rng.below((to - from) as u64) as i64;
     let quiet = 4 * HOUR_MS + MINUTE_MS;
     if fast {
-        user.events
-            .push((between(MINUTE_MS, 4 * HOUR_MS), "page_view"));
+        user.events.push((between(MINUTE_MS, 4 * HOUR_MS), "page_view"));
     }
     let earliest = if fast { 10 * MINUTE_MS } else { quiet };
     if action_x {
-        user.events
-            .push((between(earliest, 24 * HOUR_MS), "action_x"));
+        user.events.push((between(earliest, 24 * HOUR_MS), "action_x"));
     }
     if wins {
         let half = between(quiet, 5 * DAY_MS);
@@ -241,22 +228,13 @@ fn user(rng: &mut Rng, day: i64, arm: usize, does: [bool; 3]) -> User {
     }
     if !action_x && rng.chance(0.08) {
         // Too late to count.
-        user.events.push((
-            at + 25 * HOUR_MS + rng.below(3 * DAY_MS as u64) as i64,
-            "action_x",
-        ));
+        user.events.push((at + 25 * HOUR_MS + rng.below(3 * DAY_MS as u64) as i64, "action_x"));
     }
     if !wins && rng.chance(0.04) {
-        user.events.push((
-            at + 14 * DAY_MS + rng.below(5 * DAY_MS as u64) as i64,
-            "first_win",
-        ));
+        user.events.push((at + 14 * DAY_MS + rng.below(5 * DAY_MS as u64) as i64, "first_win"));
     }
     if !fast && rng.chance(0.4) {
-        user.events.push((
-            at + quiet + rng.below(2 * DAY_MS as u64) as i64,
-            "page_view",
-        ));
+        user.events.push((at + quiet + rng.below(2 * DAY_MS as u64) as i64, "page_view"));
     }
     if rng.chance(0.05) {
         // The tracker sends some events twice.
@@ -274,8 +252,7 @@ fn nudge(rng: &mut Rng, user: &mut User) {
     let first = user.at + 26 * HOUR_MS + rng.below(6 * HOUR_MS as u64) as i64;
     user.mails.push(first);
     if rng.chance(0.2) {
-        user.mails
-            .push(first + 8 * DAY_MS + rng.below(DAY_MS as u64) as i64);
+        user.mails.push(first + 8 * DAY_MS + rng.below(DAY_MS as u64) as i64);
     }
 }
 
@@ -283,11 +260,7 @@ fn signup_at(rng: &mut Rng, day: i64) -> i64 {
     // Two draws, the later one kept, three times in four: people sign up in the daytime.
     let place = rng.below(DAY_MS as u64 - 1_000) as i64;
     let other = rng.below(DAY_MS as u64 - 1_000) as i64;
-    let chosen = if rng.chance(0.75) {
-        place.max(other)
-    } else {
-        place.min(other)
-    };
+    let chosen = if rng.chance(0.75) { place.max(other) } else { place.min(other) };
     midnight(day).as_millisecond() + chosen
 }
 
@@ -296,9 +269,8 @@ fn survey(rng: &mut Rng, users: &mut [User], satisfied: [u32; 2]) {
     let draw = |rng: &mut Rng| {
         let mut answers = Vec::new();
         for (arm, happy) in satisfied.iter().enumerate() {
-            let mut asked: Vec<usize> = (0..users.len())
-                .filter(|index| users[*index].arm == arm)
-                .collect();
+            let mut asked: Vec<usize> =
+                (0..users.len()).filter(|index| users[*index].arm == arm).collect();
             rng.shuffle(&mut asked);
             asked.truncate(SURVEYED as usize);
             let marks = hits(rng, *happy, &vec![1; asked.len()]);

@@ -10,9 +10,7 @@ const fn zero() -> Date {
 
 /// The date of a day number.
 pub fn date_of(day: i64) -> Date {
-    zero()
-        .checked_add(jiff::Span::new().days(day))
-        .unwrap_or(Date::MAX)
+    zero().checked_add(jiff::Span::new().days(day)).unwrap_or(Date::MAX)
 }
 
 /// 00:00 of a day.

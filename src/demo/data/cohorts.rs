@@ -32,9 +32,7 @@ impl CohortDay {
     /// What an export at 00:00 of `day` says about a column.
     pub fn seen(&self, column: usize, day: i64) -> u32 {
         let lags = usize::try_from(day - self.day).unwrap_or(0);
-        self.known
-            .get(column)
-            .map_or(0, |known| known.iter().take(lags).sum())
+        self.known.get(column).map_or(0, |known| known.iter().take(lags).sum())
     }
 
     /// What it says once everything is known.
@@ -64,11 +62,7 @@ impl Cohorts {
             day: *day,
             known: known.iter().map(|column| column[index].clone()).collect(),
         };
-        Self {
-            prefix,
-            columns,
-            days: days.iter().enumerate().map(day).collect(),
-        }
+        Self { prefix, columns, days: days.iter().enumerate().map(day).collect() }
     }
 }
 
@@ -128,10 +122,7 @@ impl Recruiting {
             later(&mut rng, &qualified, 21),
         ];
         let candidates = Cohorts::new("candidates", columns, &days, known);
-        Self {
-            candidates,
-            messages: messages(&mut rng),
-        }
+        Self { candidates, messages: messages(&mut rng) }
     }
 }
 
@@ -153,22 +144,12 @@ fn messages(rng: &mut Rng) -> Cohorts {
         _ => 0.45,
     };
     let sent = spread(rng, 1_200, &days.iter().map(weight).collect::<Vec<_>>());
-    let long = until(
-        rng,
-        |rng| hits(rng, 12, &sent),
-        |cells| stays_below(&zip(cells, &sent), 0.02),
-    );
+    let long =
+        until(rng, |rng| hits(rng, 12, &sent), |cells| stays_below(&zip(cells, &sent), 0.02));
     let none = vec![0; sent.len()];
-    let columns: &[&str] = &[
-        "candidates",
-        "messages_sent",
-        "do_not_contact_hits",
-        "over_4_touches",
-        "over_150_words",
-    ];
-    let known = [&sent, &sent, &none, &none, &long]
-        .map(|counts| at_once(counts))
-        .to_vec();
+    let columns: &[&str] =
+        &["candidates", "messages_sent", "do_not_contact_hits", "over_4_touches", "over_150_words"];
+    let known = [&sent, &sent, &none, &none, &long].map(|counts| at_once(counts)).to_vec();
     Cohorts::new("messages", columns, &days, known)
 }
 
@@ -206,13 +187,8 @@ impl Sales {
             // 23 of 160 must stay inconclusive at every look of the first six weeks.
             is_even(&cells) && is_even(&cells[..20]) && is_silent(&cells[..20], 0.09, 0.15, 0.05)
         });
-        let columns: &[&str] = &[
-            "calls",
-            "with_checklist",
-            "fit_confirmed",
-            "demos_up_to_10_min",
-            "qualified",
-        ];
+        let columns: &[&str] =
+            &["calls", "with_checklist", "fit_confirmed", "demos_up_to_10_min", "qualified"];
         let known = vec![
             at_once(&calls),
             at_once(&checklist),
@@ -221,26 +197,18 @@ impl Sales {
             later(&mut rng, &qualified, 14),
         ];
         let calls = Cohorts::new("calls", columns, &days, known);
-        Self {
-            calls,
-            follow_ups: follow_ups(&mut rng),
-        }
+        Self { calls, follow_ups: follow_ups(&mut rng) }
     }
 }
 
 fn follow_ups(rng: &mut Rng) -> Cohorts {
     let days = weekdays(9);
     let leads = spread(rng, 405, &vec![1.0; days.len()]);
-    let over = until(
-        rng,
-        |rng| hits(rng, 4, &leads),
-        |cells| stays_below(&zip(cells, &leads), 0.02),
-    );
+    let over =
+        until(rng, |rng| hits(rng, 4, &leads), |cells| stays_below(&zip(cells, &leads), 0.02));
     let none = vec![0; leads.len()];
     let columns: &[&str] = &["leads", "over_2_without_problem", "do_not_pitch_hits"];
-    let known = [&leads, &over, &none]
-        .map(|counts| at_once(counts))
-        .to_vec();
+    let known = [&leads, &over, &none].map(|counts| at_once(counts)).to_vec();
     Cohorts::new("follow_ups", columns, &days, known)
 }
 
@@ -288,17 +256,10 @@ impl Support {
         let known = vec![at_once(&opened), resolved];
         let days = [before, days].concat();
         let resolution = Cohorts::new("resolution", &["opened", "resolved_48h"], &days, known);
-        Self {
-            tickets,
-            resolution,
-        }
+        Self { tickets, resolution }
     }
 }
 
 fn spread_by_day(rng: &mut Rng, total: u32, days: &[i64]) -> Vec<u32> {
-    spread(
-        rng,
-        total,
-        &days.iter().map(|day| day_weight(*day)).collect::<Vec<_>>(),
-    )
+    spread(rng, total, &days.iter().map(|day| day_weight(*day)).collect::<Vec<_>>())
 }

@@ -60,9 +60,7 @@ pub(super) fn spread(rng: &mut Rng, total: u32, weights: &[f64]) -> Vec<u32> {
     }
     while left != 0 {
         let place = rng.unit() * whole;
-        let index = sums
-            .partition_point(|sum| *sum <= place)
-            .min(cells.len() - 1);
+        let index = sums.partition_point(|sum| *sum <= place).min(cells.len() - 1);
         if left > 0 {
             cells[index] += 1;
             left -= 1;
@@ -120,18 +118,12 @@ fn about(rng: &mut Rng, expected: f64) -> u32 {
 }
 
 fn around(rng: &mut Rng, expected: f64, variance: f64) -> u32 {
-    (expected + 0.95 * variance.sqrt() * rng.bell())
-        .round()
-        .max(0.0) as u32
+    (expected + 0.95 * variance.sqrt() * rng.bell()).round().max(0.0) as u32
 }
 
 /// Numerators for given denominators whose cells vary like independent units.
 pub(super) fn even_hits(rng: &mut Rng, total: u32, units: &[u32]) -> Vec<u32> {
-    until(
-        rng,
-        |rng| hits(rng, total, units),
-        |cells| is_even(&zip(cells, units)),
-    )
+    until(rng, |rng| hits(rng, total, units), |cells| is_even(&zip(cells, units)))
 }
 
 /// Numerators beside their denominators.
@@ -146,10 +138,8 @@ pub(super) fn is_even(cells: &[Cell]) -> bool {
 
 /// Overdispersion of the cells; none below seven of them.
 pub(super) fn phi(cells: &[Cell]) -> Option<f64> {
-    let cells: Vec<(f64, f64)> = cells
-        .iter()
-        .map(|(num, den)| (f64::from(*num), f64::from(*den)))
-        .collect();
+    let cells: Vec<(f64, f64)> =
+        cells.iter().map(|(num, den)| (f64::from(*num), f64::from(*den))).collect();
     phi_binomial(&cells)
 }
 

@@ -21,29 +21,11 @@ pub(super) fn at(stories: &Stories, today: i64) -> Files {
     let mut files = Files::new();
     activation(&stories.activation, today, &mut files);
     let (recruiting, sales) = (&stories.recruiting, &stories.sales);
-    weekly(
-        "recruiting",
-        &recruiting.candidates,
-        today,
-        Style::Quoted,
-        &mut files,
-    );
-    weekly(
-        "recruiting",
-        &recruiting.messages,
-        today,
-        Style::Plain,
-        &mut files,
-    );
+    weekly("recruiting", &recruiting.candidates, today, Style::Quoted, &mut files);
+    weekly("recruiting", &recruiting.messages, today, Style::Plain, &mut files);
     weekly("sales", &sales.calls, today, Style::Backwards, &mut files);
     weekly("sales", &sales.follow_ups, today, Style::Plain, &mut files);
-    weekly(
-        "support",
-        &stories.support.tickets,
-        today,
-        Style::Plain,
-        &mut files,
-    );
+    weekly("support", &stories.support.tickets, today, Style::Plain, &mut files);
     weekly(
         "support",
         &resolution(&stories.support.resolution, today),
@@ -59,10 +41,7 @@ pub(super) fn at(stories: &Stories, today: i64) -> Files {
 fn resolution(cohorts: &Cohorts, today: i64) -> Cohorts {
     let is_there =
         |day: &&CohortDay| today >= RESOLUTION_DAY || !(0..SUPPORT_SECOND).contains(&day.day);
-    Cohorts {
-        days: cohorts.days.iter().filter(is_there).cloned().collect(),
-        ..cohorts.clone()
-    }
+    Cohorts { days: cohorts.days.iter().filter(is_there).cloned().collect(), ..cohorts.clone() }
 }
 
 /// How an exporting system writes.
@@ -83,12 +62,7 @@ fn weekly(folder: &str, cohorts: &Cohorts, today: i64, style: Style, files: &mut
     let restated = restated_day(cohorts);
     for (week, days) in weeks {
         let row = |day: &CohortDay, as_of: i64| -> (i64, Vec<u32>) {
-            (
-                day.day,
-                (0..cohorts.columns.len())
-                    .map(|index| day.seen(index, as_of))
-                    .collect(),
-            )
+            (day.day, (0..cohorts.columns.len()).map(|index| day.seen(index, as_of)).collect())
         };
         let mut rows: Vec<_> = days
             .iter()
@@ -113,33 +87,17 @@ fn weekly(folder: &str, cohorts: &Cohorts, today: i64, style: Style, files: &mut
 /// The last day of the first week of an export whose cohorts mature: the next file restates it.
 fn restated_day(cohorts: &Cohorts) -> Option<i64> {
     let matures = |day: &&CohortDay| day.known.iter().any(|known| known.len() > 1);
-    cohorts
-        .days
-        .iter()
-        .filter(matures)
-        .map(|day| day.day)
-        .rfind(|day| (0..7).contains(day))
+    cohorts.days.iter().filter(matures).map(|day| day.day).rfind(|day| (0..7).contains(day))
 }
 
 fn text(columns: &[&str], rows: &[(i64, Vec<u32>)], style: Style) -> String {
-    let mut lines = vec![
-        ["date"]
-            .iter()
-            .chain(columns)
-            .map(ToString::to_string)
-            .collect(),
-    ];
+    let mut lines = vec![["date"].iter().chain(columns).map(ToString::to_string).collect()];
     for (day, counts) in rows {
         let mut line: Vec<String> = vec![date_of(*day).to_string()];
         line.extend(counts.iter().map(ToString::to_string));
         lines.push(line);
     }
-    let sum = |index: usize| {
-        rows.iter()
-            .map(|(_, counts)| counts[index])
-            .sum::<u32>()
-            .to_string()
-    };
+    let sum = |index: usize| rows.iter().map(|(_, counts)| counts[index]).sum::<u32>().to_string();
     let mut total = vec!["Total".to_owned()];
     total.extend((0..columns.len()).map(sum));
     lines.push(total);
@@ -177,10 +135,7 @@ fn activation(story: &Activation, today: i64, files: &mut Files) {
 fn answer(cells: &BTreeMap<(i64, usize), Cell>) -> String {
     let mut text = "time,arm,num,den\n".to_owned();
     for ((day, arm), (num, den)) in cells {
-        writeln_to(
-            &mut text,
-            format_args!("{},{},{num},{den}", date_of(*day), ARMS[*arm]),
-        );
+        writeln_to(&mut text, format_args!("{},{},{num},{den}", date_of(*day), ARMS[*arm]));
     }
     text
 }

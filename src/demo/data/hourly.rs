@@ -80,10 +80,7 @@ impl Metrics {
             counters.extend(checkouts(&mut rng, arm));
             counters.extend(quotes(&mut rng, arm));
         }
-        Self {
-            counters,
-            gauges: gauges(&mut rng),
-        }
+        Self { counters, gauges: gauges(&mut rng) }
     }
 
     /// The first counter with that name and those labels.
@@ -96,18 +93,11 @@ impl Metrics {
 
 fn weights(from: i64, days: i64) -> Vec<f64> {
     let hours = from * 24..(from + days) * 24;
-    hours
-        .map(|hour| day_weight(hour.div_euclid(24)) * hour_weight(hour))
-        .collect()
+    hours.map(|hour| day_weight(hour.div_euclid(24)) * hour_weight(hour)).collect()
 }
 
 fn counter(name: &'static str, labels: Labels, first_day: i64, hours: Vec<u32>) -> Counter {
-    Counter {
-        name,
-        labels,
-        first_hour: first_day * 24,
-        hours,
-    }
+    Counter { name, labels, first_hour: first_day * 24, hours }
 }
 
 /// Requests with their 5xx part, as two series by code.
@@ -118,14 +108,8 @@ fn requests(
     bad: Vec<u32>,
 ) -> Vec<Counter> {
     let good = all.iter().zip(&bad).map(|(all, bad)| all - bad).collect();
-    let series = |code, hours| {
-        counter(
-            "http_requests_total",
-            vec![key, ("code", code)],
-            first_day,
-            hours,
-        )
-    };
+    let series =
+        |code, hours| counter("http_requests_total", vec![key, ("code", code)], first_day, hours);
     vec![series("200", good), series("500", bad)]
 }
 
@@ -184,29 +168,17 @@ fn quotes(rng: &mut Rng, arm: usize) -> Vec<Counter> {
     let total = [756_000_u32, 84_000][arm];
     let all = spread(rng, total, &weights(0, PLATFORM_DAYS));
     // Share of requests slower than each finite bound.
-    let slower = [
-        [0.70, 0.20, 0.0125, 0.004, 0.0005],
-        [0.45, 0.045, 0.010, 0.002, 0.0003],
-    ][arm];
+    let slower = [[0.70, 0.20, 0.0125, 0.004, 0.0005], [0.45, 0.045, 0.010, 0.002, 0.0003]][arm];
     let mut slow = all.clone();
     let mut series = Vec::new();
     for (bound, share) in BUCKETS.iter().zip(slower) {
         slow = steady_hits(rng, (f64::from(total) * share).round() as u32, &slow);
-        let within = all
-            .iter()
-            .zip(&slow)
-            .map(|(all, slow)| all - slow)
-            .collect();
+        let within = all.iter().zip(&slow).map(|(all, slow)| all - slow).collect();
         let labels = vec![("arm", PLATFORM_ARMS[arm]), ("le", *bound)];
         series.push(counter("quote_duration_seconds_bucket", labels, 0, within));
     }
     let labels = vec![("arm", PLATFORM_ARMS[arm]), ("le", "+Inf")];
-    series.push(counter(
-        "quote_duration_seconds_bucket",
-        labels,
-        0,
-        all.clone(),
-    ));
+    series.push(counter("quote_duration_seconds_bucket", labels, 0, all.clone()));
     let labels = vec![("arm", PLATFORM_ARMS[arm])];
     series.push(counter("quote_duration_seconds_count", labels, 0, all));
     series
@@ -267,9 +239,7 @@ fn steady_hits(rng: &mut Rng, total: u32, units: &[u32]) -> Vec<u32> {
 /// Hourly cells added up by day.
 pub(super) fn by_day(cells: &[(u32, u32)]) -> Vec<(u32, u32)> {
     let day = |hours: &[(u32, u32)]| {
-        hours
-            .iter()
-            .fold((0, 0), |sum, cell| (sum.0 + cell.0, sum.1 + cell.1))
+        hours.iter().fold((0, 0), |sum, cell| (sum.0 + cell.0, sum.1 + cell.1))
     };
     cells.chunks(24).map(day).collect()
 }
@@ -282,43 +252,25 @@ pub(super) fn daily_phi(cells: &[(u32, u32)]) -> Option<f64> {
 
 fn gauges(rng: &mut Rng) -> Vec<Gauge> {
     let hours = PLATFORM_DAYS * 24;
-    let gauge = |name, labels, values: Vec<f64>| Gauge {
-        name,
-        labels,
-        first_hour: 0,
-        hours: values,
-    };
+    let gauge =
+        |name, labels, values: Vec<f64>| Gauge { name, labels, first_hour: 0, hours: values };
     let rounded = |value: f64| (value * 1_000.0).round() / 1_000.0;
     let mut series = Vec::new();
     for (arm, name) in PLATFORM_ARMS.iter().enumerate() {
         let (depth, ratio) = [(14.0, 0.0), (6.0, 0.78)][arm];
         let mut around = |mean: f64, spread: f64| -> Vec<f64> {
             let value = |hour| hour_weight(hour) * 0.1 + 0.9;
-            (0..hours)
-                .map(|h| rounded((mean * value(h) + spread * rng.bell()).max(0.0)))
-                .collect()
+            (0..hours).map(|h| rounded((mean * value(h) + spread * rng.bell()).max(0.0))).collect()
         };
-        series.push(gauge(
-            "queue_depth",
-            vec![("arm", *name)],
-            around(depth, depth * 0.06),
-        ));
+        series.push(gauge("queue_depth", vec![("arm", *name)], around(depth, depth * 0.06)));
         let hit = around(ratio, ratio * 0.03);
         let hit = hit.into_iter().map(|value| value.min(1.0)).collect();
         series.push(gauge("cache_hit_ratio", vec![("arm", *name)], hit));
     }
     let left = |hour: i64| rounded(0.92 - 0.5 * hour as f64 / hours as f64);
     let budget = (0..hours).map(left).collect();
-    series.push(gauge(
-        "service_error_budget_remaining_ratio",
-        vec![("service", "quote")],
-        budget,
-    ));
+    series.push(gauge("service_error_budget_remaining_ratio", vec![("service", "quote")], budget));
     let rollout = vec![0.1; usize::try_from(hours).unwrap_or(0)];
-    series.push(gauge(
-        "feature_flag_rollout_ratio",
-        vec![("flag", "quote-cache")],
-        rollout,
-    ));
+    series.push(gauge("feature_flag_rollout_ratio", vec![("flag", "quote-cache")], rollout));
     series
 }

@@ -34,11 +34,8 @@ pub const SUPPORT_SECOND: i64 = 42;
 pub const LAST_DAY: i64 = 91;
 
 /// SQL file, event (empty for any) and window in hours of the signals by signup day.
-const ANSWERS: [(&str, &str, i64); 3] = [
-    ("action_x", "action_x", 24),
-    ("fast_start", "", 4),
-    ("activation", "first_win", 14 * 24),
-];
+const ANSWERS: [(&str, &str, i64); 3] =
+    [("action_x", "action_x", 24), ("fast_start", "", 4), ("activation", "first_win", 14 * 24)];
 
 /// All five stories of one seed.
 #[derive(Debug, Clone, PartialEq)]
@@ -88,15 +85,8 @@ pub fn data_files(seed: u64) -> Files {
     let stories = Stories::generate(seed);
     // Weeks after the last checkpoint, so that every cohort has matured.
     let mut files = stories.files_at(LAST_DAY + 28);
-    for (name, series) in [
-        ("platform", "arm"),
-        ("activation", "cohort"),
-        ("support", ""),
-    ] {
-        files.insert(
-            format!("{name}/prometheus.csv"),
-            hourly_table(&stories.metrics, series),
-        );
+    for (name, series) in [("platform", "arm"), ("activation", "cohort"), ("support", "")] {
+        files.insert(format!("{name}/prometheus.csv"), hourly_table(&stories.metrics, series));
     }
     files
 }
@@ -135,10 +125,8 @@ fn hourly_table(metrics: &Metrics, label: &str) -> String {
     };
     for index in 0..first.hours.len() {
         let at = calendar::hour_start(first.first_hour + index as i64);
-        let cells: Vec<String> = counters
-            .iter()
-            .map(|counter| counter.hours[index].to_string())
-            .collect();
+        let cells: Vec<String> =
+            counters.iter().map(|counter| counter.hours[index].to_string()).collect();
         writeln_to(&mut text, format_args!("{at},{}", cells.join(",")));
     }
     text

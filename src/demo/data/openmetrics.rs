@@ -35,11 +35,7 @@ fn family(text: &mut String, name: &str, metrics: &Metrics) {
         None => (name, "unknown"),
     };
     writeln_to(text, format_args!("# TYPE {family} {kind}"));
-    for counter in metrics
-        .counters
-        .iter()
-        .filter(|counter| counter.name == name)
-    {
+    for counter in metrics.counters.iter().filter(|counter| counter.name == name) {
         let series = series(name, &counter.labels);
         let start = hour_start(counter.first_hour).as_second();
         let mut sum = 0_u64;
@@ -48,14 +44,8 @@ fn family(text: &mut String, name: &str, metrics: &Metrics) {
             let at = start + index * 2 * HALF_HOUR_SECONDS;
             let half = (2 * sum + u64::from(*hour)) as f64 / 2.0;
             sum += u64::from(*hour);
-            writeln_to(
-                text,
-                format_args!("{series} {half} {}", at + HALF_HOUR_SECONDS),
-            );
-            writeln_to(
-                text,
-                format_args!("{series} {sum} {}", at + 2 * HALF_HOUR_SECONDS),
-            );
+            writeln_to(text, format_args!("{series} {half} {}", at + HALF_HOUR_SECONDS));
+            writeln_to(text, format_args!("{series} {sum} {}", at + 2 * HALF_HOUR_SECONDS));
         }
     }
     for gauge in metrics.gauges.iter().filter(|gauge| gauge.name == name) {
@@ -63,10 +53,7 @@ fn family(text: &mut String, name: &str, metrics: &Metrics) {
         let start = hour_start(gauge.first_hour).as_second();
         for (index, value) in (1_i64..).zip(&gauge.hours) {
             let at = start + index * 2 * HALF_HOUR_SECONDS;
-            writeln_to(
-                text,
-                format_args!("{series} {value} {}", at - HALF_HOUR_SECONDS),
-            );
+            writeln_to(text, format_args!("{series} {value} {}", at - HALF_HOUR_SECONDS));
             writeln_to(text, format_args!("{series} {value} {at}"));
         }
     }
@@ -76,9 +63,7 @@ fn series(name: &str, labels: &Labels) -> String {
     if labels.is_empty() {
         return name.to_owned();
     }
-    let pairs: Vec<String> = labels
-        .iter()
-        .map(|(key, value)| format!("{key}=\"{value}\""))
-        .collect();
+    let pairs: Vec<String> =
+        labels.iter().map(|(key, value)| format!("{key}=\"{value}\"")).collect();
     format!("{name}{{{}}}", pairs.join(","))
 }

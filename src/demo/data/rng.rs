@@ -12,11 +12,9 @@ pub(super) struct Rng {
 impl Rng {
     /// The stream of a seed and a purpose: adding a draw to one story moves no other story.
     pub(super) fn new(seed: u64, purpose: &str) -> Self {
-        let mixed = purpose
-            .bytes()
-            .fold(seed ^ 0x5851_F42D_4C95_7F2D, |state, byte| {
-                (state ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
-            });
+        let mixed = purpose.bytes().fold(seed ^ 0x5851_F42D_4C95_7F2D, |state, byte| {
+            (state ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
+        });
         let mut rng = Self { state: mixed };
         rng.next();
         rng

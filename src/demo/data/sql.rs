@@ -42,10 +42,7 @@ pub(super) fn text(story: &Activation) -> String {
     });
     insert(&mut text, "events", events.collect());
     let mails = users.iter().flat_map(|user| {
-        user.mails
-            .iter()
-            .map(|at| format!("({},'{}')", user.id, instant(*at)))
-            .collect::<Vec<_>>()
+        user.mails.iter().map(|at| format!("({},'{}')", user.id, instant(*at))).collect::<Vec<_>>()
     });
     insert(&mut text, "emails", mails.collect());
     let answers = users.iter().flat_map(|user| {
@@ -59,9 +56,6 @@ pub(super) fn text(story: &Activation) -> String {
 
 fn insert(text: &mut String, table: &str, rows: Vec<String>) {
     for chunk in rows.chunks(ROWS_PER_INSERT) {
-        writeln_to(
-            text,
-            format_args!("insert into {table} values\n{};", chunk.join(",\n")),
-        );
+        writeln_to(text, format_args!("insert into {table} values\n{};", chunk.join(",\n")));
     }
 }

@@ -11,9 +11,7 @@ use judge::stats::one_proportion::{log_e, prior};
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=20;
 
 fn sum(cells: &[Cell]) -> Cell {
-    cells
-        .iter()
-        .fold((0, 0), |sum, cell| (sum.0 + cell.0, sum.1 + cell.1))
+    cells.iter().fold((0, 0), |sum, cell| (sum.0 + cell.0, sum.1 + cell.1))
 }
 
 /// Checks the total of daily cells and that they vary like independent units.
@@ -25,9 +23,7 @@ fn holds(what: &str, seed: u64, cells: &[Cell], total: Cell) {
 
 fn arm_cells(story: &Activation, query: (&str, i64), start: i64, arm: usize) -> Vec<Cell> {
     let cells = story.within(query.0, query.1, LAST_DAY + 28);
-    (start..start + SIGNUP_DAYS)
-        .map(|day| cells[&(day, arm)])
-        .collect()
+    (start..start + SIGNUP_DAYS).map(|day| cells[&(day, arm)]).collect()
 }
 
 #[test]
@@ -45,11 +41,7 @@ fn activation_has_the_counts_of_the_contract() {
             }
         }
         let mails: Vec<Cell> = story.mails(LAST_DAY).into_values().collect();
-        assert_eq!(
-            sum(&mails).0,
-            0,
-            "a user got two mails in 7 days, seed {seed}"
-        );
+        assert_eq!(sum(&mails).0, 0, "a user got two mails in 7 days, seed {seed}");
         assert!(sum(&mails).1 > 2_000);
     }
 }
@@ -60,10 +52,7 @@ fn an_export_knows_only_what_was_known() {
     let early = story.within("first_win", 336, 20);
     let late = story.within("first_win", 336, 60);
     assert_eq!(early.keys().map(|(day, _)| *day).max(), Some(19));
-    assert!(
-        early[&(15, 0)].0 < late[&(15, 0)].0,
-        "a young cohort has grown"
-    );
+    assert!(early[&(15, 0)].0 < late[&(15, 0)].0, "a young cohort has grown");
     assert_eq!(early[&(5, 0)], late[&(5, 0)], "a matured one has not");
 }
 
@@ -75,14 +64,9 @@ fn recruiting_has_the_counts_of_the_contract() {
         holds("personalised", seed, &cells("personalised"), (340, 400));
         holds("replied", seed, &cells("replied"), (120, 400));
         holds("qualified", seed, &cells("qualified"), (48, 400));
-        let words = story
-            .messages
-            .cells("over_150_words", "messages_sent", 0, 70);
+        let words = story.messages.cells("over_150_words", "messages_sent", 0, 70);
         assert_eq!(sum(&words), (12, 1_200), "seed {seed}");
-        assert_eq!(
-            sum(&story.messages.cells("over_4_touches", "candidates", 0, 70)).0,
-            0
-        );
+        assert_eq!(sum(&story.messages.cells("over_4_touches", "candidates", 0, 70)).0, 0);
     }
 }
 
@@ -98,16 +82,8 @@ fn sales_has_the_counts_of_the_contract_and_stays_inconclusive_until_week_six() 
         let mut seen = (0, 0);
         for cell in cells("qualified", 28) {
             seen = (seen.0 + cell.0, seen.1 + cell.1);
-            let found = log_e(
-                prior(0.09, 0.15),
-                f64::from(seen.0),
-                f64::from(seen.1),
-                0.09,
-            );
-            assert!(
-                found < 20.0_f64.ln(),
-                "seed {seed}: {seen:?} already decides"
-            );
+            let found = log_e(prior(0.09, 0.15), f64::from(seen.0), f64::from(seen.1), 0.09);
+            assert!(found < 20.0_f64.ln(), "seed {seed}: {seen:?} already decides");
         }
         let found = log_e(prior(0.09, 0.15), 50.0, 320.0, 0.09);
         assert!(found >= 20.0_f64.ln(), "50 of 320 decides: {found}");
@@ -132,26 +108,14 @@ fn support_has_the_counts_of_the_contract() {
 
 fn hourly(metrics: &Metrics, num: &Counter, den: &str, labels: &[(&str, &str)]) -> Vec<Cell> {
     let den = metrics.counter(den, labels).unwrap();
-    num.hours
-        .iter()
-        .copied()
-        .zip(den.hours.iter().copied())
-        .collect()
+    num.hours.iter().copied().zip(den.hours.iter().copied()).collect()
 }
 
 fn flagged_requests(metrics: &Metrics) -> Vec<Cell> {
     let labels = |code| [("arm", "flagged"), ("code", code)];
-    let good = metrics
-        .counter("http_requests_total", &labels("200"))
-        .unwrap();
-    let bad = metrics
-        .counter("http_requests_total", &labels("500"))
-        .unwrap();
-    bad.hours
-        .iter()
-        .zip(&good.hours)
-        .map(|(bad, good)| (*bad, bad + good))
-        .collect()
+    let good = metrics.counter("http_requests_total", &labels("200")).unwrap();
+    let bad = metrics.counter("http_requests_total", &labels("500")).unwrap();
+    bad.hours.iter().zip(&good.hours).map(|(bad, good)| (*bad, bad + good)).collect()
 }
 
 /// First hour at which the exact e-process, and the overdispersed bound, show a breach.
@@ -186,18 +150,9 @@ fn the_error_budget_holds_for_eight_days_and_breaks_on_the_ninth() {
         assert!(daily_phi(&cells[..192]).unwrap() <= 1.2, "seed {seed}");
         let (exact, uneven) = crossings(&cells);
         let (exact, uneven) = (exact.unwrap(), uneven.unwrap());
-        assert!(
-            exact < uneven,
-            "the exact test is the quicker one, seed {seed}"
-        );
-        assert!(
-            (192..216).contains(&exact),
-            "exact crossing at hour {exact}, seed {seed}"
-        );
-        assert!(
-            (192..216).contains(&uneven),
-            "uneven crossing at hour {uneven}, seed {seed}"
-        );
+        assert!(exact < uneven, "the exact test is the quicker one, seed {seed}");
+        assert!((192..216).contains(&exact), "exact crossing at hour {exact}, seed {seed}");
+        assert!((192..216).contains(&uneven), "uneven crossing at hour {uneven}, seed {seed}");
     }
 }
 
@@ -209,10 +164,7 @@ fn the_platform_series_show_what_the_story_says() {
             let labels = [("arm", arm)];
             let num = metrics.counter(name, &labels).unwrap();
             let cells = hourly(&metrics, num, "checkouts_total", &labels);
-            assert!(
-                daily_phi(&cells).unwrap() <= 1.2,
-                "{name} {arm}, seed {seed}"
-            );
+            assert!(daily_phi(&cells).unwrap() <= 1.2, "{name} {arm}, seed {seed}");
             let (num, den) = sum(&cells);
             f64::from(num) / f64::from(den)
         };
@@ -223,9 +175,7 @@ fn the_platform_series_show_what_the_story_says() {
             for pair in BUCKETS.windows(2) {
                 let bucket = |le| {
                     let labels = [("arm", arm), ("le", le)];
-                    metrics
-                        .counter("quote_duration_seconds_bucket", &labels)
-                        .unwrap()
+                    metrics.counter("quote_duration_seconds_bucket", &labels).unwrap()
                 };
                 let (small, large) = (&bucket(pair[0]).hours, &bucket(pair[1]).hours);
                 assert!(small.iter().zip(large).all(|(small, large)| small <= large));
@@ -241,11 +191,7 @@ fn support_surveys_stay_where_they_were() {
         let happy = metrics.counter("csat_satisfied_total", &[]).unwrap();
         let cells = hourly(&metrics, happy, "csat_answers_total", &[]);
         assert_eq!(sum(&cells[..28 * 24]), (413, 504), "seed {seed}");
-        for stretch in [
-            &cells[..28 * 24],
-            &cells[28 * 24..70 * 24],
-            &cells[70 * 24..],
-        ] {
+        for stretch in [&cells[..28 * 24], &cells[28 * 24..70 * 24], &cells[70 * 24..]] {
             assert!(daily_phi(stretch).unwrap() <= 1.2, "seed {seed}");
         }
         let again = metrics.counter("tickets_reopened_total", &[]).unwrap();
@@ -259,10 +205,7 @@ fn the_resolution_export_is_missing_until_it_is_mended() {
     let stories = Stories::generate(1);
     let names = |day: i64| -> Vec<String> {
         let files = stories.files_at(day);
-        files
-            .into_keys()
-            .filter(|name| name.contains("resolution"))
-            .collect()
+        files.into_keys().filter(|name| name.contains("resolution")).collect()
     };
     assert_eq!(names(RESOLUTION_DAY - 1).len(), 4, "only the baseline");
     assert_eq!(names(RESOLUTION_DAY).len(), 9);
@@ -282,10 +225,7 @@ fn the_files_in_the_repository_are_those_of_seed_one() {
     }
     for (name, text) in data_files(1) {
         let found = std::fs::read_to_string(folder.join(&name)).unwrap_or_default();
-        assert!(
-            found == text,
-            "{name} differs: run this test with VERDICTD_TEST_BLESS=1"
-        );
+        assert!(found == text, "{name} differs: run this test with VERDICTD_TEST_BLESS=1");
     }
 }
 
@@ -296,17 +236,12 @@ fn the_database_holds_every_user_and_event_once() {
     let rows = |table: &str| -> usize {
         let head = format!("insert into {table} values\n");
         let blocks = text.split(&head).skip(1);
-        blocks
-            .map(|block| block.split(';').next().unwrap().lines().count())
-            .sum()
+        blocks.map(|block| block.split(';').next().unwrap().lines().count()).sum()
     };
     assert_eq!(rows("signups"), story.users.len());
     let events: usize = story.users.iter().map(|user| user.events.len()).sum();
     assert_eq!(rows("events"), events);
-    assert!(
-        story.users.iter().any(|user| user.events.is_empty()),
-        "some did nothing"
-    );
+    assert!(story.users.iter().any(|user| user.events.is_empty()), "some did nothing");
 }
 
 #[test]
@@ -321,11 +256,7 @@ fn counters_are_exposed_cumulatively_in_order() {
             (value.parse().unwrap(), at.parse().unwrap())
         })
         .collect();
-    assert!(
-        samples
-            .windows(2)
-            .all(|w| w[0].0 <= w[1].0 && w[0].1 + 1_800 == w[1].1)
-    );
+    assert!(samples.windows(2).all(|w| w[0].0 <= w[1].0 && w[0].1 + 1_800 == w[1].1));
     assert_eq!(samples.first().unwrap().0, 0.0);
     let total = Metrics::generate(1)
         .counter("tickets_reopened_total", &[])

@@ -36,10 +36,7 @@ pub(super) fn experiment_page(
 
 /// One evaluation for ever.
 pub(super) fn evaluation_page(row: &EvaluationRow, record: &EvaluationRecord) -> Markup {
-    let title = format!(
-        "{} · evaluation {}",
-        record.input.experiment.title, row.number
-    );
+    let title = format!("{} · evaluation {}", record.input.experiment.title, row.number);
     let body = html! {
         h1 { (record.input.experiment.title) }
         p.soft {
@@ -75,9 +72,7 @@ fn verdict(record: &EvaluationRecord, actions: &[ActionView]) -> Markup {
 }
 
 fn data_as_of(record: &EvaluationRecord) -> String {
-    record
-        .data_as_of()
-        .map_or_else(|| "no data".to_owned(), minute)
+    record.data_as_of().map_or_else(|| "no data".to_owned(), minute)
 }
 
 fn story(record: &EvaluationRecord) -> Markup {
@@ -250,11 +245,7 @@ fn guardrail(status: &GuardrailStatus, record: &EvaluationRecord) -> Markup {
 
 /// What became of a rollback; confirmed only when it was read back.
 fn rollback(action: &ActionView) -> Markup {
-    let class = if action.confirmed_at.is_some() {
-        "yes"
-    } else {
-        "no"
-    };
+    let class = if action.confirmed_at.is_some() { "yes" } else { "no" };
     html! {
         p {
             "Rollback " code { (action.action) } ": "

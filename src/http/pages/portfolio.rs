@@ -31,11 +31,7 @@ pub(in crate::http) async fn page(state: &HttpState) -> Result<Markup, Problem> 
     for row in all.into_iter().take(MAX_ROWS) {
         let record = experiments::standing_record(state, &row.id).await?;
         let life = serde_json::from_str(&row.life_json).ok();
-        rows.push(Row {
-            stored: row,
-            life,
-            record,
-        });
+        rows.push(Row { stored: row, life, record });
     }
     rows.sort_by_key(|row| (urgency(row), row.stored.id.clone()));
     let broken = state.store.broken_files().await?;
@@ -166,11 +162,7 @@ fn experiment_row(row: &Row, now: Timestamp) -> Markup {
 
 fn life_words(life: &LifeState) -> String {
     let words = word(&life.life).replace('_', " ");
-    if life.cycle.number > 1 {
-        format!("{words}, cycle {}", life.cycle.number)
-    } else {
-        words
-    }
+    if life.cycle.number > 1 { format!("{words}, cycle {}", life.cycle.number) } else { words }
 }
 
 fn changes(row: &Row, role: Role) -> Markup {
@@ -199,9 +191,7 @@ pub(super) fn change(signal: &SignalView) -> String {
 /// The always-valid interval of the change; empty without evidence.
 pub(super) fn interval(signal: &SignalView) -> String {
     let evidence = signal.evidence.as_ref();
-    evidence.map_or_else(String::new, |seen| {
-        range(&seen.interval, &number(signal, seen))
-    })
+    evidence.map_or_else(String::new, |seen| range(&seen.interval, &number(signal, seen)))
 }
 
 /// Changes carry a sign; without a comparison the number is a level.
@@ -216,17 +206,9 @@ fn number<'a>(signal: &'a SignalView, evidence: &'a Evidence) -> impl Fn(f64) ->
 /// Both ends of an interval; an end without a bound says so.
 pub(super) fn range(interval: &Interval, number: &impl Fn(f64) -> String) -> String {
     let end = |value: f64, open: &str| {
-        if value.abs() >= UNBOUNDED {
-            open.to_owned()
-        } else {
-            number(value)
-        }
+        if value.abs() >= UNBOUNDED { open.to_owned() } else { number(value) }
     };
-    format!(
-        "{} to {}",
-        end(interval.lo, "no lower bound"),
-        end(interval.hi, "no upper bound")
-    )
+    format!("{} to {}", end(interval.lo, "no lower bound"), end(interval.hi, "no upper bound"))
 }
 
 fn guardrail(row: &Row) -> Markup {

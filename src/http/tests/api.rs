@@ -32,10 +32,7 @@ async fn experiments_are_listed_with_broken_files() {
 #[tokio::test]
 async fn one_experiment_shows_record_guardrails_and_counts() {
     let site = Site::sample().await;
-    let one = site
-        .get("/api/v1/experiments/sample-checklist")
-        .await
-        .json();
+    let one = site.get("/api/v1/experiments/sample-checklist").await.json();
     assert_eq!(one["evaluations"], 1);
     assert_eq!(one["guardrails"][0]["name"], "errors");
     assert_eq!(one["record"]["decision"]["verdict"], "continue");
@@ -56,65 +53,39 @@ async fn evaluations_are_paged_and_frozen() {
     assert_eq!(second["evaluations"][0]["number"], 1);
     let whole = site.get(&format!("{base}/1")).await.json();
     let stored = sample_record(Verdict::Continue).to_json();
-    assert_eq!(
-        whole["record"],
-        serde_json::from_str::<serde_json::Value>(&stored).unwrap()
-    );
+    assert_eq!(whole["record"], serde_json::from_str::<serde_json::Value>(&stored).unwrap());
     assert_eq!(whole["verdict"], "continue");
 }
 
 #[tokio::test]
 async fn the_flat_verdict_answers_before_and_after_the_first_look() {
     let site = Site::sample().await;
-    let flat = site
-        .get("/api/v1/experiments/sample-checklist/verdict")
-        .await
-        .json();
+    let flat = site.get("/api/v1/experiments/sample-checklist/verdict").await.json();
     assert_eq!(flat["verdict"], "continue");
     assert_eq!(flat["evaluation"], 1);
     assert_eq!(flat["final"], false);
-    assert!(
-        flat["reason"]
-            .as_str()
-            .is_some_and(|reason| !reason.is_empty())
-    );
-    assert!(
-        flat.as_object()
-            .unwrap()
-            .values()
-            .all(|value| !value.is_null())
-    );
+    assert!(flat["reason"].as_str().is_some_and(|reason| !reason.is_empty()));
+    assert!(flat.as_object().unwrap().values().all(|value| !value.is_null()));
 }
 
 #[tokio::test]
 async fn the_log_is_filtered() {
     let site = Site::sample().await;
-    site.add(named(sample_record(Verdict::Stop), "other", "Other"))
-        .await;
+    site.add(named(sample_record(Verdict::Stop), "other", "Other")).await;
     let all = site.get("/api/v1/decisions").await.json();
     assert_eq!(all["decisions"].as_array().unwrap().len(), 2);
-    let one = site
-        .get("/api/v1/decisions?experiment=other&limit=5")
-        .await
-        .json();
+    let one = site.get("/api/v1/decisions?experiment=other&limit=5").await.json();
     assert_eq!(one["decisions"].as_array().unwrap().len(), 1);
     assert_eq!(one["decisions"][0]["lines"].as_array().unwrap().len(), 3);
     assert!(one["next_before"].is_null());
-    let later = site
-        .get("/api/v1/decisions?since=2027-01-01T00:00:00Z")
-        .await
-        .json();
+    let later = site.get("/api/v1/decisions?since=2027-01-01T00:00:00Z").await.json();
     assert_eq!(later["decisions"].as_array().unwrap().len(), 0);
 }
 
 #[tokio::test]
 async fn sources_and_deliveries_answer() {
     let site = Site::empty();
-    site.state
-        .store
-        .put_source(failing_source("warehouse"))
-        .await
-        .unwrap();
+    site.state.store.put_source(failing_source("warehouse")).await.unwrap();
     let sources = site.get("/api/v1/sources").await.json();
     assert_eq!(sources["sources"][0]["up"], false);
     assert_eq!(sources["sources"][0]["class"], "timeout");
@@ -133,21 +104,9 @@ async fn health_readiness_and_metrics() {
     assert_eq!(starting.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(starting.problem()["code"], "starting");
     assert_eq!(site.get("/healthz").await.status, StatusCode::OK);
-    site.state
-        .store
-        .put_source(failing_source("warehouse"))
-        .await
-        .unwrap();
+    site.state.store.put_source(failing_source("warehouse")).await.unwrap();
     let metrics = site.get("/metrics").await;
-    assert!(
-        metrics
-            .header("content-type")
-            .starts_with("application/openmetrics-text")
-    );
-    assert!(
-        metrics
-            .body
-            .contains("verdictd_source_up{source=\"warehouse\"} 0")
-    );
+    assert!(metrics.header("content-type").starts_with("application/openmetrics-text"));
+    assert!(metrics.body.contains("verdictd_source_up{source=\"warehouse\"} 0"));
     assert!(metrics.body.ends_with("# EOF\n"));
 }

@@ -58,26 +58,16 @@ impl Answer {
     }
 
     pub(super) fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .map_or("", |value| value.to_str().unwrap())
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
     /// The document of a problem, after the checks that hold for every one.
     pub(super) fn problem(&self) -> Value {
-        assert_eq!(
-            self.header("content-type"),
-            "application/problem+json",
-            "{}",
-            self.body
-        );
+        assert_eq!(self.header("content-type"), "application/problem+json", "{}", self.body);
         let problem = self.json();
         assert_eq!(problem["status"], self.status.as_u16());
         for key in ["type", "title", "code", "detail", "request_id"] {
-            assert!(
-                problem[key].as_str().is_some_and(|text| !text.is_empty()),
-                "{key}: {problem}"
-            );
+            assert!(problem[key].as_str().is_some_and(|text| !text.is_empty()), "{key}: {problem}");
         }
         assert_eq!(problem["request_id"], self.header("x-request-id"));
         problem
@@ -115,11 +105,7 @@ impl Site {
             std::fs::write(&path, format!("token-of-{name}\n")).unwrap();
             let token: SecretRef =
                 serde_json::from_value(serde_json::json!({"file": path})).unwrap();
-            settings.http.tokens.push(TokenSettings {
-                name: name.to_owned(),
-                token,
-                admin,
-            });
+            settings.http.tokens.push(TokenSettings { name: name.to_owned(), token, admin });
         }
         self.state.settings = Arc::new(settings);
         self
@@ -130,11 +116,7 @@ impl Site {
         let store = &self.state.store;
         let experiment = &record.input.experiment;
         let mut life = lifecycle::first_seen(experiment, true, record.input.cycle.started_at);
-        life.verdict = Some((
-            record.decision.verdict,
-            record.decision.cause,
-            record.input.at,
-        ));
+        life.verdict = Some((record.decision.verdict, record.decision.cause, record.input.at));
         let revision = Revision {
             experiment: experiment.id.clone(),
             revision: experiment.revision.clone(),
@@ -182,10 +164,7 @@ impl Site {
             json: record.to_json(),
         });
         let committed = store.commit(commit).await.unwrap();
-        assert!(
-            matches!(committed, Committed::Fresh { .. }),
-            "{committed:?}"
-        );
+        assert!(matches!(committed, Committed::Fresh { .. }), "{committed:?}");
     }
 
     /// Any request.
@@ -201,8 +180,7 @@ impl Site {
     }
 
     pub(super) async fn get(&self, path: &str) -> Answer {
-        self.send(Request::get(path).body(Body::empty()).unwrap())
-            .await
+        self.send(Request::get(path).body(Body::empty()).unwrap()).await
     }
 
     /// Records a decision as the owner of `token`.
@@ -214,19 +192,14 @@ impl Site {
         if let Some(token) = token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
-        self.send(request.body(Body::from(body.to_owned())).unwrap())
-            .await
+        self.send(request.body(Body::from(body.to_owned())).unwrap()).await
     }
 }
 
 /// One of the sample records.
 pub(super) fn sample_record(verdict: Verdict) -> EvaluationRecord {
-    let mut records = sample_notices(at())
-        .into_iter()
-        .filter_map(|sample| sample.record);
-    records
-        .find(|record| record.decision.verdict == verdict)
-        .unwrap()
+    let mut records = sample_notices(at()).into_iter().filter_map(|sample| sample.record);
+    records.find(|record| record.decision.verdict == verdict).unwrap()
 }
 
 /// The same numbers under another id and title.

@@ -20,11 +20,7 @@ async fn an_empty_install_shows_the_three_steps() {
     let page = Site::empty().get("/").await;
     assert_eq!(page.status, StatusCode::OK);
     assert!(page.header("content-type").starts_with("text/html"));
-    for step in [
-        "verdictd new --template product",
-        "verdictd check",
-        "experiments folder",
-    ] {
+    for step in ["verdictd new --template product", "verdictd check", "experiments folder"] {
         assert!(page.body.contains(step), "{step}");
     }
 }
@@ -32,12 +28,7 @@ async fn an_empty_install_shows_the_three_steps() {
 #[tokio::test]
 async fn the_portfolio_says_verdict_reason_and_numbers_worst_first() {
     let site = Site::sample().await;
-    site.add(named(
-        sample_record(Verdict::Stop),
-        "a-stopped",
-        "Stopped one",
-    ))
-    .await;
+    site.add(named(sample_record(Verdict::Stop), "a-stopped", "Stopped one")).await;
     let broken = BrokenFile {
         file: "bad.yaml".to_owned(),
         revision_hash: "h".to_owned(),
@@ -46,18 +37,12 @@ async fn the_portfolio_says_verdict_reason_and_numbers_worst_first() {
     };
     site.state.store.put_broken(broken).await.unwrap();
     let html = site.get("/").await.body;
-    let place = |text: &str| {
-        html.find(text)
-            .unwrap_or_else(|| panic!("no {text} in {html}"))
-    };
+    let place = |text: &str| html.find(text).unwrap_or_else(|| panic!("no {text} in {html}"));
     assert!(place("bad.yaml") < place("Stopped one"));
     assert!(place("Stopped one") < place("Sample, show new signups a checklist"));
     assert!(html.contains("unknown key `sorce`"));
     assert!(html.contains("continue: graduate") && html.contains("stop: tripped"));
-    assert!(
-        html.contains("+6.0 pts") && html.contains("Product lead"),
-        "{html}"
-    );
+    assert!(html.contains("+6.0 pts") && html.contains("Product lead"), "{html}");
     for absent in ["NaN", "Infinity", "undefined", "<script"] {
         assert!(!html.contains(absent), "{absent}");
     }
@@ -73,12 +58,7 @@ async fn text_of_users_is_escaped_everywhere() {
     record.atoms[0].text = HOSTILE.to_owned();
     record.rule.text = HOSTILE.to_owned();
     site.add(record).await;
-    for path in [
-        "/",
-        "/x/sample-checklist",
-        "/x/sample-checklist/e/1",
-        "/log",
-    ] {
+    for path in ["/", "/x/sample-checklist", "/x/sample-checklist/e/1", "/log"] {
         let html = site.get(path).await.body;
         assert!(!html.contains("<script"), "{path}");
         assert!(path == "/log" || html.contains("&lt;script&gt;"), "{path}");
@@ -99,10 +79,7 @@ async fn links_are_relative_so_that_a_path_prefix_works() {
         let links = attributes(&html, "href");
         assert!(links.len() >= 4, "{path}");
         for link in links {
-            assert!(
-                !link.starts_with('/') && !link.contains("://"),
-                "{path}: {link}"
-            );
+            assert!(!link.starts_with('/') && !link.contains("://"), "{path}: {link}");
             if link.starts_with('#') {
                 continue;
             }

@@ -23,24 +23,14 @@ async fn unknown_things_are_404_and_near_names_are_offered() {
         assert_eq!(answer.problem()["code"], "not_found", "{path}");
     }
     let near = site.get("/api/v1/experiments/checklist").await.problem();
-    assert!(
-        near["detail"]
-            .as_str()
-            .unwrap()
-            .contains("sample-checklist"),
-        "{near}"
-    );
+    assert!(near["detail"].as_str().unwrap().contains("sample-checklist"), "{near}");
 }
 
 #[tokio::test]
 async fn wrong_methods_are_405() {
     let site = Site::empty();
     for (method, path) in [(Method::POST, "/"), (Method::DELETE, "/api/v1/experiments")] {
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .body(Body::empty())
-            .unwrap();
+        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
         let answer = site.send(request).await;
         assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
         assert_eq!(answer.problem()["code"], "method_not_allowed");
@@ -106,13 +96,7 @@ async fn bodies_are_bounded_typed_and_strict() {
 #[tokio::test]
 async fn every_answer_carries_the_headers_of_a_closed_page() {
     let site = Site::sample().await;
-    for path in [
-        "/",
-        "/x/sample-checklist",
-        "/api/v1/experiments",
-        "/nothing",
-        "/healthz",
-    ] {
+    for path in ["/", "/x/sample-checklist", "/api/v1/experiments", "/nothing", "/healthz"] {
         let answer = site.get(path).await;
         let policy = answer.header("content-security-policy");
         assert!(policy.contains("default-src 'none'"), "{path}");
@@ -122,9 +106,7 @@ async fn every_answer_carries_the_headers_of_a_closed_page() {
         assert_eq!(answer.header("cache-control"), "no-store", "{path}");
         assert!(answer.header("x-request-id").len() >= 16, "{path}");
     }
-    let mine = Request::get("/nothing")
-        .header("x-request-id", "mine-1")
-        .body(Body::empty());
+    let mine = Request::get("/nothing").header("x-request-id", "mine-1").body(Body::empty());
     let answer = site.send(mine.unwrap()).await;
     assert_eq!(answer.problem()["request_id"], "mine-1");
 }

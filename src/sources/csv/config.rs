@@ -119,11 +119,7 @@ impl CsvConfig {
         if self.grouping == Some(self.decimal) {
             return Some("grouping and decimal are the same character".to_owned());
         }
-        if marks
-            .iter()
-            .flatten()
-            .any(|mark| mark.is_alphanumeric() || "+-%".contains(*mark))
-        {
+        if marks.iter().flatten().any(|mark| mark.is_alphanumeric() || "+-%".contains(*mark)) {
             return Some("grouping must be a separator such as , . ' or a space".to_owned());
         }
         let zone = self.timezone.as_deref()?;

@@ -42,10 +42,7 @@ struct Stamp {
 impl Stamp {
     fn of(metadata: &std::fs::Metadata) -> Self {
         let changed = metadata.modified().unwrap_or(UNIX_EPOCH);
-        Self {
-            bytes: metadata.len(),
-            changed_ms: unix_ms(changed),
-        }
+        Self { bytes: metadata.len(), changed_ms: unix_ms(changed) }
     }
 }
 
@@ -65,9 +62,7 @@ pub(super) struct Watch {
 impl Watch {
     /// Whether the file may be read now.
     fn is_stable(&self, config: &CsvConfig, file: &Listed, wall_now: Timestamp) -> bool {
-        let age_ms = wall_now
-            .as_millisecond()
-            .saturating_sub(file.stamp.changed_ms);
+        let age_ms = wall_now.as_millisecond().saturating_sub(file.stamp.changed_ms);
         let settled_ms = i64::try_from(config.settled_after_secs.saturating_mul(1_000));
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if settled_ms.is_ok_and(|settled| age_ms >= settled) {
@@ -75,11 +70,7 @@ impl Watch {
             return true;
         }
         let (stamp, polls) = seen.entry(file.path.clone()).or_insert((file.stamp, 0));
-        *polls = if *stamp == file.stamp {
-            polls.saturating_add(1)
-        } else {
-            1
-        };
+        *polls = if *stamp == file.stamp { polls.saturating_add(1) } else { 1 };
         *stamp = file.stamp;
         *polls >= config.stable_for_polls
     }
@@ -91,31 +82,21 @@ pub(super) fn patterns(config: &CsvConfig, query: &Query) -> Result<Vec<String>,
     let Some(file) = query.file.as_deref() else {
         return wrong("a CSV source needs `file:`, a name in its folder".to_owned());
     };
-    let is_sql = Path::new(file)
-        .extension()
-        .is_some_and(|kind| kind.eq_ignore_ascii_case("sql"));
+    let is_sql = Path::new(file).extension().is_some_and(|kind| kind.eq_ignore_ascii_case("sql"));
     if is_sql || query.sql.is_some() {
         let stem = Path::new(file).file_stem().and_then(|stem| stem.to_str());
         return match stem {
             Some(stem) if config.answers_sql && is_sql => {
                 Ok(vec![format!("{stem}.csv"), format!("{stem}_*.csv")])
             }
-            _ => wrong(format!(
-                "{file}: a CSV source runs no SQL (unless answers_sql is set)"
-            )),
+            _ => wrong(format!("{file}: a CSV source runs no SQL (unless answers_sql is set)")),
         };
     }
     let parts: Vec<Component<'_>> = Path::new(file).components().collect();
-    let plain = parts
-        .iter()
-        .all(|part| matches!(part, Component::Normal(_)));
-    let star_before_last = file
-        .rsplit_once('/')
-        .is_some_and(|(folders, _)| folders.contains('*'));
+    let plain = parts.iter().all(|part| matches!(part, Component::Normal(_)));
+    let star_before_last = file.rsplit_once('/').is_some_and(|(folders, _)| folders.contains('*'));
     if parts.is_empty() || !plain || file.contains('\\') || star_before_last {
-        return wrong(format!(
-            "{file:?}: write a name within the folder, * only in its last part"
-        ));
+        return wrong(format!("{file:?}: write a name within the folder, * only in its last part"));
     }
     Ok(vec![file.to_owned()])
 }
@@ -127,10 +108,7 @@ pub(super) fn read(
     patterns: &[String],
     wall_now: Timestamp,
 ) -> Result<Vec<Finished>, FetchError> {
-    let root = config
-        .folder
-        .canonicalize()
-        .map_err(|error| unreadable(&config.folder, &error))?;
+    let root = config.folder.canonicalize().map_err(|error| unreadable(&config.folder, &error))?;
     let mut listed = Vec::new();
     for pattern in patterns {
         list(&root, pattern, &mut listed)?;
@@ -140,11 +118,7 @@ pub(super) fn read(
         return Err(FetchError::new(FetchClass::CostGuard, message));
     }
     listed.sort_by_cached_key(|file| {
-        std::cmp::Reverse((
-            date_in(&file.name),
-            file.stamp.changed_ms,
-            file.name.clone(),
-        ))
+        std::cmp::Reverse((date_in(&file.name), file.stamp.changed_ms, file.name.clone()))
     });
     listed.dedup();
     let total: u64 = listed.iter().map(|file| file.stamp.bytes).sum();
@@ -158,10 +132,8 @@ pub(super) fn read(
         return Err(FetchError::new(FetchClass::CostGuard, message));
     }
     // Every file is looked at, so that all of them count this poll.
-    let fresh: Vec<&Listed> = listed
-        .iter()
-        .filter(|file| !watch.is_stable(config, file, wall_now))
-        .collect();
+    let fresh: Vec<&Listed> =
+        listed.iter().filter(|file| !watch.is_stable(config, file, wall_now)).collect();
     if let Some(file) = fresh.first() {
         return Err(unfinished(&file.name, "it has just changed"));
     }
@@ -184,10 +156,7 @@ fn read_one(file: &Listed) -> Result<Finished, FetchError> {
     if !bytes.ends_with(b"\n") {
         return Err(unfinished(&file.name, "its last line has no end"));
     }
-    Ok(Finished {
-        name: file.name.clone(),
-        bytes,
-    })
+    Ok(Finished { name: file.name.clone(), bytes })
 }
 
 fn list(root: &Path, pattern: &str, listed: &mut Vec<Listed>) -> Result<(), FetchError> {
@@ -218,11 +187,7 @@ fn list(root: &Path, pattern: &str, listed: &mut Vec<Listed>) -> Result<(), Fetc
         }
         let metadata = path.metadata().map_err(|error| unreadable(&path, &error))?;
         if metadata.is_file() {
-            listed.push(Listed {
-                path,
-                name,
-                stamp: Stamp::of(&metadata),
-            });
+            listed.push(Listed { path, name, stamp: Stamp::of(&metadata) });
         }
     }
     Ok(())
@@ -238,10 +203,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> FetchError {
 }
 
 fn unfinished(name: &str, why: &str) -> FetchError {
-    FetchError::new(
-        FetchClass::Transient,
-        format!("{name}: file still being written: {why}"),
-    )
+    FetchError::new(FetchClass::Transient, format!("{name}: file still being written: {why}"))
 }
 
 /// Names that writers give to unfinished files.
@@ -273,19 +235,14 @@ fn matches_glob(pattern: &str, name: &str) -> bool {
 fn date_in(name: &str) -> Option<u32> {
     let bytes = name.as_bytes();
     let number = |text: String| {
-        let (month, day) = (
-            text[4..6].parse::<u8>().ok()?,
-            text[6..8].parse::<u8>().ok()?,
-        );
+        let (month, day) = (text[4..6].parse::<u8>().ok()?, text[6..8].parse::<u8>().ok()?);
         ((1..=12).contains(&month) && (1..=31).contains(&day)).then(|| text.parse().ok())?
     };
     (0..bytes.len()).find_map(|start| {
         let fresh = start == 0 || !bytes[start - 1].is_ascii_digit();
         let part = |length: usize| {
             let part = bytes.get(start..start + length)?;
-            let ends = bytes
-                .get(start + length)
-                .is_none_or(|next| !next.is_ascii_digit());
+            let ends = bytes.get(start + length).is_none_or(|next| !next.is_ascii_digit());
             (fresh && ends).then_some(part)
         };
         if part(10).is_some_and(dashed) {
@@ -331,13 +288,7 @@ mod tests {
         assert_eq!(date_in("a_2026-08-01.csv"), Some(20_260_801));
         assert_eq!(date_in("20260801T06.csv"), Some(20_260_801));
         assert_eq!(date_in("a_2026_08_01.csv"), Some(20_260_801));
-        for name in [
-            "a.csv",
-            "a_20261301.csv",
-            "120260801.csv",
-            "a_202608011.csv",
-            "é2026",
-        ] {
+        for name in ["a.csv", "a_20261301.csv", "120260801.csv", "a_202608011.csv", "é2026"] {
             assert_eq!(date_in(name), None, "{name}");
         }
     }
@@ -352,31 +303,15 @@ mod tests {
 
     #[test]
     fn patterns_stay_within_the_folder() {
-        let query = |file: &str| Query {
-            file: Some(file.to_owned()),
-            ..Query::default()
-        };
+        let query = |file: &str| Query { file: Some(file.to_owned()), ..Query::default() };
         let mut config = CsvConfig::new("x");
-        for bad in [
-            "../a.csv",
-            "/etc/passwd",
-            "a/../b",
-            "",
-            "a*/b.csv",
-            "a\\b.csv",
-        ] {
+        for bad in ["../a.csv", "/etc/passwd", "a/../b", "", "a*/b.csv", "a\\b.csv"] {
             assert!(patterns(&config, &query(bad)).is_err(), "{bad}");
         }
-        assert_eq!(
-            patterns(&config, &query("in/a_*.csv")).unwrap(),
-            ["in/a_*.csv"]
-        );
+        assert_eq!(patterns(&config, &query("in/a_*.csv")).unwrap(), ["in/a_*.csv"]);
         assert!(patterns(&config, &Query::default()).is_err());
         assert!(patterns(&config, &query("a.sql")).is_err());
         config.answers_sql = true;
-        assert_eq!(
-            patterns(&config, &query("q/a.sql")).unwrap(),
-            ["a.csv", "a_*.csv"]
-        );
+        assert_eq!(patterns(&config, &query("q/a.sql")).unwrap(), ["a.csv", "a_*.csv"]);
     }
 }

@@ -54,14 +54,8 @@ impl CsvSource {
         if let Some(fault) = config.fault() {
             return Err(fault);
         }
-        let folder = Folder {
-            config: config.clone(),
-            watch: Watch::default(),
-        };
-        Ok(Self {
-            folder: Arc::new(folder),
-            clock,
-        })
+        let folder = Folder { config: config.clone(), watch: Watch::default() };
+        Ok(Self { folder: Arc::new(folder), clock })
     }
 
     async fn blocking<T: Send + 'static>(
@@ -71,10 +65,7 @@ impl CsvSource {
         let folder = Arc::clone(&self.folder);
         let done = tokio::task::spawn_blocking(move || work(&folder)).await;
         done.unwrap_or_else(|error| {
-            Err(FetchError::new(
-                FetchClass::Transient,
-                format!("reading files: {error}"),
-            ))
+            Err(FetchError::new(FetchClass::Transient, format!("reading files: {error}")))
         })
     }
 }
@@ -94,10 +85,7 @@ impl Source for CsvSource {
         Box::pin(self.blocking(|folder| {
             let path = &folder.config.folder;
             std::fs::read_dir(path).map(|_| ()).map_err(|error| {
-                FetchError::new(
-                    FetchClass::UserError,
-                    format!("{}: {error}", path.display()),
-                )
+                FetchError::new(FetchClass::UserError, format!("{}: {error}", path.display()))
             })
         }))
     }
@@ -132,8 +120,7 @@ impl Folder {
             );
             return Ok(Batch::default());
         }
-        self.reduce(request, &files)
-            .map_err(|refusal| refused(&refusal))
+        self.reduce(request, &files).map_err(|refusal| refused(&refusal))
     }
 
     /// Files to rows: typed, newest file first, added up per period and arm.
@@ -142,11 +129,7 @@ impl Folder {
         let grid = Grid::of(need)?;
         let clock_zone = match &self.config.timezone {
             Some(name) => TimeZone::get(name).map_err(|_| {
-                Refusal::new(
-                    "source",
-                    "unknown timezone",
-                    "write an IANA name in the source",
-                )
+                Refusal::new("source", "unknown timezone", "write an IANA name in the source")
             })?,
             None => grid.zone().clone(),
         };
@@ -155,11 +138,7 @@ impl Folder {
             clock_zone,
             period_zone: grid.zone().clone(),
         };
-        let wanted = Wanted {
-            config: &self.config,
-            request,
-            times,
-        };
+        let wanted = Wanted { config: &self.config, request, times };
         let mut ledger = Ledger::new(need.shape.columns().len());
         let mut seen: Option<Seen> = None;
         let mut read = 0;
@@ -180,13 +159,7 @@ impl Folder {
         }
         let seen = seen.unwrap_or_default();
         let totals = ledger
-            .finish(|at_ms| {
-                if seen.time {
-                    period_of(&grid, at_ms)
-                } else {
-                    Some(0)
-                }
-            })
+            .finish(|at_ms| if seen.time { period_of(&grid, at_ms) } else { Some(0) })
             .map_err(|error| faulty(&files[0].name, &error))?;
         batch(request, &files[..read], seen, &totals)
     }
@@ -213,20 +186,11 @@ fn batch(
     columns.extend(shape.columns().iter().map(|column| (*column).to_owned()));
     let mut rows = Vec::with_capacity(totals.len());
     for total in totals {
-        let file = files
-            .get(total.file as usize)
-            .map_or("file", |file| file.name.as_str());
+        let file = files.get(total.file as usize).map_or("file", |file| file.name.as_str());
         let place = format!("{file}:{}", total.line);
         if shape == Shape::Form(Form::Value) && total.rows > 1 {
-            let why = format!(
-                "{} rows for one period; a value cannot be added up",
-                total.rows
-            );
-            return Err(Refusal::new(
-                &place,
-                why,
-                "export one row per period, or filter: only",
-            ));
+            let why = format!("{} rows for one period; a value cannot be added up", total.rows);
+            return Err(Refusal::new(&place, why, "export one row per period, or filter: only"));
         }
         let mut cells = Vec::with_capacity(columns.len());
         if seen.time {
@@ -238,20 +202,10 @@ fn batch(
             arm => Cell::Text(arm.to_owned()),
         }));
         // As text: the contract holds decimals to what they say, it rounds only floats.
-        cells.extend(
-            total
-                .values
-                .iter()
-                .map(|value| Cell::Text(value.to_string())),
-        );
+        cells.extend(total.values.iter().map(|value| Cell::Text(value.to_string())));
         rows.push(Row { cells, place });
     }
-    Ok(Batch {
-        columns,
-        rows,
-        complete_up_to: None,
-        warnings: Vec::new(),
-    })
+    Ok(Batch { columns, rows, complete_up_to: None, warnings: Vec::new() })
 }
 
 /// The query may map the shape's columns, `time` and `arm`, nothing else.

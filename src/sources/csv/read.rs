@@ -83,10 +83,7 @@ pub(super) fn add_file(
     let mut records =
         Records::new(file.bytes.as_slice(), delimiter).map_err(|error| broken(&error))?;
     let header = header(wanted, &file.name, records.headers())?;
-    let seen = Seen {
-        time: header.time.is_some(),
-        arm: header.arm.is_some(),
-    };
+    let seen = Seen { time: header.time.is_some(), arm: header.arm.is_some() };
     let width = header.values.len();
     let mut reading = Reading {
         wanted,
@@ -110,26 +107,18 @@ pub(super) fn add_file(
     flush(&mut reading, width, ledger)?;
     reading.check_repeats()?;
     reading.check_totals()?;
-    ledger
-        .end_file()
-        .map_err(|error| faulty(&file.name, &error))?;
+    ledger.end_file().map_err(|error| faulty(&file.name, &error))?;
     Ok(seen)
 }
 
 fn flush(reading: &mut Reading<'_>, width: usize, ledger: &mut Ledger) -> Result<(), Refusal> {
     let chunk = std::mem::replace(&mut reading.chunk, Chunk::new(width));
-    ledger
-        .add(&chunk)
-        .map_err(|error| faulty(reading.name, &error))
+    ledger.add(&chunk).map_err(|error| faulty(reading.name, &error))
 }
 
 /// A failed ledger as a refusal.
 pub(super) fn faulty(name: &str, error: &LedgerError) -> Refusal {
-    Refusal::new(
-        name,
-        error.to_string(),
-        "aggregate the export to one row per period and arm",
-    )
+    Refusal::new(name, error.to_string(), "aggregate the export to one row per period and arm")
 }
 
 fn header(wanted: &Wanted<'_>, name: &str, headers: &[String]) -> Result<Header, Refusal> {
@@ -137,11 +126,7 @@ fn header(wanted: &Wanted<'_>, name: &str, headers: &[String]) -> Result<Header,
     let need = &wanted.request.need;
     let find = |text: &str| position(&place, headers, text);
     let mapped = |column: &'static str| -> Result<(String, Option<usize>), Refusal> {
-        let text = need
-            .query
-            .columns
-            .get(column)
-            .map_or(column, String::as_str);
+        let text = need.query.columns.get(column).map_or(column, String::as_str);
         Ok((text.to_owned(), find(text)?))
     };
     let missing = |column: &str, text: &str| {
@@ -169,21 +154,13 @@ fn header(wanted: &Wanted<'_>, name: &str, headers: &[String]) -> Result<Header,
         only.push((index, value.trim().to_owned()));
     }
     let time = time.map(|index| (index, time_text));
-    Ok(Header {
-        time,
-        arm,
-        values,
-        only,
-        width: headers.len(),
-    })
+    Ok(Header { time, arm, values, only, width: headers.len() })
 }
 
 /// The header of that text: exactly, else in any case if only one is.
 fn position(place: &str, headers: &[String], text: &str) -> Result<Option<usize>, Refusal> {
     let among = |same: &dyn Fn(&String) -> bool| -> Vec<usize> {
-        (0..headers.len())
-            .filter(|index| same(&headers[*index]))
-            .collect()
+        (0..headers.len()).filter(|index| same(&headers[*index])).collect()
     };
     let mut found = among(&|header| header == text);
     if found.is_empty() {
@@ -191,35 +168,21 @@ fn position(place: &str, headers: &[String], text: &str) -> Result<Option<usize>
     }
     if found.len() > 1 {
         let why = format!("{} columns are named {text:?}", found.len());
-        return Err(Refusal::new(
-            place,
-            why,
-            "rename or remove the others in the export",
-        ));
+        return Err(Refusal::new(place, why, "rename or remove the others in the export"));
     }
     Ok(found.first().copied())
 }
 
 /// Whether a label stands for a sum over rows.
 fn is_total_label(text: &str) -> bool {
-    let labels = [
-        "total",
-        "totals",
-        "grand total",
-        "gesamt",
-        "gesamtsumme",
-        "summe",
-        "sum",
-    ];
+    let labels = ["total", "totals", "grand total", "gesamt", "gesamtsumme", "summe", "sum"];
     labels.contains(&text.to_lowercase().trim_end_matches(':').trim())
 }
 
 /// The arm of a label such as `control Total`; `None` when it names all.
 fn total_arm(text: &str) -> Option<String> {
     let (arm, label) = text.rsplit_once(' ')?;
-    is_total_label(label)
-        .then(|| arm.trim().to_owned())
-        .filter(|_| !is_total_label(text))
+    is_total_label(label).then(|| arm.trim().to_owned()).filter(|_| !is_total_label(text))
 }
 
 impl Reading<'_> {
@@ -229,11 +192,7 @@ impl Reading<'_> {
 
     fn add(&mut self, record: &Record) -> Result<(), Refusal> {
         if record.len() != self.header.width {
-            let why = format!(
-                "{} cells where the header has {}",
-                record.len(),
-                self.header.width
-            );
+            let why = format!("{} cells where the header has {}", record.len(), self.header.width);
             let fix = "quote cells that hold the delimiter, or export the row again";
             return Err(Refusal::new(&self.place(record.line()), why, fix));
         }
@@ -255,18 +214,11 @@ impl Reading<'_> {
 
     /// Whether `only` keeps the row.
     fn is_kept(&self, record: &Record) -> bool {
-        self.header
-            .only
-            .iter()
-            .all(|(index, value)| record.cell(*index) == value)
+        self.header.only.iter().all(|(index, value)| record.cell(*index) == value)
     }
 
     fn is_totals(&self, record: &Record) -> bool {
-        let time = self
-            .header
-            .time
-            .as_ref()
-            .map(|(index, _)| record.cell(*index));
+        let time = self.header.time.as_ref().map(|(index, _)| record.cell(*index));
         let arm = self.header.arm.map_or("", |index| record.cell(index));
         let by_time = time.is_some_and(|time| time.is_empty() || is_total_label(time));
         by_time || is_total_label(arm) || total_arm(arm).is_some()
@@ -305,15 +257,8 @@ impl Reading<'_> {
                 Refusal::new(&place, "nothing beside numbers in the same row", fix).at(header, "")
             })?);
         }
-        let arm = self
-            .header
-            .arm
-            .map_or("", |index| record.cell(index))
-            .to_owned();
-        let sums = self
-            .sums
-            .entry(arm.clone())
-            .or_insert_with(|| vec![0.0; values.len()]);
+        let arm = self.header.arm.map_or("", |index| record.cell(index)).to_owned();
+        let sums = self.sums.entry(arm.clone()).or_insert_with(|| vec![0.0; values.len()]);
         for (sum, value) in sums.iter_mut().zip(&values) {
             *sum += value;
         }
@@ -357,11 +302,7 @@ impl Reading<'_> {
         // A total over all rows says nothing about the kept ones.
         if self.is_kept(record) {
             let values = self.values(record)?;
-            self.totals.push(TotalsRow {
-                line: record.line(),
-                arm,
-                values,
-            });
+            self.totals.push(TotalsRow { line: record.line(), arm, values });
         }
         Ok(())
     }

@@ -33,21 +33,13 @@ struct Case {
 fn zoo() -> CsvConfig {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/csv_zoo");
     // A fresh checkout is younger than a settled file.
-    CsvConfig {
-        stable_for_polls: 1,
-        ..CsvConfig::new(folder)
-    }
+    CsvConfig { stable_for_polls: 1, ..CsvConfig::new(folder) }
 }
 
 fn case(file: &'static str, expected: Result<&'static [&'static str], &'static str>) -> Case {
     let mut request = request();
     request.need.query.file = Some(file.to_owned());
-    Case {
-        file,
-        config: zoo(),
-        request,
-        expected,
-    }
+    Case { file, config: zoo(), request, expected }
 }
 
 impl Case {
@@ -94,17 +86,14 @@ fn accepted() -> Vec<Case> {
         case("tidy.csv", Ok(TWO)),
         case("blank_rows.csv", Ok(TWO)),
         case("header_only.csv", Ok(&[])),
-        case(
-            "bom_semicolon.csv",
-            Ok(&["2026-08-01 all 1234.5 0", "2026-08-02 all -0.25 0"]),
-        )
-        .value()
-        .with(|config, _| {
-            config.delimiter = ';';
-            config.decimal = ',';
-            config.grouping = Some('.');
-            config.date_format = Some("%d.%m.%Y".to_owned());
-        }),
+        case("bom_semicolon.csv", Ok(&["2026-08-01 all 1234.5 0", "2026-08-02 all -0.25 0"]))
+            .value()
+            .with(|config, _| {
+                config.delimiter = ';';
+                config.decimal = ',';
+                config.grouping = Some('.');
+                config.date_format = Some("%d.%m.%Y".to_owned());
+            }),
         case(
             "mapped_arms.csv",
             Ok(&[
@@ -115,49 +104,27 @@ fn accepted() -> Vec<Case> {
         )
         .arms()
         .with(|_, request| {
-            let pairs = [
-                ("time", "tag"),
-                ("arm", "Gruppe"),
-                ("num", "Erfolge"),
-                ("den", "Alle"),
-            ];
+            let pairs = [("time", "tag"), ("arm", "Gruppe"), ("num", "Erfolge"), ("den", "Alle")];
             request.need.query.columns = columns(&pairs);
         }),
-        case(
-            "segments.csv",
-            Ok(&["2026-08-01 all 3 30", "2026-08-02 all 3 30"]),
-        ),
+        case("segments.csv", Ok(&["2026-08-01 all 3 30", "2026-08-02 all 3 30"])),
         case("segments.csv", Ok(&["2026-08-01 all 2 20"])).with(|_, request| {
             request.need.query.only = columns(&[("segment", "B")]);
         }),
-        case(
-            "hourly.csv",
-            Ok(&["2026-08-01 all 3 11", "2026-08-02 all 4 7"]),
-        )
-        .berlin("2026-07-31T22:00:00Z", "2026-08-07T22:00:00Z"),
+        case("hourly.csv", Ok(&["2026-08-01 all 3 11", "2026-08-02 all 4 7"]))
+            .berlin("2026-07-31T22:00:00Z", "2026-08-07T22:00:00Z"),
         case(
             "restated_*.csv",
-            Ok(&[
-                "2026-08-01 all 3 10",
-                "2026-08-02 all 2 9",
-                "2026-08-03 all 5 11",
-            ]),
+            Ok(&["2026-08-01 all 3 10", "2026-08-02 all 2 9", "2026-08-03 all 5 11"]),
         ),
     ]
 }
 
 fn accepted_forms() -> Vec<Case> {
     vec![
-        case(
-            "totals_fit.csv",
-            Ok(&["2026-08-01 control 3 10", "2026-08-01 treatment 4 11"]),
-        )
-        .arms(),
-        case(
-            "gaps.csv",
-            Ok(&["2026-08-01 all 7.5 0", "2026-08-04 all 8 0"]),
-        )
-        .value(),
+        case("totals_fit.csv", Ok(&["2026-08-01 control 3 10", "2026-08-01 treatment 4 11"]))
+            .arms(),
+        case("gaps.csv", Ok(&["2026-08-01 all 7.5 0", "2026-08-04 all 8 0"])).value(),
         case("percent.csv", Ok(&["2026-08-01 all 0.125 0"]))
             .value()
             .with(|config, _| config.percent = true),
@@ -170,77 +137,34 @@ fn accepted_forms() -> Vec<Case> {
 
 fn refusals() -> Vec<Case> {
     vec![
-        case(
-            "unknown_arm.csv",
-            Err("unknown_arm.csv:3, column arm, \"pilot\""),
-        )
-        .arms(),
+        case("unknown_arm.csv", Err("unknown_arm.csv:3, column arm, \"pilot\"")).arms(),
         case("unknown_arm.csv", Err("arm is control, pilot")),
-        case(
-            "totals_wrong.csv",
-            Err("totals_wrong.csv:4, column num, \"8\": the totals row"),
-        ),
-        case(
-            "lost_time.csv",
-            Err("lost_time.csv:3, column num, \"4\": the totals row"),
-        ),
-        case(
-            "short_row.csv",
-            Err("short_row.csv:3: 2 cells where the header has 3"),
-        ),
+        case("totals_wrong.csv", Err("totals_wrong.csv:4, column num, \"8\": the totals row")),
+        case("lost_time.csv", Err("lost_time.csv:3, column num, \"4\": the totals row")),
+        case("short_row.csv", Err("short_row.csv:3: 2 cells where the header has 3")),
         case("long_row.csv", Err("long_row.csv:2: 4 cells")),
-        case(
-            "thousands.csv",
-            Err("thousands.csv:2, column num, \"1,378\": a mark that can be"),
-        ),
-        case(
-            "us_dates.csv",
-            Err("\"03/04/2026\": not an ISO date or time (it can be 2026-04-03"),
-        ),
-        case(
-            "nan_count.csv",
-            Err("nan_count.csv:2, column num, \"nan\": not a finite number"),
-        ),
+        case("thousands.csv", Err("thousands.csv:2, column num, \"1,378\": a mark that can be")),
+        case("us_dates.csv", Err("\"03/04/2026\": not an ISO date or time (it can be 2026-04-03")),
+        case("nan_count.csv", Err("nan_count.csv:2, column num, \"nan\": not a finite number")),
         case("percent.csv", Err("set percent = true in the source")).value(),
         case("cut_off.csv", Err("file still being written")),
         case("not_utf8.csv", Err("not_utf8.csv:2: not UTF-8")),
-        case(
-            "missing_column.csv",
-            Err("no column \"den\" (there are time, num, all)"),
-        ),
-        case(
-            "single_units.csv",
-            Err("single_units.csv:4: a row of a single unit that repeats"),
-        ),
-        case(
-            "quoted_breaks.csv",
-            Err("quoted_breaks.csv:4, column num, \"oops\": not a number"),
-        ),
+        case("missing_column.csv", Err("no column \"den\" (there are time, num, all)")),
+        case("single_units.csv", Err("single_units.csv:4: a row of a single unit that repeats")),
+        case("quoted_breaks.csv", Err("quoted_breaks.csv:4, column num, \"oops\": not a number")),
         case("snapshot.csv", Err("no column \"num\"")),
     ]
 }
 
 fn refusals_of_rows() -> Vec<Case> {
     vec![
-        case(
-            "half_missing.csv",
-            Err("half_missing.csv:3, column num, \"\": nothing beside"),
-        ),
+        case("half_missing.csv", Err("half_missing.csv:3, column num, \"\": nothing beside")),
         case("value_twice.csv", Err("2 rows for one period")).value(),
-        case(
-            "more_than_all.csv",
-            Err("more_than_all.csv:2, column num, \"11\": num is more"),
-        ),
+        case("more_than_all.csv", Err("more_than_all.csv:2, column num, \"11\": num is more")),
         case("two_headers.csv", Err("2 columns are named \"den\"")),
-        case(
-            "fraction.csv",
-            Err("fraction.csv:2, column num, \"1.5\": a count with a fraction"),
-        ),
-        case(
-            "clock_change.csv",
-            Err("clock_change.csv:3, column time, \"2026-03-29 02:30\""),
-        )
-        .berlin("2026-03-27T23:00:00Z", "2026-03-29T22:00:00Z"),
+        case("fraction.csv", Err("fraction.csv:2, column num, \"1.5\": a count with a fraction")),
+        case("clock_change.csv", Err("clock_change.csv:3, column time, \"2026-03-29 02:30\""))
+            .berlin("2026-03-27T23:00:00Z", "2026-03-29T22:00:00Z"),
         case("tidy.csv", Err("tidy.csv:1: no column \"segment\"")).with(|_, request| {
             request.need.query.only = columns(&[("segment", "B")]);
         }),
@@ -293,10 +217,7 @@ fn of(file: &str) -> Request {
 #[tokio::test]
 async fn a_fresh_file_is_read_when_it_has_stood_still_for_two_polls() {
     let folder = tempfile::tempdir().unwrap();
-    let config = CsvConfig {
-        settled_after_secs: 3_600,
-        ..CsvConfig::new(folder.path())
-    };
+    let config = CsvConfig { settled_after_secs: 3_600, ..CsvConfig::new(folder.path()) };
     let source = CsvSource::new(&config).unwrap();
     tidy(folder.path(), "a.csv", 3);
     let error = ask(&source, &of("a.csv")).await.unwrap_err();
@@ -305,10 +226,7 @@ async fn a_fresh_file_is_read_when_it_has_stood_still_for_two_polls() {
     assert!(ask(&source, &of("a.csv")).await.is_err());
     tidy(folder.path(), "a.csv", 3);
     assert!(ask(&source, &of("a.csv")).await.is_err());
-    assert_eq!(
-        ask(&source, &of("a.csv")).await.unwrap(),
-        ["2026-08-01 all 3 10"]
-    );
+    assert_eq!(ask(&source, &of("a.csv")).await.unwrap(), ["2026-08-01 all 3 10"]);
 }
 
 #[tokio::test]
@@ -317,10 +235,7 @@ async fn an_old_file_is_read_at_first_sight() {
     let source = CsvSource::new(&CsvConfig::new(folder.path())).unwrap();
     tidy(folder.path(), "a.csv", 3);
     let old = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
-    let file = std::fs::File::options()
-        .append(true)
-        .open(folder.path().join("a.csv"))
-        .unwrap();
+    let file = std::fs::File::options().append(true).open(folder.path().join("a.csv")).unwrap();
     file.set_modified(old).unwrap();
     assert_eq!(ask(&source, &of("a.csv")).await.unwrap().len(), 1);
 }
@@ -328,53 +243,31 @@ async fn an_old_file_is_read_at_first_sight() {
 #[tokio::test]
 async fn without_dates_in_names_the_last_change_wins_and_partial_files_are_ignored() {
     let folder = tempfile::tempdir().unwrap();
-    let config = CsvConfig {
-        stable_for_polls: 1,
-        ..CsvConfig::new(folder.path())
-    };
+    let config = CsvConfig { stable_for_polls: 1, ..CsvConfig::new(folder.path()) };
     let source = CsvSource::new(&config).unwrap();
-    for (name, num, age) in [
-        ("a_1.csv", 1, 10),
-        ("a_2.csv", 2, 20),
-        ("a_3.csv.part", 3, 0),
-    ] {
+    for (name, num, age) in [("a_1.csv", 1, 10), ("a_2.csv", 2, 20), ("a_3.csv.part", 3, 0)] {
         tidy(folder.path(), name, num);
         let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000 - age);
-        let file = std::fs::File::options()
-            .append(true)
-            .open(folder.path().join(name))
-            .unwrap();
+        let file = std::fs::File::options().append(true).open(folder.path().join(name)).unwrap();
         file.set_modified(at).unwrap();
     }
-    assert_eq!(
-        ask(&source, &of("a_*")).await.unwrap(),
-        ["2026-08-01 all 1 10"]
-    );
+    assert_eq!(ask(&source, &of("a_*")).await.unwrap(), ["2026-08-01 all 1 10"]);
 }
 
 #[tokio::test]
 async fn exports_stand_in_for_a_warehouse_when_told_so() {
     let folder = tempfile::tempdir().unwrap();
-    let mut config = CsvConfig {
-        stable_for_polls: 1,
-        ..CsvConfig::new(folder.path())
-    };
+    let mut config = CsvConfig { stable_for_polls: 1, ..CsvConfig::new(folder.path()) };
     tidy(folder.path(), "activation.csv", 3);
     tidy(folder.path(), "activation_2026-08-02.csv", 4);
     tidy(folder.path(), "activations.csv", 9);
     let mut request = of("activation.sql");
     request.need.query.sql = Some("select 1".to_owned());
     let source = CsvSource::new(&config).unwrap();
-    assert_eq!(
-        ask(&source, &request).await.unwrap_err().class,
-        FetchClass::UserError
-    );
+    assert_eq!(ask(&source, &request).await.unwrap_err().class, FetchClass::UserError);
     config.answers_sql = true;
     let source = CsvSource::new(&config).unwrap();
-    assert_eq!(
-        ask(&source, &request).await.unwrap(),
-        ["2026-08-01 all 4 10"]
-    );
+    assert_eq!(ask(&source, &request).await.unwrap(), ["2026-08-01 all 4 10"]);
 }
 
 #[cfg(unix)]
@@ -393,24 +286,15 @@ async fn links_out_of_the_folder_are_refused() {
 async fn too_many_bytes_are_a_cost_guard_and_a_missing_folder_is_named() {
     let folder = tempfile::tempdir().unwrap();
     tidy(folder.path(), "a.csv", 3);
-    let config = CsvConfig {
-        max_body_bytes: 10,
-        ..CsvConfig::new(folder.path())
-    };
+    let config = CsvConfig { max_body_bytes: 10, ..CsvConfig::new(folder.path()) };
     let source = CsvSource::new(&config).unwrap();
     source.probe().await.unwrap();
-    assert_eq!(
-        ask(&source, &of("a.csv")).await.unwrap_err().class,
-        FetchClass::CostGuard
-    );
+    assert_eq!(ask(&source, &of("a.csv")).await.unwrap_err().class, FetchClass::CostGuard);
     let gone = folder.path().join("gone");
     let source = CsvSource::new(&CsvConfig::new(&gone)).unwrap();
     let error = ask(&source, &of("a.csv")).await.unwrap_err();
     assert!(error.message.contains("gone"), "{error}");
-    assert_eq!(
-        source.probe().await.unwrap_err().class,
-        FetchClass::UserError
-    );
+    assert_eq!(source.probe().await.unwrap_err().class, FetchClass::UserError);
 }
 
 #[test]
@@ -429,10 +313,8 @@ fn contradictory_formats_are_refused() {
 
 #[test]
 fn places_follow_the_newest_file() {
-    let files = ["new.csv", "old.csv"].map(|name| Finished {
-        name: name.to_owned(),
-        bytes: Vec::new(),
-    });
+    let files =
+        ["new.csv", "old.csv"].map(|name| Finished { name: name.to_owned(), bytes: Vec::new() });
     let total = |file| Total {
         period_ms: ts("2026-08-01T00:00:00Z").as_millisecond(),
         arm: String::new(),
@@ -441,10 +323,7 @@ fn places_follow_the_newest_file() {
         file,
         line: 9,
     };
-    let seen = Seen {
-        time: true,
-        arm: false,
-    };
+    let seen = Seen { time: true, arm: false };
     let batch = batch(&request(), &files, seen, &[total(0), total(1)]).unwrap();
     let places: Vec<&str> = batch.rows.iter().map(|row| row.place.as_str()).collect();
     assert_eq!(places, ["new.csv:9", "old.csv:9"]);

@@ -19,10 +19,7 @@ pub(super) struct Fault {
 }
 
 fn fault<T>(why: &str, fix: &'static str) -> Result<T, Fault> {
-    Err(Fault {
-        why: why.to_owned(),
-        fix,
-    })
+    Err(Fault { why: why.to_owned(), fix })
 }
 
 /// A number cell; `None` when it is empty, NaN or infinite and the column takes gaps.
@@ -41,10 +38,7 @@ pub(super) fn number(
         if takes_gaps {
             return Ok(None);
         }
-        return fault(
-            "not a finite number",
-            "export counts and sums, not quotients",
-        );
+        return fault("not a finite number", "export counts and sums, not quotients");
     }
     let (text, scale) = match text.strip_suffix('%') {
         None => (text, 1.0),
@@ -60,10 +54,7 @@ pub(super) fn number(
         return fault("a negative count", "count events, not changes");
     }
     if is_count && value.fract() != 0.0 {
-        return fault(
-            "a count with a fraction",
-            "export whole events, not shares or rates",
-        );
+        return fault("a count with a fraction", "export whole events, not shares or rates");
     }
     Ok(Some(value / scale))
 }
@@ -98,10 +89,7 @@ fn ungrouped(whole: &str, mark: char) -> Result<String, Fault> {
     let first = groups.next().unwrap_or_default();
     let well_formed = (1..=3).contains(&first.len()) && groups.all(|group| group.len() == 3);
     if !well_formed {
-        return fault(
-            "thousands separators in the wrong place",
-            "group digits by three",
-        );
+        return fault("thousands separators in the wrong place", "group digits by three");
     }
     Ok(whole.replace(mark, ""))
 }
@@ -200,25 +188,17 @@ mod tests {
         assert_eq!(read(&plain, " 12.5 "), Ok(Some(12.5)));
         assert_eq!(read(&plain, "\u{2212}3"), Ok(Some(-3.0)));
         assert_eq!(read(&plain, ""), Ok(None));
-        for bad in [
-            "1,234", "1 234", "12%", "(3)", "=3", "'3", "nan", "Infinity", "1.2.3", "€3",
-        ] {
+        for bad in ["1,234", "1 234", "12%", "(3)", "=3", "'3", "nan", "Infinity", "1.2.3", "€3"]
+        {
             assert!(read(&plain, bad).is_err(), "{bad}");
         }
-        let german = CsvConfig {
-            decimal: ',',
-            grouping: Some('.'),
-            ..plain.clone()
-        };
+        let german = CsvConfig { decimal: ',', grouping: Some('.'), ..plain.clone() };
         assert_eq!(read(&german, "1.234,5"), Ok(Some(1234.5)));
         assert_eq!(read(&german, "-12.345.678"), Ok(Some(-12_345_678.0)));
         for bad in ["1.23", "1234.567", "1,234.5", ".123", "1..234"] {
             assert!(read(&german, bad).is_err(), "{bad}");
         }
-        let percent = CsvConfig {
-            percent: true,
-            ..plain
-        };
+        let percent = CsvConfig { percent: true, ..plain };
         assert_eq!(read(&percent, "12.5 %"), Ok(Some(0.125)));
         assert!(number(&percent, "12%", true, false).is_err());
     }
@@ -234,11 +214,7 @@ mod tests {
 
     fn times(format: Option<&'static str>, zone: &str) -> Times<'static> {
         let get = |name: &str| TimeZone::get(name).unwrap();
-        Times {
-            format,
-            clock_zone: get(zone),
-            period_zone: get("Europe/Berlin"),
-        }
+        Times { format, clock_zone: get(zone), period_zone: get("Europe/Berlin") }
     }
 
     #[test]
@@ -246,37 +222,16 @@ mod tests {
         let iso = times(None, "Europe/Berlin");
         assert_eq!(iso.read("2026-08-01"), Ok(ts("2026-07-31T22:00:00Z")));
         assert_eq!(iso.read("2026-08-01 06:00"), Ok(ts("2026-08-01T04:00:00Z")));
-        assert_eq!(
-            times(None, "UTC").read("2026-08-01 06:00"),
-            Ok(ts("2026-08-01T06:00:00Z"))
-        );
-        assert!(
-            times(None, "UTC")
-                .read("2026-08-01")
-                .unwrap_err()
-                .why
-                .contains("another zone")
-        );
+        assert_eq!(times(None, "UTC").read("2026-08-01 06:00"), Ok(ts("2026-08-01T06:00:00Z")));
+        assert!(times(None, "UTC").read("2026-08-01").unwrap_err().why.contains("another zone"));
         let german = times(Some("%d.%m.%Y"), "Europe/Berlin");
         assert_eq!(german.read("01.08.2026"), Ok(ts("2026-07-31T22:00:00Z")));
         assert!(german.read("2026-08-01").is_err());
         let clock = times(Some("%d.%m.%Y %H:%M"), "Europe/Berlin");
-        assert_eq!(
-            clock.read("01.08.2026 06:00"),
-            Ok(ts("2026-08-01T04:00:00Z"))
-        );
-        assert!(
-            clock
-                .read("29.03.2026 02:30")
-                .unwrap_err()
-                .why
-                .contains("exists twice")
-        );
+        assert_eq!(clock.read("01.08.2026 06:00"), Ok(ts("2026-08-01T04:00:00Z")));
+        assert!(clock.read("29.03.2026 02:30").unwrap_err().why.contains("exists twice"));
         let offset = times(Some("%Y%m%dT%H%M%z"), "Europe/Berlin");
-        assert_eq!(
-            offset.read("20260801T0600+0000"),
-            Ok(ts("2026-08-01T06:00:00Z"))
-        );
+        assert_eq!(offset.read("20260801T0600+0000"), Ok(ts("2026-08-01T06:00:00Z")));
     }
 
     #[test]

@@ -115,10 +115,7 @@ impl PostgresConfig {
 
     /// Bounds of a question: two full attempts.
     pub(crate) fn limits(&self) -> Limits {
-        Limits::new(
-            self.concurrency,
-            self.connection_limit() * 2 + Duration::from_secs(5),
-        )
+        Limits::new(self.concurrency, self.connection_limit() * 2 + Duration::from_secs(5))
     }
 
     /// Whether the host is a folder with a Unix socket.

@@ -32,18 +32,12 @@ fn message(said: &DbError) -> String {
         Some(ErrorPosition::Original(position)) => format!(" (at character {position})"),
         _ => String::new(),
     };
-    let hint = said
-        .hint()
-        .map(|hint| format!("; {hint}"))
-        .unwrap_or_default();
+    let hint = said.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
     let advice = match code {
         "25006" => "; a source is read only: select, do not write",
         _ => "",
     };
-    let text = format!(
-        "SQLSTATE {code}: {}{position}{hint}{advice}",
-        said.message()
-    );
+    let text = format!("SQLSTATE {code}: {}{position}{hint}{advice}", said.message());
     text.chars().take(500).collect()
 }
 

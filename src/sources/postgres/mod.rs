@@ -54,24 +54,15 @@ impl PostgresSource {
                     .map_err(|error| error.to_string())?,
             ),
         };
-        let zone = config
-            .naive_timezone
-            .as_deref()
-            .map(TimeZone::get)
-            .transpose();
+        let zone = config.naive_timezone.as_deref().map(TimeZone::get).transpose();
         let naive_zone = zone.map_err(|error| error.to_string())?;
-        Ok(Self {
-            config: config.clone(),
-            naive_zone,
-            tls,
-        })
+        Ok(Self { config: config.clone(), naive_zone, tls })
     }
 
     async fn answer(&self, request: &Request) -> Result<Batch, FetchError> {
         let grid = Grid::of(&request.need).map_err(|refusal| refused(&refusal))?;
         let statement = sql::statement(&request.need, &grid)?;
-        self.session(async |client| self.query(client, request, &statement).await)
-            .await
+        self.session(async |client| self.query(client, request, &statement).await).await
     }
 
     /// One connection around some work, cancelled when it takes too long or is given up.
@@ -81,17 +72,11 @@ impl PostgresSource {
     ) -> Result<T, FetchError> {
         let connecting = tokio::time::timeout(CONNECT_TIMEOUT, self.connect());
         let session = connecting.await.unwrap_or_else(|_| {
-            let message = format!(
-                "{}: no connection within {CONNECT_TIMEOUT:?}",
-                self.config.host
-            );
+            let message = format!("{}: no connection within {CONNECT_TIMEOUT:?}", self.config.host);
             Err(FetchError::new(FetchClass::Timeout, message))
         })?;
         let token = session.client.cancel_token();
-        let mut cancel = CancelOnDrop {
-            token: Some(token),
-            tls: self.tls.clone(),
-        };
+        let mut cancel = CancelOnDrop { token: Some(token), tls: self.tls.clone() };
         let limit = self.config.connection_limit();
         match tokio::time::timeout(limit, work(&session.client)).await {
             Ok(Ok(done)) => {
@@ -162,26 +147,18 @@ impl PostgresSource {
             u64::from(self.config.statement_timeout_secs) * 1_000
         );
         client.batch_execute(&settings).await.map_err(failed)?;
-        client
-            .batch_execute("BEGIN READ ONLY")
-            .await
-            .map_err(failed)?;
+        client.batch_execute("BEGIN READ ONLY").await.map_err(failed)?;
         let mut batch = Batch::default();
         let mut bytes = 0;
         let mut messages = pin!(client.simple_query_raw(statement).await.map_err(failed)?);
         while let Some(message) = messages.next().await {
             match message.map_err(failed)? {
                 SimpleQueryMessage::RowDescription(columns) => {
-                    let names = columns
-                        .iter()
-                        .map(|column| contract_name(request, column.name()));
+                    let names = columns.iter().map(|column| contract_name(request, column.name()));
                     batch.columns = names.collect();
                 }
                 SimpleQueryMessage::Row(row) => {
-                    bytes += (0..row.len())
-                        .filter_map(|i| row.get(i))
-                        .map(str::len)
-                        .sum::<usize>();
+                    bytes += (0..row.len()).filter_map(|i| row.get(i)).map(str::len).sum::<usize>();
                     if batch.rows.len() >= self.config.max_rows || bytes > MAX_BYTES {
                         return Err(self.too_much());
                     }
@@ -206,11 +183,7 @@ impl PostgresSource {
 
     fn row(&self, columns: &[String], row: &SimpleQueryRow, place: String) -> Result<Row, Refusal> {
         let cell = |(index, column): (usize, &String)| self.cell(column, row.get(index), &place);
-        let cells = columns
-            .iter()
-            .enumerate()
-            .map(cell)
-            .collect::<Result<Vec<_>, _>>()?;
+        let cells = columns.iter().enumerate().map(cell).collect::<Result<Vec<_>, _>>()?;
         Ok(Row { cells, place })
     }
 
@@ -239,9 +212,7 @@ fn refused(refusal: &Refusal) -> FetchError {
 /// The contract's name of a column: mapped by the query, else its own in lower case.
 fn contract_name(request: &Request, name: &str) -> String {
     let columns = &request.need.query.columns;
-    let mapped = columns
-        .iter()
-        .find(|(_, text)| text.eq_ignore_ascii_case(name));
+    let mapped = columns.iter().find(|(_, text)| text.eq_ignore_ascii_case(name));
     mapped.map_or_else(|| name.to_lowercase(), |(contract, _)| contract.clone())
 }
 
@@ -297,10 +268,7 @@ impl Source for PostgresSource {
 
     fn probe(&self) -> BoxFuture<'_, Result<(), FetchError>> {
         let asked = self.session(async |client| {
-            client
-                .batch_execute("SELECT 1")
-                .await
-                .map_err(|error| classified(&error))
+            client.batch_execute("SELECT 1").await.map_err(|error| classified(&error))
         });
         Box::pin(asked)
     }

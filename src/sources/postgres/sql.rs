@@ -160,15 +160,9 @@ fn dollar(text: &str) -> Option<usize> {
     let end = text[1..].find('$')? + 2;
     let tag = &text[..end];
     let inner = &tag[1..end - 1];
-    let named = inner
-        .chars()
-        .all(|letter| letter.is_alphanumeric() || letter == '_')
+    let named = inner.chars().all(|letter| letter.is_alphanumeric() || letter == '_')
         && !inner.starts_with(|letter: char| letter.is_ascii_digit());
-    named.then(|| {
-        text[end..]
-            .find(tag)
-            .map_or(text.len(), |close| end + close + tag.len())
-    })
+    named.then(|| text[end..].find(tag).map_or(text.len(), |close| end + close + tag.len()))
 }
 
 #[cfg(test)]
@@ -199,10 +193,7 @@ mod tests {
     fn texts_are_escaped_in_every_setting() {
         assert_eq!(text("plain"), "'plain'");
         assert_eq!(text("it's"), "'it''s'");
-        assert_eq!(
-            text("a\\'; drop table t; --"),
-            "E'a\\\\''; drop table t; --'"
-        );
+        assert_eq!(text("a\\'; drop table t; --"), "E'a\\\\''; drop table t; --'");
         assert_eq!(texts(&["a", "b'c"]), "array['a', 'b''c']::text[]");
     }
 
@@ -218,11 +209,7 @@ mod tests {
             "select t_{{start}}",
             "select {{nothing}}",
         ] {
-            assert_eq!(
-                write(sql).unwrap_err().class,
-                FetchClass::UserError,
-                "{sql}"
-            );
+            assert_eq!(write(sql).unwrap_err().class, FetchClass::UserError, "{sql}");
         }
     }
 
@@ -253,11 +240,7 @@ mod tests {
             "select 1 -- note\r; delete from t",
             "select a$b$; delete from t; $b$",
         ] {
-            assert_eq!(
-                write(sql).unwrap_err().class,
-                FetchClass::UserError,
-                "{sql}"
-            );
+            assert_eq!(write(sql).unwrap_err().class, FetchClass::UserError, "{sql}");
         }
     }
 

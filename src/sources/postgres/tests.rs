@@ -6,42 +6,20 @@ use crate::sources::test_support::{columns, request, ts};
 
 fn loopback() -> PostgresConfig {
     let sslmode = SslMode::Disable;
-    PostgresConfig {
-        sslmode,
-        ..PostgresConfig::new("127.0.0.1", "reader", "metrics")
-    }
+    PostgresConfig { sslmode, ..PostgresConfig::new("127.0.0.1", "reader", "metrics") }
 }
 
 #[test]
 fn configurations_that_leak_or_cannot_work_are_refused() {
     let refused = |config: PostgresConfig| PostgresSource::new(&config).unwrap_err();
-    let far = PostgresConfig {
-        host: "db.example".into(),
-        ..loopback()
-    };
+    let far = PostgresConfig { host: "db.example".into(), ..loopback() };
     assert!(refused(far).contains("this machine only"));
     let socket = PostgresConfig::new("/run/postgresql", "reader", "metrics");
     assert!(refused(socket.clone()).contains("Unix socket"));
-    assert!(
-        refused(PostgresConfig {
-            max_rows: 0,
-            ..loopback()
-        })
-        .contains("max_rows")
-    );
+    assert!(refused(PostgresConfig { max_rows: 0, ..loopback() }).contains("max_rows"));
     let zone = Some("Mars/Base".to_owned());
-    assert!(
-        refused(PostgresConfig {
-            naive_timezone: zone,
-            ..loopback()
-        })
-        .contains("Mars/Base")
-    );
-    PostgresSource::new(&PostgresConfig {
-        sslmode: SslMode::Disable,
-        ..socket
-    })
-    .unwrap();
+    assert!(refused(PostgresConfig { naive_timezone: zone, ..loopback() }).contains("Mars/Base"));
+    PostgresSource::new(&PostgresConfig { sslmode: SslMode::Disable, ..socket }).unwrap();
     PostgresSource::new(&PostgresConfig::new("db.example", "reader", "metrics")).unwrap();
 }
 
@@ -62,23 +40,12 @@ fn cells_are_text_null_non_finite_or_times_of_the_declared_zone() {
     assert_eq!(cell("value", Some("NaN")), Cell::NonFinite);
     assert_eq!(cell("value", Some("-Infinity")), Cell::NonFinite);
     assert_eq!(cell("arm", Some("NaN")), Cell::Text("NaN".into()));
-    assert_eq!(
-        cell("time", Some("2026-08-01 00:00:00")),
-        Cell::Text("2026-08-01 00:00:00".into())
-    );
+    assert_eq!(cell("time", Some("2026-08-01 00:00:00")), Cell::Text("2026-08-01 00:00:00".into()));
     let naive_timezone = Some("Europe/Berlin".to_owned());
-    let source = PostgresSource::new(&PostgresConfig {
-        naive_timezone,
-        ..loopback()
-    })
-    .unwrap();
-    let at = source
-        .cell("time", Some("2026-08-01 00:00:00"), "row 1")
-        .unwrap();
+    let source = PostgresSource::new(&PostgresConfig { naive_timezone, ..loopback() }).unwrap();
+    let at = source.cell("time", Some("2026-08-01 00:00:00"), "row 1").unwrap();
     assert_eq!(at, Cell::Time(ts("2026-07-31T22:00:00Z")));
-    let refusal = source
-        .cell("time", Some("2026-03-29 02:30:00"), "row 1")
-        .unwrap_err();
+    let refusal = source.cell("time", Some("2026-03-29 02:30:00"), "row 1").unwrap_err();
     assert!(refusal.to_string().contains("does not exist"), "{refusal}");
 }
 
@@ -93,12 +60,7 @@ async fn nobody_there_is_transient_and_the_secret_is_named_but_never_shown() {
     let error = source.fetch(&request).await.unwrap_err();
     assert_eq!(error.class, FetchClass::Transient, "{error}");
     let password = Some(SecretRef::File("/nonexistent/password".into()));
-    let source = PostgresSource::new(&PostgresConfig {
-        port,
-        password,
-        ..loopback()
-    })
-    .unwrap();
+    let source = PostgresSource::new(&PostgresConfig { port, password, ..loopback() }).unwrap();
     let error = source.fetch(&request).await.unwrap_err();
     assert_eq!(error.class, FetchClass::Auth, "{error}");
     assert!(error.message.contains("/nonexistent/password"), "{error}");

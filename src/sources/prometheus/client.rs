@@ -47,13 +47,7 @@ impl Client {
         let http = crate::http_client::client(config.extra_ca.as_deref(), timeout)
             .map_err(|error| error.to_string())?;
         let max_body = usize::try_from(config.max_body_bytes).unwrap_or(usize::MAX);
-        Ok(Self {
-            http,
-            base,
-            auth: config.auth.clone(),
-            timeout,
-            max_body,
-        })
+        Ok(Self { http, base, auth: config.auth.clone(), timeout, max_body })
     }
 
     /// Asks one run: a range query, or an instant query for a single point.
@@ -155,12 +149,7 @@ impl Client {
         let kind = envelope.error_type.unwrap_or_default();
         let error = envelope.error.unwrap_or_default();
         let message = said(&clip(&format!("{kind}: {error}")));
-        Err(failure(
-            status,
-            &headers,
-            &format!("{kind}: {error}"),
-            message,
-        ))
+        Err(failure(status, &headers, &format!("{kind}: {error}"), message))
     }
 
     /// The body up to the cap.
@@ -209,18 +198,12 @@ fn success(mut envelope: Envelope) -> Result<Answer, String> {
     if data.result_type == "string" {
         return Err("the query returns a text, not a number".to_owned());
     }
-    Ok(Answer {
-        series: data.result.0,
-        warnings,
-    })
+    Ok(Answer { series: data.result.0, warnings })
 }
 
 /// What a body is when it is not JSON.
 fn no_json(headers: &HeaderMap, body: &[u8]) -> Option<String> {
-    let kind = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let html = kind.contains("html") || body.trim_ascii_start().starts_with(b"<");
     html.then(|| {
         "answered with a web page, not JSON: is the url right, or does a proxy want a log-in?"
@@ -261,10 +244,7 @@ fn retry_after_ms(headers: &HeaderMap) -> Option<u64> {
 
 /// At most 300 characters on one line.
 fn clip(text: &str) -> String {
-    let line: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let mut clipped: String = line.trim().chars().take(300).collect();
     if clipped.is_empty() {
         clipped.push_str("an empty answer");

@@ -25,9 +25,7 @@ pub(super) struct Joined<'a> {
 impl<'a> Joined<'a> {
     /// Nothing yet; `arm_label` is `None` without arms.
     pub(super) fn new(periods: &[Window], arm_label: Option<&'a str>) -> Self {
-        let starts = periods
-            .iter()
-            .map(|period| (period.end.as_millisecond(), period.start));
+        let starts = periods.iter().map(|period| (period.end.as_millisecond(), period.start));
         Self {
             starts: starts.collect(),
             arm_label,
@@ -50,9 +48,7 @@ impl<'a> Joined<'a> {
             self.check_single(column, &arm, &one.labels)?;
             for Sample { at_ms, value } in one.samples {
                 if !self.starts.contains_key(&at_ms) {
-                    return refuse(format!(
-                        "{column}: a sample at {at_ms} ms was not asked for"
-                    ));
+                    return refuse(format!("{column}: a sample at {at_ms} ms was not asked for"));
                 }
                 let cells = self.cells.entry((at_ms, arm.clone())).or_default();
                 cells.insert(column.to_owned(), value);
@@ -90,9 +86,7 @@ impl<'a> Joined<'a> {
             return Ok(());
         }
         let names: BTreeSet<&String> = first.keys().chain(labels.keys()).collect();
-        let differ = names
-            .into_iter()
-            .filter(|name| first.get(*name) != labels.get(*name));
+        let differ = names.into_iter().filter(|name| first.get(*name) != labels.get(*name));
         let differ: Vec<&str> = differ.map(String::as_str).collect();
         refuse(format!(
             "{column}: more than one series where one is needed; they differ in {}: {} and {}: \
@@ -115,34 +109,21 @@ impl<'a> Joined<'a> {
         names.extend(columns.iter().map(|column| (*column).to_owned()));
         let mut rows = Vec::new();
         for ((end_ms, arm), found) in &self.cells {
-            let values: Option<Vec<Cell>> = columns
-                .iter()
-                .map(|column| found.get(*column).map(|value| cell(*value)))
-                .collect();
+            let values: Option<Vec<Cell>> =
+                columns.iter().map(|column| found.get(*column).map(|value| cell(*value))).collect();
             let (Some(values), Some(start)) = (values, self.starts.get(end_ms)) else {
                 continue;
             };
             let mut cells = vec![Cell::Time(*start)];
             cells.extend(self.arm_label.map(|_| Cell::Text(arm.clone())));
             cells.extend(values);
-            rows.push(Row {
-                cells,
-                place: self.place(*start, arm),
-            });
+            rows.push(Row { cells, place: self.place(*start, arm) });
         }
         if rows.is_empty() && !self.cells.is_empty() {
             let columns = columns.join(", ");
-            tracing::debug!(
-                columns,
-                "no period has all columns; an absent series is not zero"
-            );
+            tracing::debug!(columns, "no period has all columns; an absent series is not zero");
         }
-        Batch {
-            columns: names,
-            rows,
-            complete_up_to,
-            warnings,
-        }
+        Batch { columns: names, rows, complete_up_to, warnings }
     }
 
     fn place(&self, start: Timestamp, arm: &str) -> String {
@@ -158,10 +139,8 @@ fn cell(value: Option<f64>) -> Cell {
 }
 
 fn shown(labels: &BTreeMap<String, String>) -> String {
-    let pairs: Vec<String> = labels
-        .iter()
-        .map(|(name, value)| format!("{name}={value:?}"))
-        .collect();
+    let pairs: Vec<String> =
+        labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
     format!("{{{}}}", pairs.join(", "))
 }
 

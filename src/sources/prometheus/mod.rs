@@ -39,10 +39,7 @@ impl PrometheusSource {
     /// Checks the configuration; nothing is asked yet.
     pub fn new(config: &PrometheusConfig) -> Result<Self, String> {
         let delay_secs = i64::try_from(config.query_delay_secs).unwrap_or(i64::MAX / SECOND_MS);
-        Ok(Self {
-            client: Client::new(config)?,
-            query_delay: Span::seconds(delay_secs),
-        })
+        Ok(Self { client: Client::new(config)?, query_delay: Span::seconds(delay_secs) })
     }
 
     async fn fetch_all(&self, request: &Request) -> Result<Batch, FetchError> {
@@ -51,10 +48,7 @@ impl PrometheusSource {
         let grid = Grid::of(need)
             .map_err(|refusal| FetchError::new(FetchClass::Contract, refusal.to_string()))?;
         let until = add_ms(request.at, -self.query_delay.ms).min(need.window.end);
-        let asked = Window {
-            start: grid.window().start,
-            end: until,
-        };
+        let asked = Window { start: grid.window().start, end: until };
         let mut periods: Vec<Window> = grid.periods(asked).collect();
         let mut runs = runs(&periods);
         let mut complete_up_to = Some(until);
@@ -62,11 +56,7 @@ impl PrometheusSource {
             // Asked now, kept as the newest period: a gauge is not added up over it.
             let start = grid.newest_before(need.window.end);
             periods.push(Window { start, end: until });
-            runs.push(Run {
-                first_end: until,
-                step_ms: need.grain.ms,
-                count: 1,
-            });
+            runs.push(Run { first_end: until, step_ms: need.grain.ms, count: 1 });
             complete_up_to = None;
         }
         let label = need.query.columns.get("arm").map_or("arm", String::as_str);
@@ -124,11 +114,7 @@ impl Source for PrometheusSource {
 
     fn probe(&self) -> BoxFuture<'_, Result<(), FetchError>> {
         Box::pin(async {
-            let run = Run {
-                first_end: Timestamp::UNIX_EPOCH,
-                step_ms: SECOND_MS,
-                count: 1,
-            };
+            let run = Run { first_end: Timestamp::UNIX_EPOCH, step_ms: SECOND_MS, count: 1 };
             self.client.query("vector(1)", &run).await.map(|_| ())
         })
     }
@@ -166,10 +152,7 @@ fn queries(request: &Request) -> Result<Vec<(&'static str, &str)>, FetchError> {
     }
     let known = |name: &str| name == "arm" || wanted.contains(&name);
     if let Some(name) = query.columns.keys().find(|name| !known(name)) {
-        return wrong(format!(
-            "query column {name} is not one of {}, arm",
-            wanted.join(", ")
-        ));
+        return wrong(format!("query column {name} is not one of {}, arm", wanted.join(", ")));
     }
     let mut queries = Vec::new();
     for column in wanted {
@@ -200,10 +183,7 @@ fn opaque(text: &str) -> Option<(usize, &'static str)> {
     let first = text.chars().next()?;
     match first {
         '#' => Some((text.find('\n').unwrap_or(text.len()), "a comment")),
-        '`' => Some((
-            text[1..].find('`').map_or(text.len(), |end| end + 2),
-            "a string",
-        )),
+        '`' => Some((text[1..].find('`').map_or(text.len(), |end| end + 2), "a string")),
         '"' | '\'' => {
             let mut escaped = false;
             let end = text.char_indices().skip(1).find(|(_, letter)| {

@@ -78,10 +78,7 @@ impl Pair {
         if !at_ms.is_finite() || at_ms.abs() > 1e15 {
             return Err(E::custom(format!("not a sample time: {}", self.0)));
         }
-        Ok(Sample {
-            at_ms: at_ms as i64,
-            value,
-        })
+        Ok(Sample { at_ms: at_ms as i64, value })
     }
 }
 
@@ -118,15 +115,9 @@ impl<'de> Visitor<'de> for ElementVisitor {
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Element, A::Error> {
         let raw = RawSeries::deserialize(serde::de::value::MapAccessDeserializer::new(map))?;
         let pairs = raw.value.iter().chain(&raw.values);
-        let samples = pairs
-            .map(Pair::sample)
-            .collect::<Result<Vec<_>, A::Error>>()?;
+        let samples = pairs.map(Pair::sample).collect::<Result<Vec<_>, A::Error>>()?;
         let is_histogram = raw.histogram.is_some() || raw.histograms.is_some();
-        Ok(Element::Series(Series {
-            labels: raw.metric,
-            samples,
-            is_histogram,
-        }))
+        Ok(Element::Series(Series { labels: raw.metric, samples, is_histogram }))
     }
 
     fn visit_f64<E>(self, seconds: f64) -> Result<Element, E> {
@@ -170,11 +161,7 @@ impl<'de> Visitor<'de> for ResultsVisitor {
                 (Element::Time(seconds), None) => time = Some(seconds),
                 (Element::Text(text), Some(seconds)) => {
                     let samples = vec![Pair(seconds, text).sample()?];
-                    series.push(Series {
-                        labels: BTreeMap::new(),
-                        samples,
-                        is_histogram: false,
-                    });
+                    series.push(Series { labels: BTreeMap::new(), samples, is_histogram: false });
                 }
                 _ => return Err(serde::de::Error::custom("neither series nor scalar")),
             }
@@ -213,13 +200,7 @@ mod tests {
         assert_eq!(matrix[0].samples, samples);
         assert_eq!(matrix[0].labels["arm"], "a");
         let vector = series(r#"[{"metric":{},"value":[1,"+Inf"]}]"#).unwrap();
-        assert_eq!(
-            vector[0].samples,
-            [Sample {
-                at_ms: 1_000,
-                value: None
-            }]
-        );
+        assert_eq!(vector[0].samples, [Sample { at_ms: 1_000, value: None }]);
         let scalar = series(r#"[1700000000,"0.25"]"#).unwrap();
         assert_eq!(scalar[0].samples[0].value, Some(0.25));
         assert!(series("[]").unwrap().is_empty());
@@ -244,11 +225,6 @@ mod tests {
             assert!(series(result).is_err(), "{result}");
         }
         let many = format!("[{}]", vec![r#"{"metric":{}}"#; MAX_SERIES + 1].join(","));
-        assert!(
-            series(&many)
-                .unwrap_err()
-                .to_string()
-                .contains("more than 1000 series")
-        );
+        assert!(series(&many).unwrap_err().to_string().contains("more than 1000 series"));
     }
 }

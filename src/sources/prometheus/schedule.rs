@@ -28,16 +28,9 @@ impl Run {
 
     /// Two runs of half the points; `None` for a single point.
     pub(super) fn halves(self) -> Option<(Self, Self)> {
-        let first = Self {
-            count: self.count / 2,
-            ..self
-        };
+        let first = Self { count: self.count / 2, ..self };
         let first_end = add_ms(self.first_end, self.step_ms * first.count as i64);
-        let second = Self {
-            first_end,
-            count: self.count - first.count,
-            ..self
-        };
+        let second = Self { first_end, count: self.count - first.count, ..self };
         (first.count > 0).then_some((first, second))
     }
 }
@@ -55,11 +48,7 @@ pub(super) fn runs(periods: &[Window]) -> Vec<Run> {
             {
                 run.count += 1;
             }
-            _ => runs.push(Run {
-                first_end: period.end,
-                step_ms,
-                count: 1,
-            }),
+            _ => runs.push(Run { first_end: period.end, step_ms, count: 1 }),
         }
     }
     runs
@@ -69,11 +58,7 @@ pub(super) fn runs(periods: &[Window]) -> Vec<Run> {
 pub(super) fn seconds(ms: i64) -> String {
     let ms = ms.max(0);
     let (whole, rest) = (ms / SECOND_MS, ms % SECOND_MS);
-    if rest == 0 {
-        whole.to_string()
-    } else {
-        format!("{whole}.{rest:03}")
-    }
+    if rest == 0 { whole.to_string() } else { format!("{whole}.{rest:03}") }
 }
 
 #[cfg(test)]
@@ -95,10 +80,7 @@ mod tests {
     #[test]
     fn a_short_day_is_asked_by_itself() {
         let runs = runs(&days(&[24, 24, 23, 24]));
-        let shape: Vec<_> = runs
-            .iter()
-            .map(|run| (run.step_ms / 3_600_000, run.count))
-            .collect();
+        let shape: Vec<_> = runs.iter().map(|run| (run.step_ms / 3_600_000, run.count)).collect();
         assert_eq!(shape, [(24, 2), (23, 1), (24, 1)]);
         assert_eq!(runs[0].last_end(), ts("2026-03-29T23:00:00Z"));
     }
@@ -106,14 +88,8 @@ mod tests {
     #[test]
     fn no_request_has_more_points_than_a_server_takes() {
         let runs = runs(&days(&vec![1; 25_000]));
-        assert_eq!(
-            runs.iter().map(|run| run.count).collect::<Vec<_>>(),
-            [10_000, 10_000, 5_000]
-        );
-        assert_eq!(
-            runs.last().unwrap().last_end(),
-            days(&vec![1; 25_000])[24_999].end
-        );
+        assert_eq!(runs.iter().map(|run| run.count).collect::<Vec<_>>(), [10_000, 10_000, 5_000]);
+        assert_eq!(runs.last().unwrap().last_end(), days(&vec![1; 25_000])[24_999].end);
     }
 
     #[test]

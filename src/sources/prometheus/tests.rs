@@ -32,11 +32,7 @@ fn value() -> Request {
 #[tokio::test]
 async fn periods_are_asked_at_their_ends_and_become_points() {
     let fake = Fake::start(|asked| {
-        let value = if asked.form["query"].contains("ok") {
-            "1.125"
-        } else {
-            "20"
-        };
+        let value = if asked.form["query"].contains("ok") { "1.125" } else { "20" };
         matrix(asked, &[("", value)])
     })
     .await;
@@ -45,25 +41,13 @@ async fn periods_are_asked_at_their_ends_and_become_points() {
     let points = contract::points(&request, &batch).unwrap();
     assert_eq!(points.len(), 7);
     assert_eq!(points[0].start, ts("2026-08-01T00:00:00Z"));
-    assert_eq!(
-        points[0].sums,
-        Sums::Proportion {
-            num: 1.0,
-            den: 20.0
-        }
-    );
+    assert_eq!(points[0].sums, Sums::Proportion { num: 1.0, den: 20.0 });
     let asked = fake.asked();
     assert_eq!(asked.len(), 2);
     assert_eq!(asked[0].path, "/api/v1/query_range");
     assert_eq!(asked[0].form["query"], "sum(increase(ok[1d]))");
-    assert_eq!(
-        asked[0].form["start"],
-        ts("2026-08-02T00:00:00Z").as_second().to_string()
-    );
-    assert_eq!(
-        asked[0].form["end"],
-        ts("2026-08-08T00:00:00Z").as_second().to_string()
-    );
+    assert_eq!(asked[0].form["start"], ts("2026-08-02T00:00:00Z").as_second().to_string());
+    assert_eq!(asked[0].form["end"], ts("2026-08-08T00:00:00Z").as_second().to_string());
     assert_eq!(asked[0].form["step"], "86400");
 }
 
@@ -106,10 +90,7 @@ async fn a_number_of_now_is_asked_between_periods_and_kept_as_the_newest_one() {
     request.need.grain = Span::seconds(30);
     request.need.query.columns = columns(&[("value", "max_over_time(flag[{{grain}}])")]);
     request.at = ts("2026-08-01T10:00:15Z");
-    request.need.window = Window {
-        start: ts("2026-08-01T09:59:45Z"),
-        end: request.at,
-    };
+    request.need.window = Window { start: ts("2026-08-01T09:59:45Z"), end: request.at };
     let batch = fake.source().fetch(&request).await.unwrap();
     let points = contract::points(&request, &batch).unwrap();
     assert_eq!(points.len(), 1);
@@ -124,21 +105,13 @@ async fn a_number_of_now_is_asked_between_periods_and_kept_as_the_newest_one() {
 async fn arms_come_from_a_label_and_a_missing_column_is_no_row() {
     let fake = Fake::start(|asked| {
         let both = [("\"cohort\":\"a\"", "2"), ("\"cohort\":\"b\"", "3")];
-        let some = if asked.form["query"].contains("ok") {
-            &both[..1]
-        } else {
-            &both[..]
-        };
+        let some = if asked.form["query"].contains("ok") { &both[..1] } else { &both[..] };
         matrix(asked, some)
     })
     .await;
     let mut request = week();
     request.need.arms = vec!["a".into(), "b".into()];
-    request
-        .need
-        .query
-        .columns
-        .insert("arm".into(), "cohort".into());
+    request.need.query.columns.insert("arm".into(), "cohort".into());
     let batch = fake.source().fetch(&request).await.unwrap();
     let points = contract::points(&request, &batch).unwrap();
     assert_eq!(points.len(), 7);
@@ -153,10 +126,7 @@ async fn more_than_one_series_is_refused_by_the_labels_that_differ() {
     let fake = Fake::start(|asked| {
         matrix(
             asked,
-            &[
-                ("\"job\":\"x\",\"code\":\"500\"", "1"),
-                ("\"job\":\"x\",\"code\":\"503\"", "1"),
-            ],
+            &[("\"job\":\"x\",\"code\":\"500\"", "1"), ("\"job\":\"x\",\"code\":\"503\"", "1")],
         )
     })
     .await;
@@ -205,49 +175,17 @@ async fn histograms_and_unasked_samples_are_refused() {
 /// Failures as the API states them.
 fn failures_in_json() -> Vec<(Reply, FetchClass, &'static str)> {
     vec![
-        (
-            error(400, "bad_data", "parse error"),
-            FetchClass::UserError,
-            "parse error",
-        ),
+        (error(400, "bad_data", "parse error"), FetchClass::UserError, "parse error"),
         (error(401, "", "no"), FetchClass::Auth, "401"),
         (error(403, "", "no"), FetchClass::Auth, "403"),
-        (
-            error(406, "not_acceptable", "x"),
-            FetchClass::UserError,
-            "406",
-        ),
-        (
-            error(422, "execution", "context deadline exceeded"),
-            FetchClass::Timeout,
-            "deadline",
-        ),
-        (
-            error(422, "execution", "query was canceled"),
-            FetchClass::Transient,
-            "canceled",
-        ),
-        (
-            error(422, "execution", "vector cannot match"),
-            FetchClass::UserError,
-            "cannot match",
-        ),
+        (error(406, "not_acceptable", "x"), FetchClass::UserError, "406"),
+        (error(422, "execution", "context deadline exceeded"), FetchClass::Timeout, "deadline"),
+        (error(422, "execution", "query was canceled"), FetchClass::Transient, "canceled"),
+        (error(422, "execution", "vector cannot match"), FetchClass::UserError, "cannot match"),
         (error(499, "canceled", "x"), FetchClass::Transient, "499"),
-        (
-            error(500, "internal", "x"),
-            FetchClass::Transient,
-            "internal",
-        ),
-        (
-            error(503, "timeout", "query timed out"),
-            FetchClass::Timeout,
-            "timed out",
-        ),
-        (
-            error(200, "execution", "x"),
-            FetchClass::UserError,
-            "execution",
-        ),
+        (error(500, "internal", "x"), FetchClass::Transient, "internal"),
+        (error(503, "timeout", "query timed out"), FetchClass::Timeout, "timed out"),
+        (error(200, "execution", "x"), FetchClass::UserError, "execution"),
     ]
 }
 
@@ -255,34 +193,14 @@ fn failures_in_json() -> Vec<(Reply, FetchClass, &'static str)> {
 fn failures_of_others() -> Vec<(Reply, FetchClass, &'static str)> {
     let html = "<html>login</html>";
     vec![
-        (
-            (404, &[], "404 page not found".into()),
-            FetchClass::UserError,
-            "page not found",
-        ),
+        ((404, &[], "404 page not found".into()), FetchClass::UserError, "page not found"),
         ((405, &[], "no POST".into()), FetchClass::UserError, "405"),
-        (
-            (503, &[], "starting".into()),
-            FetchClass::Transient,
-            "starting",
-        ),
-        (
-            (502, &[("content-type", "text/html")], html.into()),
-            FetchClass::Transient,
-            "web page",
-        ),
+        ((503, &[], "starting".into()), FetchClass::Transient, "starting"),
+        ((502, &[("content-type", "text/html")], html.into()), FetchClass::Transient, "web page"),
         ((504, &[], html.into()), FetchClass::Timeout, "web page"),
         ((200, &[], html.into()), FetchClass::Contract, "web page"),
-        (
-            (200, &[], "{\"status\":\"success\"}".into()),
-            FetchClass::Contract,
-            "without data",
-        ),
-        (
-            (200, &[], "{\"status\":".into()),
-            FetchClass::Contract,
-            "EOF",
-        ),
+        ((200, &[], "{\"status\":\"success\"}".into()), FetchClass::Contract, "without data"),
+        ((200, &[], "{\"status\":".into()), FetchClass::Contract, "EOF"),
         (
             (302, &[("location", "http://x/?t=1")], String::new()),
             FetchClass::UserError,
@@ -307,10 +225,7 @@ async fn every_failure_has_its_class() {
 async fn retry_after_is_read() {
     let fake = Fake::start(|_| (429, &[("retry-after", "7")], "slow down".into())).await;
     let error = fake.source().fetch(&value()).await.unwrap_err();
-    assert_eq!(
-        (error.class, error.retry_after_ms),
-        (FetchClass::Throttled, Some(7_000))
-    );
+    assert_eq!((error.class, error.retry_after_ms), (FetchClass::Throttled, Some(7_000)));
 }
 
 #[tokio::test]
@@ -319,11 +234,7 @@ async fn too_many_samples_split_the_run_until_it_passes() {
         if asked.form.contains_key("time") {
             return matrix(asked, &[("", "1")]);
         }
-        error(
-            422,
-            "execution",
-            "query processing would load too many samples",
-        )
+        error(422, "execution", "query processing would load too many samples")
     })
     .await;
     let batch = fake.source().fetch(&value()).await.unwrap();
@@ -363,43 +274,25 @@ async fn credentials_are_sent_and_never_shown() {
     std::fs::write(&path, "s3cret-token\n").unwrap();
     let secret = SecretRef::File(path.clone());
     let auths = [
+        (PrometheusAuth::Bearer { token: secret.clone() }, "authorization", "Bearer s3cret-token"),
         (
-            PrometheusAuth::Bearer {
-                token: secret.clone(),
-            },
-            "authorization",
-            "Bearer s3cret-token",
-        ),
-        (
-            PrometheusAuth::Basic {
-                username: "u".into(),
-                password: secret.clone(),
-            },
+            PrometheusAuth::Basic { username: "u".into(), password: secret.clone() },
             "authorization",
             "Basic dTpzM2NyZXQtdG9rZW4=",
         ),
         (
-            PrometheusAuth::Header {
-                name: "X-Scope-OrgID".into(),
-                value: secret,
-            },
+            PrometheusAuth::Header { name: "X-Scope-OrgID".into(), value: secret },
             "x-scope-orgid",
             "s3cret-token",
         ),
     ];
     for (auth, header, value_sent) in auths {
         let fake = Fake::start(|_| (401, &[], "denied".into())).await;
-        let config = PrometheusConfig {
-            auth,
-            ..PrometheusConfig::new(&fake.url)
-        };
+        let config = PrometheusConfig { auth, ..PrometheusConfig::new(&fake.url) };
         let source = PrometheusSource::new(&config).unwrap();
         let error = source.fetch(&value()).await.unwrap_err();
         assert_eq!(fake.asked()[0].headers[header], value_sent);
-        assert!(
-            !format!("{error:?} {source:?}").contains("s3cret"),
-            "{error}"
-        );
+        assert!(!format!("{error:?} {source:?}").contains("s3cret"), "{error}");
     }
     std::fs::remove_file(path).unwrap();
 }
@@ -448,13 +341,7 @@ fn configurations_that_leak_or_cannot_work_are_refused() {
     assert!(refused(with("nonsense")).contains("url"));
     let token = SecretRef::Env("X".into());
     let auth = PrometheusAuth::Bearer { token };
-    assert!(
-        refused(PrometheusConfig {
-            auth,
-            ..with("http://x")
-        })
-        .contains("https only")
-    );
+    assert!(refused(PrometheusConfig { auth, ..with("http://x") }).contains("https only"));
 }
 
 #[test]

@@ -13,10 +13,7 @@ pub(in crate::store) async fn evaluations_are_numbered_and_paged(store: Store) {
     for now in [100, 200, 300] {
         for claim in claim(&store, now).await {
             let commit = look(&store, &claim).await;
-            assert_eq!(
-                number(&store.commit(commit).await.unwrap()),
-                Some(now as u64 / 100)
-            );
+            assert_eq!(number(&store.commit(commit).await.unwrap()), Some(now as u64 / 100));
         }
     }
     let page = store.evaluations("x", None, 2).await.unwrap();
@@ -25,10 +22,7 @@ pub(in crate::store) async fn evaluations_are_numbered_and_paged(store: Store) {
     let rest = store.evaluations("x", Some(2), 10).await.unwrap();
     assert_eq!((rest.len(), rest[0].scheduled_at), (1, at(100)));
     let (row, json) = store.evaluation("x", 2).await.unwrap().unwrap();
-    assert_eq!(
-        (row.data_as_of, json.as_str()),
-        (Some(at(170)), r#"{"slot":200}"#)
-    );
+    assert_eq!((row.data_as_of, json.as_str()), (Some(at(170)), r#"{"slot":200}"#));
     let (same, _) = store.evaluation_by_id(&row.id).await.unwrap().unwrap();
     assert_eq!(same, row);
     assert_eq!(store.evaluation("x", 4).await.unwrap(), None);
@@ -41,10 +35,7 @@ pub(in crate::store) async fn evaluations_are_numbered_and_paged(store: Store) {
     let version = store.context("x").await.unwrap().unwrap().state_version;
     let mut commit = Commit::new("x", version, 1);
     commit.evaluation = Some(revised);
-    assert_eq!(
-        number(&store.commit(commit.clone()).await.unwrap()),
-        Some(4)
-    );
+    assert_eq!(number(&store.commit(commit.clone()).await.unwrap()), Some(4));
     assert_eq!(store.commit(commit).await.unwrap(), Committed::Already);
     let newest = store.evaluations("x", None, 1).await.unwrap().remove(0);
     assert_eq!(newest.revises.as_deref(), Some(rest[0].id.as_str()));
@@ -62,32 +53,19 @@ pub(in crate::store) async fn the_log_is_filtered_and_paged(store: Store) {
     assert_eq!(all.len(), 4);
     assert!(all.is_sorted_by(|newer, older| newer.id > older.id));
     assert_eq!(all[3].entry, entry("verdict", 10));
-    let mut filter = LogFilter {
-        experiment: Some("x".to_owned()),
-        ..LogFilter::default()
-    };
+    let mut filter = LogFilter { experiment: Some("x".to_owned()), ..LogFilter::default() };
     assert_eq!(store.decisions(filter.clone()).await.unwrap().len(), 2);
     filter.since = Some(at(20));
     assert_eq!(store.decisions(filter).await.unwrap().len(), 1);
-    let next = LogFilter {
-        before: Some(all[1].id),
-        limit: 1,
-        ..LogFilter::default()
-    };
+    let next = LogFilter { before: Some(all[1].id), limit: 1, ..LogFilter::default() };
     assert_eq!(store.decisions(next).await.unwrap(), all[2..3]);
 }
 
 pub(in crate::store) async fn a_decision_is_held_against_the_state_it_saw(store: Store) {
     store.ensure_experiment(experiment("x")).await.unwrap();
-    let decided = store
-        .record_decision("x", entry("confirmed", 10), 1)
-        .await
-        .unwrap();
+    let decided = store.record_decision("x", entry("confirmed", 10), 1).await.unwrap();
     assert_eq!(number(&decided), None);
-    let late = store
-        .record_decision("x", entry("overruled", 11), 1)
-        .await
-        .unwrap();
+    let late = store.record_decision("x", entry("overruled", 11), 1).await.unwrap();
     assert_eq!(late, Committed::StaleVersion);
     let log = store.decisions(LogFilter::default()).await.unwrap();
     assert_eq!((log.len(), log[0].entry.kind.as_str()), (1, "confirmed"));
@@ -96,27 +74,13 @@ pub(in crate::store) async fn a_decision_is_held_against_the_state_it_saw(store:
 pub(in crate::store) async fn an_acknowledgement_counts_once(store: Store) {
     store.ensure_experiment(experiment("x")).await.unwrap();
     for _ in 0..2 {
-        store
-            .acknowledge("x", "csat", "s2", "ana", "new survey", at(10))
-            .await
-            .unwrap();
+        store.acknowledge("x", "csat", "s2", "ana", "new survey", at(10)).await.unwrap();
     }
     let context = store.context("x").await.unwrap().unwrap();
-    assert_eq!(
-        (context.acknowledged, context.state_version),
-        (vec!["s2".to_owned()], 2)
-    );
+    assert_eq!((context.acknowledged, context.state_version), (vec!["s2".to_owned()], 2));
     let log = store.decisions(LogFilter::default()).await.unwrap();
-    assert_eq!(
-        (log.len(), log[0].entry.because.as_deref()),
-        (1, Some("new survey"))
-    );
-    assert!(
-        store
-            .acknowledge("nobody", "csat", "s2", "ana", "why", at(10))
-            .await
-            .is_err()
-    );
+    assert_eq!((log.len(), log[0].entry.because.as_deref()), (1, Some("new survey")));
+    assert!(store.acknowledge("nobody", "csat", "s2", "ana", "why", at(10)).await.is_err());
 }
 
 pub(in crate::store) async fn revisions_and_broken_files_are_kept(store: Store) {
@@ -131,10 +95,7 @@ pub(in crate::store) async fn revisions_and_broken_files_are_kept(store: Store) 
     for (name, seen) in [("b", 1), ("a", 2), ("b", 3)] {
         store.save_revision(revision(name, seen)).await.unwrap();
     }
-    assert_eq!(
-        store.revisions("x").await.unwrap(),
-        [revision("b", 1), revision("a", 2)]
-    );
+    assert_eq!(store.revisions("x").await.unwrap(), [revision("b", 1), revision("a", 2)]);
     let broken = |hash: &str, seen: i64| BrokenFile {
         file: "y.yaml".to_owned(),
         revision_hash: hash.to_owned(),
@@ -143,11 +104,7 @@ pub(in crate::store) async fn revisions_and_broken_files_are_kept(store: Store) 
     };
     store.put_broken(broken("h1", 1)).await.unwrap();
     store.put_broken(broken("h1", 2)).await.unwrap();
-    assert_eq!(
-        store.broken_files().await.unwrap(),
-        [broken("h1", 1)],
-        "broken since 1"
-    );
+    assert_eq!(store.broken_files().await.unwrap(), [broken("h1", 1)], "broken since 1");
     store.put_broken(broken("h2", 3)).await.unwrap();
     assert_eq!(store.broken_files().await.unwrap(), [broken("h2", 3)]);
     assert!(store.clear_broken("y.yaml").await.unwrap());
@@ -166,10 +123,7 @@ pub(in crate::store) async fn sources_are_replaced_by_name(store: Store) {
         told: true,
     };
     store.put_source(health.clone()).await.unwrap();
-    assert_eq!(
-        store.get_source("prom").await.unwrap(),
-        Some(health.clone())
-    );
+    assert_eq!(store.get_source("prom").await.unwrap(), Some(health.clone()));
     health.last_ok_at = Some(at(20));
     (health.failing_since, health.class, health.cause) = (None, None, None);
     health.told = false;
@@ -200,26 +154,16 @@ pub(in crate::store) async fn the_portfolio_shows_the_newest_and_the_worst(store
     }
     let claims = claim(&store, 100).await;
     let mut commit = look(&store, &claims[0]).await;
-    let states = [
-        GuardrailState::Ok,
-        GuardrailState::Burning,
-        GuardrailState::NoData,
-    ];
-    commit.guardrails = ["a", "b", "c"]
-        .iter()
-        .zip(states)
-        .map(|(name, state)| status(name, state))
-        .collect();
+    let states = [GuardrailState::Ok, GuardrailState::Burning, GuardrailState::NoData];
+    commit.guardrails =
+        ["a", "b", "c"].iter().zip(states).map(|(name, state)| status(name, state)).collect();
     store.commit(commit).await.unwrap();
     let rows = store.experiments().await.unwrap();
     assert_eq!((rows[0].id.as_str(), rows[1].id.as_str()), ("x", "y"));
     assert_eq!(rows[0].worst_guardrail, Some(GuardrailState::Burning));
     let last = rows[0].last.as_ref().unwrap();
     assert_eq!((last.number, last.headline.as_str()), (1, "On track."));
-    assert_eq!(
-        (rows[1].worst_guardrail, rows[1].last.clone()),
-        (None, None)
-    );
+    assert_eq!((rows[1].worst_guardrail, rows[1].last.clone()), (None, None));
 }
 
 pub(in crate::store) async fn a_healthy_store_has_no_problems(store: Store) {

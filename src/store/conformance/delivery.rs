@@ -10,10 +10,7 @@ async fn enqueue(store: &Store, rows: &[OutboxRow]) {
 }
 
 async fn lease(store: &Store, now: i64) -> Vec<OutboxItem> {
-    store
-        .lease_outbox(at(now), HOLDER, at(now + 20), 100)
-        .await
-        .unwrap()
+    store.lease_outbox(at(now), HOLDER, at(now + 20), 100).await.unwrap()
 }
 
 fn ids(items: &[OutboxItem]) -> Vec<&str> {
@@ -37,26 +34,17 @@ fn attempt(item: &OutboxItem, now: i64, outcome: Outcome) -> Attempt {
 }
 
 async fn finish(store: &Store, item: &OutboxItem, now: i64, outcome: Outcome) {
-    let finished = store
-        .finish_attempt(attempt(item, now, outcome))
-        .await
-        .unwrap();
+    let finished = store.finish_attempt(attempt(item, now, outcome)).await.unwrap();
     assert_eq!(finished, Finished::Recorded);
 }
 
 async fn delivery(store: &Store, id: &str) -> Delivery {
-    let filter = DeliveryFilter {
-        id: Some(id.to_owned()),
-        ..DeliveryFilter::default()
-    };
+    let filter = DeliveryFilter { id: Some(id.to_owned()), ..DeliveryFilter::default() };
     store.deliveries(filter).await.unwrap().remove(0)
 }
 
 fn urgent(id: &str, sequence: i64) -> OutboxRow {
-    OutboxRow {
-        urgent: true,
-        ..message(id, "guardrail.tripped", sequence)
-    }
+    OutboxRow { urgent: true, ..message(id, "guardrail.tripped", sequence) }
 }
 
 pub(in crate::store) async fn enqueue_is_idempotent(store: Store) {
@@ -66,46 +54,23 @@ pub(in crate::store) async fn enqueue_is_idempotent(store: Store) {
     assert_eq!(item.row, row, "what comes out is what went in");
     assert_eq!((item.attempt, item.state), (1, DeliveryState::Pending));
     finish(&store, &item, 10, Outcome::Delivered).await;
-    enqueue(
-        &store,
-        &[OutboxRow {
-            body: "other".to_owned(),
-            ..row
-        }],
-    )
-    .await;
+    enqueue(&store, &[OutboxRow { body: "other".to_owned(), ..row }]).await;
     assert!(lease(&store, 11).await.is_empty(), "delivered is delivered");
     assert_eq!(delivery(&store, "m1").await.row.body, "0123456789");
 }
 
 pub(in crate::store) async fn a_retrying_head_blocks_its_partition_only(store: Store) {
-    let elsewhere = OutboxRow {
-        partition: "y".to_owned(),
-        ..message("y1", "data.stale", 1)
-    };
-    let ticket = OutboxRow {
-        endpoint: "tickets".to_owned(),
-        ..message("t1", "data.stale", 1)
-    };
+    let elsewhere = OutboxRow { partition: "y".to_owned(), ..message("y1", "data.stale", 1) };
+    let ticket = OutboxRow { endpoint: "tickets".to_owned(), ..message("t1", "data.stale", 1) };
     // Enqueued out of order: the sequence counts, not the arrival.
-    enqueue(
-        &store,
-        &[
-            message("m2", "data.recovered", 2),
-            message("m1", "data.stale", 1),
-        ],
-    )
-    .await;
+    enqueue(&store, &[message("m2", "data.recovered", 2), message("m1", "data.stale", 1)]).await;
     enqueue(&store, &[elsewhere, ticket]).await;
     let items = lease(&store, 10).await;
     assert_eq!(ids(&items), ["m1", "y1", "t1"]);
     finish(&store, &items[0], 10, Outcome::Retry { next_at: at(50) }).await;
     finish(&store, &items[1], 10, Outcome::Delivered).await;
     finish(&store, &items[2], 10, Outcome::Delivered).await;
-    assert!(
-        lease(&store, 49).await.is_empty(),
-        "m2 waits behind the retrying m1"
-    );
+    assert!(lease(&store, 49).await.is_empty(), "m2 waits behind the retrying m1");
     assert_eq!(store.earliest_outbox().await.unwrap(), Some(at(50)));
     let again = lease(&store, 50).await;
     assert_eq!((ids(&again), again[0].attempt), (vec!["m1"], 2));
@@ -117,21 +82,10 @@ pub(in crate::store) async fn urgent_rows_jump_the_queue(store: Store) {
     enqueue(&store, &[message("m1", "data.stale", 1)]).await;
     let head = lease(&store, 10).await.remove(0);
     finish(&store, &head, 10, Outcome::Retry { next_at: at(500) }).await;
-    let calm = OutboxRow {
-        partition: "a".to_owned(),
-        ..message("a1", "data.stale", 1)
-    };
-    enqueue(
-        &store,
-        &[calm, message("m3", "data.recovered", 3), urgent("u2", 2)],
-    )
-    .await;
+    let calm = OutboxRow { partition: "a".to_owned(), ..message("a1", "data.stale", 1) };
+    enqueue(&store, &[calm, message("m3", "data.recovered", 3), urgent("u2", 2)]).await;
     let items = lease(&store, 20).await;
-    assert_eq!(
-        ids(&items),
-        ["u2", "a1"],
-        "urgent first, and never behind the retrying head"
-    );
+    assert_eq!(ids(&items), ["u2", "a1"], "urgent first, and never behind the retrying head");
     // A retrying urgent row keeps later calm ones back, but no later urgent one.
     finish(&store, &items[0], 20, Outcome::Retry { next_at: at(600) }).await;
     finish(&store, &items[1], 20, Outcome::Delivered).await;
@@ -140,14 +94,7 @@ pub(in crate::store) async fn urgent_rows_jump_the_queue(store: Store) {
 }
 
 pub(in crate::store) async fn a_dead_head_unblocks(store: Store) {
-    enqueue(
-        &store,
-        &[
-            message("m1", "data.stale", 1),
-            message("m2", "data.stale", 2),
-        ],
-    )
-    .await;
+    enqueue(&store, &[message("m1", "data.stale", 1), message("m2", "data.stale", 2)]).await;
     let head = lease(&store, 10).await.remove(0);
     finish(&store, &head, 10, Outcome::Dead).await;
     assert_eq!(ids(&lease(&store, 11).await), ["m2"]);
@@ -161,29 +108,10 @@ pub(in crate::store) async fn a_newer_verdict_supersedes_unsent_ones(store: Stor
     enqueue(&store, &[verdict("v1", 1)]).await;
     let sent = lease(&store, 10).await.remove(0);
     finish(&store, &sent, 10, Outcome::Retry { next_at: at(60) }).await;
-    let fixed = OutboxRow {
-        final_state: true,
-        ..verdict("final", 2)
-    };
-    enqueue(
-        &store,
-        &[fixed, message("alarm", "proxy.without_outcome", 3)],
-    )
-    .await;
-    let elsewhere = OutboxRow {
-        endpoint: "tickets".to_owned(),
-        ..verdict("t1", 3)
-    };
-    enqueue(
-        &store,
-        &[
-            elsewhere,
-            verdict("v4", 4),
-            verdict("v5", 5),
-            verdict("v6", 6),
-        ],
-    )
-    .await;
+    let fixed = OutboxRow { final_state: true, ..verdict("final", 2) };
+    enqueue(&store, &[fixed, message("alarm", "proxy.without_outcome", 3)]).await;
+    let elsewhere = OutboxRow { endpoint: "tickets".to_owned(), ..verdict("t1", 3) };
+    enqueue(&store, &[elsewhere, verdict("v4", 4), verdict("v5", 5), verdict("v6", 6)]).await;
     for (id, state) in [
         ("v1", DeliveryState::Pending),
         ("final", DeliveryState::Pending),
@@ -194,46 +122,23 @@ pub(in crate::store) async fn a_newer_verdict_supersedes_unsent_ones(store: Stor
     ] {
         assert_eq!(delivery(&store, id).await.state, state, "{id}");
     }
-    assert_eq!(
-        delivery(&store, "v5").await.superseded_by.as_deref(),
-        Some("v6")
-    );
+    assert_eq!(delivery(&store, "v5").await.superseded_by.as_deref(), Some("v6"));
     assert_eq!(delivery(&store, "v6").await.collapsed, 2);
 }
 
 pub(in crate::store) async fn a_lost_lease_is_taken_over_with_the_same_id(store: Store) {
     enqueue(&store, &[message("m1", "data.stale", 1)]).await;
     let first = lease(&store, 10).await.remove(0);
-    assert!(
-        store
-            .lease_outbox(at(29), "two", at(90), 9)
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert!(store.lease_outbox(at(29), "two", at(90), 9).await.unwrap().is_empty());
     assert_eq!(store.earliest_outbox().await.unwrap(), Some(at(30)));
-    let second = store
-        .lease_outbox(at(30), "two", at(90), 9)
-        .await
-        .unwrap()
-        .remove(0);
+    let second = store.lease_outbox(at(30), "two", at(90), 9).await.unwrap().remove(0);
     assert_eq!(second.row, first.row, "same id, same bytes");
     assert_eq!((second.attempt, second.first_attempt_at), (2, at(10)));
     let late = attempt(&first, 31, Outcome::Delivered);
-    assert_eq!(
-        store.finish_attempt(late).await.unwrap(),
-        Finished::LeaseLost
-    );
+    assert_eq!(store.finish_attempt(late).await.unwrap(), Finished::LeaseLost);
     let seen = delivery(&store, "m1").await;
-    assert_eq!(
-        seen.attempts.len(),
-        2,
-        "the attempt that never came back stays visible"
-    );
-    assert_eq!(
-        (seen.attempts[0].finished_at, seen.holder.as_deref()),
-        (None, Some("two"))
-    );
+    assert_eq!(seen.attempts.len(), 2, "the attempt that never came back stays visible");
+    assert_eq!((seen.attempts[0].finished_at, seen.holder.as_deref()), (None, Some("two")));
 }
 
 pub(in crate::store) async fn only_the_newest_attempt_can_finish(store: Store) {
@@ -242,35 +147,19 @@ pub(in crate::store) async fn only_the_newest_attempt_can_finish(store: Store) {
     let second = lease(&store, 30).await.remove(0);
     // Same holder name, two workers: the attempt number tells them apart.
     let late = attempt(&first, 31, Outcome::Dead);
-    assert_eq!(
-        store.finish_attempt(late).await.unwrap(),
-        Finished::LeaseLost
-    );
+    assert_eq!(store.finish_attempt(late).await.unwrap(), Finished::LeaseLost);
     let mut done = attempt(&second, 31, Outcome::Delivered);
     done.detail = "ü".repeat(2000);
-    assert_eq!(
-        store.finish_attempt(done.clone()).await.unwrap(),
-        Finished::Recorded
-    );
-    assert_eq!(
-        store.finish_attempt(done).await.unwrap(),
-        Finished::LeaseLost,
-        "closed"
-    );
+    assert_eq!(store.finish_attempt(done.clone()).await.unwrap(), Finished::Recorded);
+    assert_eq!(store.finish_attempt(done).await.unwrap(), Finished::LeaseLost, "closed");
     let seen = delivery(&store, "m1").await;
-    assert_eq!(
-        (seen.state, seen.closed_at),
-        (DeliveryState::Delivered, Some(at(32)))
-    );
+    assert_eq!((seen.state, seen.closed_at), (DeliveryState::Delivered, Some(at(32))));
     assert_eq!(seen.attempts[1].status, Some(503));
     assert_eq!(seen.attempts[1].detail.as_ref().unwrap().len(), 2048);
 }
 
 pub(in crate::store) async fn messages_expire_and_actions_do_not(store: Store) {
-    let soon = OutboxRow {
-        expires_at: at(20),
-        ..message("m1", "data.stale", 1)
-    };
+    let soon = OutboxRow { expires_at: at(20), ..message("m1", "data.stale", 1) };
     let action = OutboxRow {
         expires_at: at(20),
         lane: Lane::Action,
@@ -280,10 +169,7 @@ pub(in crate::store) async fn messages_expire_and_actions_do_not(store: Store) {
     enqueue(&store, &[soon, action, message("m2", "data.stale", 2)]).await;
     assert_eq!(ids(&lease(&store, 20).await), ["a1", "m2"]);
     let seen = delivery(&store, "m1").await;
-    assert_eq!(
-        (seen.state, seen.note.as_deref()),
-        (DeliveryState::Dead, Some("expired"))
-    );
+    assert_eq!((seen.state, seen.note.as_deref()), (DeliveryState::Dead, Some("expired")));
 }
 
 /// The fresh store of this check has room for three rows or 100 bytes.
@@ -291,132 +177,50 @@ pub(in crate::store) async fn a_full_queue_drops_the_oldest_visibly(mut store: S
     store.options.queue_rows = 3;
     store.options.queue_bytes = 100;
     enqueue(&store, &[urgent("u1", 1), message("m2", "data.stale", 2)]).await;
-    enqueue(
-        &store,
-        &[
-            message("m3", "data.stale", 3),
-            message("m4", "data.stale", 4),
-        ],
-    )
-    .await;
+    enqueue(&store, &[message("m3", "data.stale", 3), message("m4", "data.stale", 4)]).await;
     let seen = delivery(&store, "m2").await;
-    assert_eq!(
-        (seen.state, seen.note.as_deref()),
-        (DeliveryState::Dead, Some("queue_full"))
-    );
-    assert_eq!(
-        delivery(&store, "u1").await.state,
-        DeliveryState::Pending,
-        "never an urgent one"
-    );
-    let large = OutboxRow {
-        body: "b".repeat(70),
-        ..message("m5", "data.stale", 5)
-    };
+    assert_eq!((seen.state, seen.note.as_deref()), (DeliveryState::Dead, Some("queue_full")));
+    assert_eq!(delivery(&store, "u1").await.state, DeliveryState::Pending, "never an urgent one");
+    let large = OutboxRow { body: "b".repeat(70), ..message("m5", "data.stale", 5) };
     enqueue(&store, &[large]).await;
-    assert_eq!(
-        delivery(&store, "m4").await.state,
-        DeliveryState::Pending,
-        "96 bytes fit"
-    );
-    enqueue(
-        &store,
-        &[OutboxRow {
-            body: "b".repeat(40),
-            ..message("m6", "data.stale", 6)
-        }],
-    )
-    .await;
+    assert_eq!(delivery(&store, "m4").await.state, DeliveryState::Pending, "96 bytes fit");
+    enqueue(&store, &[OutboxRow { body: "b".repeat(40), ..message("m6", "data.stale", 6) }]).await;
     let stats = store.outbox_stats().await.unwrap();
-    assert_eq!(
-        (stats[0].pending, stats[0].dead),
-        (2, 4),
-        "bytes push out as rows do"
-    );
-    let elsewhere = OutboxRow {
-        endpoint: "tickets".to_owned(),
-        ..message("t1", "x.y", 1)
-    };
+    assert_eq!((stats[0].pending, stats[0].dead), (2, 4), "bytes push out as rows do");
+    let elsewhere = OutboxRow { endpoint: "tickets".to_owned(), ..message("t1", "x.y", 1) };
     enqueue(&store, &[elsewhere]).await;
-    assert_eq!(
-        delivery(&store, "m6").await.state,
-        DeliveryState::Pending,
-        "per endpoint"
-    );
+    assert_eq!(delivery(&store, "m6").await.state, DeliveryState::Pending, "per endpoint");
 }
 
 pub(in crate::store) async fn an_action_is_followed_until_confirmed(store: Store) {
-    let action = OutboxRow {
-        lane: Lane::Action,
-        endpoint: "turn-off".to_owned(),
-        ..urgent("a1", 1)
-    };
+    let action =
+        OutboxRow { lane: Lane::Action, endpoint: "turn-off".to_owned(), ..urgent("a1", 1) };
     enqueue(&store, &[action, message("m1", "data.stale", 1)]).await;
-    assert_eq!(
-        store.action_state("x").await.unwrap()[0].state,
-        ActionState::Requested
-    );
+    assert_eq!(store.action_state("x").await.unwrap()[0].state, ActionState::Requested);
     let item = lease(&store, 10).await.remove(0);
     for (now, outcome, state) in [
-        (
-            10,
-            Outcome::Requested { next_at: at(12) },
-            ActionState::Requested,
-        ),
-        (
-            12,
-            Outcome::Accepted { next_at: at(14) },
-            ActionState::Accepted,
-        ),
-        (
-            14,
-            Outcome::Retry { next_at: at(16) },
-            ActionState::Accepted,
-        ),
-        (
-            16,
-            Outcome::Unconfirmed { next_at: at(18) },
-            ActionState::Unconfirmed,
-        ),
+        (10, Outcome::Requested { next_at: at(12) }, ActionState::Requested),
+        (12, Outcome::Accepted { next_at: at(14) }, ActionState::Accepted),
+        (14, Outcome::Retry { next_at: at(16) }, ActionState::Accepted),
+        (16, Outcome::Unconfirmed { next_at: at(18) }, ActionState::Unconfirmed),
         (18, Outcome::Confirmed, ActionState::Confirmed),
     ] {
-        let leased = if now == 10 {
-            item.clone()
-        } else {
-            lease(&store, now).await.remove(0)
-        };
+        let leased = if now == 10 { item.clone() } else { lease(&store, now).await.remove(0) };
         assert_eq!(leased.row.id, "a1");
         finish(&store, &leased, now, outcome).await;
         assert_eq!(store.action_state("x").await.unwrap()[0].state, state);
     }
     let view = store.action_state("x").await.unwrap().remove(0);
-    assert_eq!(
-        (view.action.as_str(), view.confirmed_at),
-        ("turn-off", Some(at(19)))
-    );
-    assert_eq!(
-        view.seconds,
-        Some(9.0),
-        "from the trip, not from the first answer"
-    );
-    assert_eq!(
-        store.action_state("x").await.unwrap().len(),
-        1,
-        "messages are no actions"
-    );
+    assert_eq!((view.action.as_str(), view.confirmed_at), ("turn-off", Some(at(19))));
+    assert_eq!(view.seconds, Some(9.0), "from the trip, not from the first answer");
+    assert_eq!(store.action_state("x").await.unwrap().len(), 1, "messages are no actions");
 }
 
 pub(in crate::store) async fn a_row_can_be_sent_again_by_hand(store: Store) {
-    let first = OutboxRow {
-        expires_at: at(90),
-        ..message("m1", "data.stale", 1)
-    };
+    let first = OutboxRow { expires_at: at(90), ..message("m1", "data.stale", 1) };
     enqueue(&store, &[first, message("m2", "data.stale", 2)]).await;
     let head = lease(&store, 10).await.remove(0);
-    assert!(
-        !store.redeliver("m1", at(11)).await.unwrap(),
-        "somebody is sending it"
-    );
+    assert!(!store.redeliver("m1", at(11)).await.unwrap(), "somebody is sending it");
     finish(&store, &head, 10, Outcome::Dead).await;
     let next = lease(&store, 12).await.remove(0);
     finish(&store, &next, 12, Outcome::Retry { next_at: at(5000) }).await;
@@ -427,10 +231,7 @@ pub(in crate::store) async fn a_row_can_be_sent_again_by_hand(store: Store) {
     assert_eq!(manual[0].attempt, 2);
     finish(&store, &manual[0], 100, Outcome::Delivered).await;
     assert!(delivery(&store, "m1").await.attempts[1].manual);
-    assert!(
-        store.redeliver("m2", at(101)).await.unwrap(),
-        "waiting: due now"
-    );
+    assert!(store.redeliver("m2", at(101)).await.unwrap(), "waiting: due now");
     let kicked = lease(&store, 101).await;
     assert_eq!((ids(&kicked), kicked[0].manual), (vec!["m2"], false));
     assert!(!store.redeliver("nothing", at(101)).await.unwrap());
@@ -444,51 +245,26 @@ pub(in crate::store) async fn what_follows_from_an_attempt_is_one_transaction(st
     done.log = vec![entry("action", 11)];
     let mut lost = done.clone();
     lost.holder = "two".to_owned();
-    assert_eq!(
-        store.finish_attempt(lost).await.unwrap(),
-        Finished::LeaseLost
-    );
-    assert!(
-        store
-            .decisions(crate::store::LogFilter::default())
-            .await
-            .unwrap()
-            .is_empty()
-    );
-    assert_eq!(
-        store.finish_attempt(done).await.unwrap(),
-        Finished::Recorded
-    );
-    let log = store
-        .decisions(crate::store::LogFilter::default())
-        .await
-        .unwrap();
+    assert_eq!(store.finish_attempt(lost).await.unwrap(), Finished::LeaseLost);
+    assert!(store.decisions(crate::store::LogFilter::default()).await.unwrap().is_empty());
+    assert_eq!(store.finish_attempt(done).await.unwrap(), Finished::Recorded);
+    let log = store.decisions(crate::store::LogFilter::default()).await.unwrap();
     assert_eq!((log.len(), log[0].experiment.as_str()), (1, "x"));
     assert_eq!(ids(&lease(&store, 11).await), ["follow"]);
 }
 
 pub(in crate::store) async fn pruning_keeps_what_is_open_and_actions(store: Store) {
-    let action = OutboxRow {
-        lane: Lane::Action,
-        ..urgent("a1", 1)
-    };
+    let action = OutboxRow { lane: Lane::Action, ..urgent("a1", 1) };
     enqueue(&store, &[action, message("m1", "data.stale", 1)]).await;
     for item in lease(&store, 10).await {
         let action = item.row.lane == Lane::Action;
-        let outcome = if action {
-            Outcome::Confirmed
-        } else {
-            Outcome::Delivered
-        };
+        let outcome = if action { Outcome::Confirmed } else { Outcome::Delivered };
         finish(&store, &item, 10, outcome).await;
     }
     enqueue(&store, &[message("m2", "data.stale", 2)]).await;
     assert_eq!(store.prune(at(11)).await.unwrap(), 0, "closed at 11");
     assert_eq!(store.prune(at(12)).await.unwrap(), 1);
     let left = store.deliveries(DeliveryFilter::default()).await.unwrap();
-    let left: Vec<_> = left
-        .iter()
-        .map(|delivery| delivery.row.id.as_str())
-        .collect();
+    let left: Vec<_> = left.iter().map(|delivery| delivery.row.id.as_str()).collect();
     assert_eq!(left, ["m2", "a1"]);
 }

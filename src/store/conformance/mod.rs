@@ -86,18 +86,12 @@ pub(super) fn experiment(id: &str) -> NewExperiment {
 }
 
 pub(super) fn cursor(track: &str, next_at: i64) -> CursorSpec {
-    CursorSpec {
-        track: track.to_owned(),
-        next_at: at(next_at),
-    }
+    CursorSpec { track: track.to_owned(), next_at: at(next_at) }
 }
 
 /// Claims everything that is due, as [`HOLDER`].
 pub(super) async fn claim(store: &Store, now: i64) -> Vec<Claim> {
-    store
-        .claim_due(at(now), at(now), HOLDER, LEASE, 100)
-        .await
-        .unwrap()
+    store.claim_due(at(now), at(now), HOLDER, LEASE, 100).await.unwrap()
 }
 
 pub(super) fn evaluation(experiment: &str, track: &str, slot: i64) -> NewEvaluation {
@@ -119,22 +113,13 @@ pub(super) fn evaluation(experiment: &str, track: &str, slot: i64) -> NewEvaluat
 
 /// An evaluation of the claimed slot, due again 100 s later.
 pub(super) async fn look(store: &Store, claim: &Claim) -> Commit {
-    let version = store
-        .context(&claim.experiment)
-        .await
-        .unwrap()
-        .unwrap()
-        .state_version;
+    let version = store.context(&claim.experiment).await.unwrap().unwrap().state_version;
     let slot = claim.next_at;
     let mut commit = Commit::new(&claim.experiment, version, 1);
     commit.claim = Some(claim.clone());
     commit.slot = Some(slot);
     commit.next_at = Some(judge::time::add_ms(slot, 100_000));
-    commit.evaluation = Some(evaluation(
-        &claim.experiment,
-        &claim.track,
-        slot.as_second(),
-    ));
+    commit.evaluation = Some(evaluation(&claim.experiment, &claim.track, slot.as_second()));
     commit
 }
 
@@ -156,11 +141,7 @@ pub(super) fn proportion(arm: &str, start: i64, num: f64, den: f64) -> Point {
 }
 
 pub(super) fn fetched(series_id: &str, points: Vec<Point>) -> NewPoints {
-    NewPoints {
-        series_id: series_id.to_owned(),
-        points,
-        fetched_at: at(500),
-    }
+    NewPoints { series_id: series_id.to_owned(), points, fetched_at: at(500) }
 }
 
 pub(super) fn message(id: &str, kind: &str, sequence: i64) -> OutboxRow {

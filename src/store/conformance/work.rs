@@ -15,14 +15,8 @@ pub(in crate::store) async fn a_slot_is_answered_once(store: Store) {
     store.ensure_experiment(experiment("x")).await.unwrap();
     let claims = claim(&store, 100).await;
     let commit = look(&store, &claims[0]).await;
-    assert_eq!(
-        number(&store.commit(commit.clone()).await.unwrap()),
-        Some(1)
-    );
-    assert_eq!(
-        store.commit(commit.clone()).await.unwrap(),
-        Committed::Already
-    );
+    assert_eq!(number(&store.commit(commit.clone()).await.unwrap()), Some(1));
+    assert_eq!(store.commit(commit.clone()).await.unwrap(), Committed::Already);
     // The same slot under a fresh claim and the newest version is answered all the same.
     let mut again = commit;
     again.claim = Some(claim(&store, 200).await.remove(0));
@@ -42,10 +36,7 @@ pub(in crate::store) async fn a_look_without_a_record_is_answered_once_too(store
     commit.log.push(entry("verdict", 100));
     assert_eq!(number(&store.commit(commit.clone()).await.unwrap()), None);
     assert_eq!(store.commit(commit).await.unwrap(), Committed::Already);
-    let log = store
-        .decisions(crate::store::LogFilter::default())
-        .await
-        .unwrap();
+    let log = store.decisions(crate::store::LogFilter::default()).await.unwrap();
     assert_eq!(log.len(), 1);
 }
 
@@ -56,18 +47,9 @@ pub(in crate::store) async fn a_stale_version_writes_nothing(store: Store) {
     commit.expected_version -= 1;
     commit.points = vec![fetched("s", vec![proportion("all", 0, 1.0, 2.0)])];
     commit.log.push(entry("verdict", 100));
-    assert_eq!(
-        store.commit(commit.clone()).await.unwrap(),
-        Committed::StaleVersion
-    );
+    assert_eq!(store.commit(commit.clone()).await.unwrap(), Committed::StaleVersion);
     assert_eq!(store.newest_point_end("s").await.unwrap(), None);
-    assert!(
-        store
-            .decisions(crate::store::LogFilter::default())
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert!(store.decisions(crate::store::LogFilter::default()).await.unwrap().is_empty());
     // The claim still holds: deciding again on the newest version goes through.
     commit.expected_version += 1;
     assert_eq!(number(&store.commit(commit).await.unwrap()), Some(1));
@@ -78,11 +60,7 @@ pub(in crate::store) async fn a_claim_that_was_taken_over_is_fenced(store: Store
     store.ensure_experiment(experiment("x")).await.unwrap();
     let old = claim(&store, 100).await.remove(0);
     let late = look(&store, &old).await;
-    let new = store
-        .claim_due(at(100), at(161), "two", LEASE, 9)
-        .await
-        .unwrap()
-        .remove(0);
+    let new = store.claim_due(at(100), at(161), "two", LEASE, 9).await.unwrap().remove(0);
     assert_eq!((new.epoch, new.next_at), (old.epoch + 1, old.next_at));
     assert_eq!(store.commit(late).await.unwrap(), Committed::Fenced);
     assert!(!store.release(&old, at(900)).await.unwrap());
@@ -97,15 +75,9 @@ pub(in crate::store) async fn an_expired_lease_is_taken_over(store: Store) {
     assert_eq!(claim(&store, 100).await.len(), 1);
     assert_eq!(store.earliest_due().await.unwrap(), None, "claimed");
     assert_eq!(store.earliest_lease_end().await.unwrap(), Some(at(160)));
-    let early = store
-        .claim_due(at(100), at(159), "two", LEASE, 9)
-        .await
-        .unwrap();
+    let early = store.claim_due(at(100), at(159), "two", LEASE, 9).await.unwrap();
     assert!(early.is_empty(), "the lease still runs");
-    let taken = store
-        .claim_due(at(100), at(160), "two", LEASE, 9)
-        .await
-        .unwrap();
+    let taken = store.claim_due(at(100), at(160), "two", LEASE, 9).await.unwrap();
     assert_eq!(taken.len(), 1);
 }
 
@@ -124,11 +96,7 @@ pub(in crate::store) async fn a_former_process_is_fenced_off(store: Store) {
     let commit = look(&store, &former).await;
     assert_eq!(store.release_holder("somebody else").await.unwrap(), 0);
     assert_eq!(store.release_holder(HOLDER).await.unwrap(), 1);
-    assert_eq!(
-        claim(&store, 100).await.len(),
-        1,
-        "free at once, before the lease ends"
-    );
+    assert_eq!(claim(&store, 100).await.len(), 1, "free at once, before the lease ends");
     assert_eq!(store.commit(commit).await.unwrap(), Committed::Fenced);
 }
 
@@ -140,15 +108,9 @@ pub(in crate::store) async fn a_revived_track_never_repeats_a_slot(store: Store)
     last.next_at = None;
     assert_eq!(number(&store.commit(last.clone()).await.unwrap()), None);
     assert_eq!(store.earliest_due().await.unwrap(), None, "the track ended");
-    assert!(
-        store.ensure_experiment(experiment("x")).await.unwrap(),
-        "and is revived"
-    );
+    assert!(store.ensure_experiment(experiment("x")).await.unwrap(), "and is revived");
     let revived = claim(&store, 100).await.remove(0);
-    assert!(
-        revived.epoch > first.epoch,
-        "an old claim must not match a new one"
-    );
+    assert!(revived.epoch > first.epoch, "an old claim must not match a new one");
     assert_eq!(revived.last_slot, Some(at(100)));
     let repeat = look(&store, &revived).await;
     assert_eq!(store.commit(repeat).await.unwrap(), Committed::Already);
@@ -157,27 +119,15 @@ pub(in crate::store) async fn a_revived_track_never_repeats_a_slot(store: Store)
 pub(in crate::store) async fn a_new_revision_brings_a_track_forward(store: Store) {
     store.ensure_experiment(experiment("x")).await.unwrap();
     let version = store.context("x").await.unwrap().unwrap().state_version;
-    assert!(
-        !store.ensure_experiment(experiment("x")).await.unwrap(),
-        "nothing changed"
-    );
-    assert_eq!(
-        store.context("x").await.unwrap().unwrap().state_version,
-        version
-    );
+    assert!(!store.ensure_experiment(experiment("x")).await.unwrap(), "nothing changed");
+    assert_eq!(store.context("x").await.unwrap().unwrap().state_version, version);
     let mut edited = experiment("x");
     edited.cursors = vec![cursor("look", 50)];
-    assert!(
-        !store.ensure_experiment(edited.clone()).await.unwrap(),
-        "same revision"
-    );
+    assert!(!store.ensure_experiment(edited.clone()).await.unwrap(), "same revision");
     edited.revision = "r2".to_owned();
     assert!(store.ensure_experiment(edited.clone()).await.unwrap());
     assert_eq!(store.earliest_due().await.unwrap(), Some(at(50)));
-    assert_eq!(
-        store.context("x").await.unwrap().unwrap().state_version,
-        version + 1
-    );
+    assert_eq!(store.context("x").await.unwrap().unwrap().state_version, version + 1);
     // Later is left to the scheduler, which knows what it would skip.
     edited.revision = "r3".to_owned();
     edited.cursors = vec![cursor("look", 500)];
@@ -195,10 +145,7 @@ pub(in crate::store) async fn tracks_that_are_not_named_end(store: Store) {
     let late = look(&store, &claims[0]).await;
     store.ensure_experiment(experiment("x")).await.unwrap();
     assert_eq!(store.commit(late).await.unwrap(), Committed::Fenced);
-    let left = store
-        .claim_due(at(1000), at(1000), "two", LEASE, 9)
-        .await
-        .unwrap();
+    let left = store.claim_due(at(1000), at(1000), "two", LEASE, 9).await.unwrap();
     assert_eq!(left.len(), 1);
     assert_eq!(left[0].track, "look");
 }
@@ -228,10 +175,7 @@ pub(in crate::store) async fn any_interleaving_answers_each_slot_once(store: Sto
                 0 => now += 40,
                 1 | 2 => {
                     let holder = ["one", "two", "three"][dice.roll(3)];
-                    let due = store
-                        .claim_due(at(now), at(now), holder, LEASE, 1)
-                        .await
-                        .unwrap();
+                    let due = store.claim_due(at(now), at(now), holder, LEASE, 1).await.unwrap();
                     for claim in due.iter().filter(|claim| claim.experiment == id) {
                         open.push(look(&store, claim).await);
                     }
@@ -252,19 +196,12 @@ pub(in crate::store) async fn any_interleaving_answers_each_slot_once(store: Sto
             }
         }
         let evaluations = store.evaluations(&id, None, 1000).await.unwrap();
-        assert_eq!(
-            evaluations.len(),
-            fresh,
-            "seed {seed}: every fresh commit is one record"
-        );
+        assert_eq!(evaluations.len(), fresh, "seed {seed}: every fresh commit is one record");
         assert!(fresh > 0, "seed {seed} must get somewhere");
         let mut slots: Vec<_> = evaluations.iter().map(|row| row.scheduled_at).collect();
         slots.dedup();
         assert_eq!(slots.len(), fresh, "seed {seed}: no slot twice");
-        assert!(
-            slots.is_sorted_by(|newer, older| newer > older),
-            "seed {seed}: in order"
-        );
+        assert!(slots.is_sorted_by(|newer, older| newer > older), "seed {seed}: in order");
         // Out of the way of the next seed.
         let mut done = experiment(&id);
         done.cursors.clear();
@@ -280,10 +217,7 @@ pub(in crate::store) async fn points_are_exact_and_versioned(store: Store) {
     let points: Vec<_> = (0..10_000_u32)
         .map(|i| {
             let mut point = proportion("all", i64::from(i) * 60, 0.1 * f64::from(i), 0.0);
-            point.sums = Sums::Proportion {
-                num: f64::from(i) / 3.0,
-                den: LARGEST - f64::from(i),
-            };
+            point.sums = Sums::Proportion { num: f64::from(i) / 3.0, den: LARGEST - f64::from(i) };
             point
         })
         .collect();
@@ -291,39 +225,21 @@ pub(in crate::store) async fn points_are_exact_and_versioned(store: Store) {
     commit.points = vec![fetched("s", points.clone())];
     let first = store.commit(commit.clone()).await.unwrap();
     assert!(matches!(&first, Committed::Fresh { restated, .. } if restated.is_empty()));
-    let all = Window {
-        start: at(0),
-        end: at(600_000),
-    };
+    let all = Window { start: at(0), end: at(600_000) };
     assert_eq!(store.points("s", all).await.unwrap(), points);
     // The same again writes nothing; one other sum is one new version.
     commit.expected_version += 1;
     commit.points[0].points[7].sums = Sums::Proportion { num: 1.0, den: 2.0 };
     let second = store.commit(commit).await.unwrap();
-    let Committed::Fresh { restated, .. } = second else {
-        panic!("{second:?}")
-    };
+    let Committed::Fresh { restated, .. } = second else { panic!("{second:?}") };
     assert_eq!(restated.len(), 1);
-    assert_eq!(
-        (restated[0].version, restated[0].before),
-        (2, points[7].sums)
-    );
-    let two = Window {
-        start: at(7 * 60),
-        end: at(9 * 60),
-    };
+    assert_eq!((restated[0].version, restated[0].before), (2, points[7].sums));
+    let two = Window { start: at(7 * 60), end: at(9 * 60) };
     let read = store.points("s", two).await.unwrap();
     assert_eq!(read.len(), 2, "half-open, whole periods");
-    assert_eq!(
-        read[0].sums,
-        Sums::Proportion { num: 1.0, den: 2.0 },
-        "newest wins"
-    );
+    assert_eq!(read[0].sums, Sums::Proportion { num: 1.0, den: 2.0 }, "newest wins");
     assert_eq!(read[1], points[8]);
-    assert_eq!(
-        store.newest_point_end("s").await.unwrap(),
-        Some(at(600_000))
-    );
+    assert_eq!(store.newest_point_end("s").await.unwrap(), Some(at(600_000)));
     assert!(store.points("other", all).await.unwrap().is_empty());
 }
 
@@ -382,10 +298,7 @@ pub(in crate::store) async fn context_is_what_was_committed(store: Store) {
         ("harm".to_owned(), test_state("e1", f64::NEG_INFINITY)),
     ]);
     commit.carry = Some(carry.clone());
-    commit.guardrails = vec![
-        status("a", GuardrailState::Ok),
-        status("b", GuardrailState::Tripped),
-    ];
+    commit.guardrails = vec![status("a", GuardrailState::Ok), status("b", GuardrailState::Tripped)];
     commit.life_json = Some("life".to_owned());
     commit.series = BTreeMap::from([("action_x".to_owned(), "s1".to_owned())]);
     store.commit(commit).await.unwrap();
@@ -393,10 +306,7 @@ pub(in crate::store) async fn context_is_what_was_committed(store: Store) {
     assert_eq!(context.carry, carry);
     assert_eq!(context.guardrails.len(), 2);
     assert_eq!(context.guardrails[1], status("b", GuardrailState::Tripped));
-    assert_eq!(
-        (context.life_json.as_str(), context.last_said_json.as_str()),
-        ("life", "{}")
-    );
+    assert_eq!((context.life_json.as_str(), context.last_said_json.as_str()), ("life", "{}"));
     assert_eq!(context.series["action_x"], "s1");
     assert_eq!((context.evaluation_count, context.cycle), (1, 1));
     assert_eq!(context.newest_record.as_deref(), Some(r#"{"slot":100}"#));
@@ -407,10 +317,7 @@ pub(in crate::store) async fn context_is_what_was_committed(store: Store) {
     let context = store.context("x").await.unwrap().unwrap();
     assert_eq!(context.carry["atom a"], test_state("e2", 0.0));
     assert_eq!(context.carry["harm"], carry["harm"]);
-    store
-        .commit(Commit::new("x", context.state_version, 2))
-        .await
-        .unwrap();
+    store.commit(Commit::new("x", context.state_version, 2)).await.unwrap();
     let context = store.context("x").await.unwrap().unwrap();
     assert_eq!((context.cycle, context.carry.len()), (2, 0));
 }
@@ -429,21 +336,12 @@ pub(in crate::store) async fn a_failing_commit_leaves_nothing(store: Store) {
     let mut commit = look(&store, &claims[0]).await;
     commit.points = vec![fetched("s", vec![proportion("all", 0, 1.0, 2.0)])];
     commit.log.push(entry("verdict", 100));
-    commit
-        .outbox
-        .push(message("m1", "experiment.verdict.stop", 2));
+    commit.outbox.push(message("m1", "experiment.verdict.stop", 2));
     let mut broken = commit.clone();
     broken.carry = Some(Carry::from([("t".to_owned(), test_state("e", f64::NAN))]));
-    assert!(matches!(
-        store.commit(broken).await,
-        Err(StoreError::NotFinite(_))
-    ));
+    assert!(matches!(store.commit(broken).await, Err(StoreError::NotFinite(_))));
     assert_eq!(store.context("x").await.unwrap(), before);
     assert_eq!(store.newest_point_end("s").await.unwrap(), None);
     assert!(store.outbox_stats().await.unwrap().is_empty());
-    assert_eq!(
-        number(&store.commit(commit).await.unwrap()),
-        Some(1),
-        "no number was spent"
-    );
+    assert_eq!(number(&store.commit(commit).await.unwrap()), Some(1), "no number was spent");
 }

@@ -29,12 +29,7 @@ pub(crate) struct Idea<'a> {
 
 impl Default for Idea<'_> {
     fn default() -> Self {
-        Self {
-            id: "copy",
-            title: "Clearer copy",
-            guardrails: FLIPPING,
-            notify: "hook",
-        }
+        Self { id: "copy", title: "Clearer copy", guardrails: FLIPPING, notify: "hook" }
     }
 }
 
@@ -45,9 +40,7 @@ pub(crate) const FLIPPING: &str = "  latency: {threshold: {source: prom, value: 
 impl Home {
     /// An empty home with exports of the last two weeks.
     pub(crate) fn new() -> Self {
-        let home = Self {
-            folder: tempfile::tempdir().unwrap(),
-        };
+        let home = Self { folder: tempfile::tempdir().unwrap() };
         std::fs::create_dir(home.experiments()).unwrap();
         std::fs::create_dir(home.data()).unwrap();
         home.export("started.csv", [400, 500]);
@@ -107,9 +100,7 @@ impl Home {
 
     /// Writes a whole file in one step, as an editor that renames does.
     pub(crate) fn put(&self, name: &str, text: impl AsRef<[u8]>) {
-        let draft = self
-            .path()
-            .join(format!("{}.draft", name.replace('/', "-")));
+        let draft = self.path().join(format!("{}.draft", name.replace('/', "-")));
         std::fs::write(&draft, text).unwrap();
         std::fs::rename(draft, self.path().join(name)).unwrap();
     }
@@ -141,17 +132,12 @@ pub(crate) fn day_text(days: i64) -> String {
 /// An experiment whose first weekly checkpoint is today.
 pub(crate) fn experiment(idea: &Idea<'_>) -> String {
     let (start, by) = (day_text(-7), day_text(40));
-    let Idea {
-        id,
-        title,
-        guardrails,
-        notify,
-    } = idea;
+    let Idea { id, title, guardrails, notify } = idea;
     let signal = |name: &str, role: &str, from: &str| {
         format!(
             "  {name}:\n    role: {role}\n    form: proportion\n    want: up\n    \
-             from: {from}\n    matures_after: 1d\n    source: warehouse\n    query: {{file: {name}.csv, time: day, \
-             arm: arm, num: num, den: den}}\n"
+             from: {from}\n    matures_after: 1d\n    source: warehouse\n    \
+             query: {{file: {name}.csv, time: day, arm: arm, num: num, den: den}}\n"
         )
     };
     let signals = signal("started", "proxy", "40%") + &signal("finished", "outcome", "27%");

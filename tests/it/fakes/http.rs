@@ -28,11 +28,7 @@ impl Answer {
 
     /// The stable code of a problem, which every error answer is.
     pub(crate) fn problem(&self) -> String {
-        assert_eq!(
-            self.header("content-type"),
-            "application/problem+json",
-            "{self:?}"
-        );
+        assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
         let document = self.json();
         assert_eq!(document["status"], self.status, "{self:?}");
         assert!(document["detail"].is_string(), "{self:?}");
@@ -78,16 +74,27 @@ impl Site {
         headers: &[(&str, &str)],
         body: Vec<u8>,
     ) -> Answer {
+        self.attempt(method, path, headers, body).await.unwrap()
+    }
+
+    /// Any request; a server may hang up on a body it does not want to read.
+    pub(crate) async fn attempt(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Result<Answer, reqwest::Error> {
         let url = format!("{}{path}", self.base);
         let mut request = self.client.request(method, url).body(body);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = request.send().await.unwrap();
-        Answer {
+        let response = request.send().await?;
+        Ok(Answer {
             status: response.status().as_u16(),
             headers: response.headers().clone(),
-            body: response.text().await.unwrap(),
-        }
+            body: response.text().await?,
+        })
     }
 }

@@ -39,11 +39,7 @@ impl Line {
             std::fs::write(experiments.join(name), text).unwrap();
         }
         let clock = Arc::new(ManualClock::new(at));
-        Self {
-            clock,
-            folder,
-            app: None,
-        }
+        Self { clock, folder, app: None }
     }
 
     /// Where everything is.
@@ -73,14 +69,10 @@ impl Line {
     /// Starts the daemon with the settings, its page on a free port.
     pub(crate) async fn start(&mut self) {
         let file = self.path("verdictd.toml");
-        let settings = verdictd::settings::load(Some(&file), &[], &[])
-            .unwrap()
-            .settings;
+        let settings = verdictd::settings::load(Some(&file), &[], &[]).unwrap().settings;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let clock = self.clock.clone();
-        let app = App::start_manual(settings, clock, Some(listener))
-            .await
-            .unwrap();
+        let app = App::start_manual(settings, clock, Some(listener)).await.unwrap();
         self.app = Some(app);
     }
 
@@ -136,10 +128,7 @@ impl Line {
 
     /// Every row of the outbox.
     pub(crate) async fn deliveries(&self) -> Vec<Delivery> {
-        let filter = DeliveryFilter {
-            limit: 100_000,
-            ..DeliveryFilter::default()
-        };
+        let filter = DeliveryFilter { limit: 100_000, ..DeliveryFilter::default() };
         self.app().store().deliveries(filter).await.unwrap()
     }
 }
@@ -147,7 +136,5 @@ impl Line {
 /// Whether the newest evaluation said something.
 pub(crate) async fn has_spoken(app: &App, id: &str) -> bool {
     let newest = app.store().evaluations(id, None, 1).await.unwrap();
-    newest
-        .first()
-        .is_some_and(|row| row.verdict != "collecting")
+    newest.first().is_some_and(|row| row.verdict != "collecting")
 }

@@ -51,11 +51,7 @@ impl Metrics {
         let task = tokio::spawn(async move {
             axum::serve(listener, router).await.unwrap();
         });
-        Self {
-            address,
-            mood,
-            task,
-        }
+        Self { address, mood, task }
     }
 
     /// Where it listens.
@@ -96,9 +92,7 @@ async fn answer(State(mood): State<Arc<Mutex<Mood>>>, body: Bytes) -> Response {
             let head = Bytes::from_static(br#"{"status":"success","data":["#);
             let more = Bytes::from(vec![b' '; 64 * 1024]);
             let stream = futures_util::stream::iter(
-                std::iter::once(head)
-                    .chain(std::iter::repeat(more))
-                    .map(Ok::<_, std::io::Error>),
+                std::iter::once(head).chain(std::iter::repeat(more)).map(Ok::<_, std::io::Error>),
             );
             Body::from_stream(stream).into_response()
         }
@@ -113,11 +107,7 @@ fn samples(mood: Mood, form: &BTreeMap<String, String>) -> Response {
     let number = |key: &str| form.get(key).and_then(|text| text.parse::<f64>().ok());
     let value = |at: f64| {
         let is_odd = (at as i64).rem_euclid(2) == 1;
-        let value = if mood == Mood::Flip && is_odd {
-            "900"
-        } else {
-            "100"
-        };
+        let value = if mood == Mood::Flip && is_odd { "900" } else { "100" };
         json!([at, value])
     };
     let data = if let Some(at) = number("time") {

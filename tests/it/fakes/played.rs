@@ -99,10 +99,7 @@ async fn read(seed: u64, outcome: DemoOutcome, path: &Path) -> Played {
     for row in store.experiments().await.unwrap() {
         experiments.insert(row.id.clone(), left(&store, &row.id).await);
     }
-    let filter = DeliveryFilter {
-        limit: ALL,
-        ..DeliveryFilter::default()
-    };
+    let filter = DeliveryFilter { limit: ALL, ..DeliveryFilter::default() };
     Played {
         seed,
         outcome,
@@ -122,10 +119,7 @@ async fn left(store: &Store, id: &str) -> Left {
         evaluations.push(Evaluation { row, record });
     }
     evaluations.reverse();
-    let window = Window {
-        start: midnight(-28),
-        end: midnight(LAST_DAY + 28),
-    };
+    let window = Window { start: midnight(-28), end: midnight(LAST_DAY + 28) };
     let mut points = BTreeMap::new();
     for (name, series) in store.context(id).await.unwrap().unwrap().series {
         points.insert(name, store.points(&series, window).await.unwrap());

@@ -26,11 +26,7 @@ impl Postgres {
         let output = process::unprivileged(&bin.join("initdb"))
             .current_dir(folder.path())
             .arg(format!("--pgdata={}", data.display()))
-            .args([
-                "--username=postgres",
-                "--auth=scram-sha-256",
-                "--encoding=UTF8",
-            ])
+            .args(["--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8"])
             .args(["--locale=C", "--no-sync", "--no-instructions"])
             .arg(format!("--pwfile={}", folder.path().join("pw").display()))
             .output()
@@ -38,11 +34,7 @@ impl Postgres {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "initdb: {said}");
         let port = free_port();
-        let mut postgres = Self {
-            server: None,
-            folder,
-            port,
-        };
+        let mut postgres = Self { server: None, folder, port };
         postgres.resume();
         postgres
     }
@@ -56,11 +48,7 @@ impl Postgres {
         assert!(stale.is_ok() || self.server.is_none(), "{stale:?}");
         let bin = tool("VERDICTD_TEST_PG_BIN");
         let mut command = process::unprivileged(&bin.join("postgres"));
-        command
-            .current_dir(folder)
-            .arg("-D")
-            .arg(&data)
-            .args(["-p", &self.port.to_string()]);
+        command.current_dir(folder).arg("-D").arg(&data).args(["-p", &self.port.to_string()]);
         for option in [
             "listen_addresses=127.0.0.1",
             "unix_socket_directories=",
@@ -94,14 +82,7 @@ impl Postgres {
         std::fs::write(&script, sql).unwrap();
         let output = Command::new(tool("VERDICTD_TEST_PG_BIN").join("psql"))
             .env("PGPASSWORD", PASSWORD)
-            .args([
-                "-h",
-                "127.0.0.1",
-                "-p",
-                &self.port.to_string(),
-                "-U",
-                "postgres",
-            ])
+            .args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "postgres"])
             .args(["-d", "postgres", "-v", "ON_ERROR_STOP=1", "-q", "-f"])
             .arg(&script)
             .output()

@@ -35,10 +35,7 @@ impl Server {
     /// Sends a signal by its name.
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        let status = Command::new("kill")
-            .args([format!("-{name}"), pid])
-            .status()
-            .unwrap();
+        let status = Command::new("kill").args([format!("-{name}"), pid]).status().unwrap();
         assert!(status.success(), "kill -{name}");
     }
 
@@ -52,11 +49,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         if self.is_running() {
             // A test that ends early still leaves nothing behind.
-            if let Err(error) = self
-                .child
-                .kill()
-                .and_then(|()| self.child.wait().map(|_| ()))
-            {
+            if let Err(error) = self.child.kill().and_then(|()| self.child.wait().map(|_| ())) {
                 eprintln!("a test server stays: {error}");
             }
         }
@@ -75,20 +68,14 @@ pub(crate) fn unprivileged(program: &Path) -> Command {
         return Command::new(program);
     }
     let mut command = Command::new("setpriv");
-    command
-        .args(["--reuid=nobody", "--regid=nogroup", "--clear-groups", "--"])
-        .arg(program);
+    command.args(["--reuid=nobody", "--regid=nogroup", "--clear-groups", "--"]).arg(program);
     command
 }
 
 /// Gives a folder to the unprivileged user.
 pub(crate) fn give_away(folder: &Path) {
     if is_root() {
-        let status = Command::new("chown")
-            .args(["-R", "nobody"])
-            .arg(folder)
-            .status()
-            .unwrap();
+        let status = Command::new("chown").args(["-R", "nobody"]).arg(folder).status().unwrap();
         assert!(status.success(), "chown {}", folder.display());
     }
 }
@@ -103,13 +90,9 @@ pub(crate) fn open_folder() -> tempfile::TempDir {
 
 /// A path that the test command exports; its absence fails the test with the way out.
 pub(crate) fn tool(variable: &str) -> PathBuf {
-    std::env::var_os(variable)
-        .map(PathBuf::from)
-        .unwrap_or_else(|| {
-            panic!(
-                "{variable} is not set: run scripts/test.sh, or eval \"$(scripts/test-setup.sh)\""
-            )
-        })
+    std::env::var_os(variable).map(PathBuf::from).unwrap_or_else(|| {
+        panic!("{variable} is not set: run scripts/test.sh, or eval \"$(scripts/test-setup.sh)\"")
+    })
 }
 
 /// Polls until `probe` answers; the patience is generous because machines are slow.

@@ -24,11 +24,7 @@ impl Prometheus {
         let config = scrape_config(targets);
         std::fs::write(folder.path().join("prometheus.yml"), config).unwrap();
         give_away(folder.path());
-        let mut prometheus = Self {
-            server: None,
-            folder,
-            port: free_port(),
-        };
+        let mut prometheus = Self { server: None, folder, port: free_port() };
         prometheus.resume();
         prometheus
     }
@@ -56,14 +52,8 @@ impl Prometheus {
         let mut command = process::unprivileged(&tool("VERDICTD_TEST_PROMETHEUS"));
         command
             .current_dir(folder)
-            .arg(format!(
-                "--config.file={}",
-                folder.join("prometheus.yml").display()
-            ))
-            .arg(format!(
-                "--storage.tsdb.path={}",
-                folder.join("data").display()
-            ))
+            .arg(format!("--config.file={}", folder.join("prometheus.yml").display()))
+            .arg(format!("--storage.tsdb.path={}", folder.join("data").display()))
             .arg("--storage.tsdb.retention.time=10y")
             .arg(format!("--web.listen-address=127.0.0.1:{}", self.port));
         self.server = Some(Server::start(command, &folder.join("prometheus.log")));
@@ -79,11 +69,7 @@ fn scrape_config(targets: &[String]) -> String {
     format!(
         "global: {{scrape_interval: 1s}}\nscrape_configs:\n- job_name: verdictd\n  \
          static_configs: [{{targets: [{}]}}]\n",
-        targets
-            .iter()
-            .map(|target| format!("\"{target}\""))
-            .collect::<Vec<_>>()
-            .join(", ")
+        targets.iter().map(|target| format!("\"{target}\"")).collect::<Vec<_>>().join(", ")
     )
 }
 
@@ -91,13 +77,7 @@ fn backfill(folder: &tempfile::TempDir, text: &str) {
     let file: PathBuf = folder.path().join("history.om");
     std::fs::write(&file, text).unwrap();
     let output = std::process::Command::new(tool("VERDICTD_TEST_PROMTOOL"))
-        .args([
-            "tsdb",
-            "create-blocks-from",
-            "--max-block-duration=744h",
-            "--quiet",
-            "openmetrics",
-        ])
+        .args(["tsdb", "create-blocks-from", "--max-block-duration=744h", "--quiet", "openmetrics"])
         .arg(&file)
         .arg(folder.path().join("data"))
         .output()

@@ -67,20 +67,12 @@ impl Receiver {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let requests = Arc::new(Mutex::new(Vec::new()));
-        let shared = Shared {
-            requests: requests.clone(),
-            manner,
-            answers_after,
-        };
+        let shared = Shared { requests: requests.clone(), manner, answers_after };
         let router = Router::new().fallback(receive).with_state(shared);
         let task = tokio::spawn(async move {
             axum::serve(listener, router).await.unwrap();
         });
-        Self {
-            address,
-            requests,
-            task,
-        }
+        Self { address, requests, task }
     }
 
     /// Where it listens.
@@ -116,10 +108,7 @@ fn keep(shared: &Shared, uri: &Uri, headers: &HeaderMap, body: &Bytes) -> Status
     let mut requests = shared.requests.lock().unwrap();
     let status = (shared.manner)(requests.len());
     let text = |value: &axum::http::HeaderValue| value.to_str().unwrap_or_default().to_owned();
-    let headers = headers
-        .iter()
-        .map(|(name, value)| (name.to_string(), text(value)))
-        .collect();
+    let headers = headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
     requests.push(Received {
         path: uri.path().to_owned(),
         headers,

@@ -65,11 +65,7 @@ fn spread(rule: &Rule, share: f64, atoms: &mut Vec<f64>) {
         Rule::Atom(_) => atoms.push(SIGNAL * share),
         Rule::Not(inner) => spread(inner, share, atoms),
         Rule::And(rules) | Rule::Or(rules) => {
-            let branches = if matches!(rule, Rule::Or(_)) {
-                rules.len().max(1)
-            } else {
-                1
-            };
+            let branches = if matches!(rule, Rule::Or(_)) { rules.len().max(1) } else { 1 };
             for inner in rules {
                 spread(inner, share / branches as f64, atoms);
             }
@@ -81,9 +77,7 @@ fn spread(rule: &Rule, share: f64, atoms: &mut Vec<f64>) {
 fn harmed(experiment: &Experiment) -> BTreeSet<&str> {
     let outcomes = experiment.outcomes().map(|signal| signal.name.as_str());
     let stops = experiment.checkpoint.stop_when.iter().flat_map(Rule::atoms);
-    outcomes
-        .chain(stops.map(|atom| atom.signal.as_str()))
-        .collect()
+    outcomes.chain(stops.map(|atom| atom.signal.as_str())).collect()
 }
 
 fn stopping(experiment: &Experiment) -> usize {
@@ -127,12 +121,7 @@ pub fn ledger(experiment: &Experiment) -> Vec<AlphaLine> {
     }
     guardrail_lines(experiment, &shares, &mut lines);
     if super::split::shares_of(experiment).is_some() {
-        lines.push(line(
-            "split".to_owned(),
-            srm::ALPHA,
-            1,
-            "split check: 0.001",
-        ));
+        lines.push(line("split".to_owned(), srm::ALPHA, 1, "split check: 0.001"));
     }
     lines
 }
@@ -149,11 +138,7 @@ fn guardrail_lines(experiment: &Experiment, shares: &Shares, lines: &mut Vec<Alp
         };
         match &guardrail.kind {
             GuardrailKind::NoWorseThan(_) => {
-                push(
-                    " ok",
-                    SIGNAL,
-                    "inside the margin: 0.05 one-sided, tau = margin",
-                );
+                push(" ok", SIGNAL, "inside the margin: 0.05 one-sided, tau = margin");
                 let words = match guardrail.on_trip {
                     OnTrip::Stop => "stops: 0.05 one-sided over the no_worse_than that stop",
                     OnTrip::Alert => "alerts: 0.05 one-sided",

@@ -34,17 +34,12 @@ pub(super) fn of_continue(look: &mut Look<'_>) -> Vec<AtomView> {
     let rule = &look.input.experiment.checkpoint.continue_when;
     let shares = look.shares.atoms.clone();
     let atoms = rule.atoms().into_iter().zip(shares);
-    atoms
-        .map(|(atom, alpha)| judge(look, atom, Place::Continue(alpha)))
-        .collect()
+    atoms.map(|(atom, alpha)| judge(look, atom, Place::Continue(alpha))).collect()
 }
 
 /// Every atom of `stop_when`, left to right.
 pub(super) fn of_stop(look: &mut Look<'_>, rule: &Rule) -> Vec<AtomView> {
-    rule.atoms()
-        .into_iter()
-        .map(|atom| judge(look, atom, Place::Stop))
-        .collect()
+    rule.atoms().into_iter().map(|atom| judge(look, atom, Place::Stop)).collect()
 }
 
 /// The threshold of a movement or tolerance atom.
@@ -73,11 +68,9 @@ fn judge(look: &mut Look<'_>, atom: &Atom, place: Place) -> AtomView {
             AtomKind::Tolerance => tolerance(look, signal, atom, place),
             AtomKind::Level => level(look, signal, atom, place),
         },
-        None => Err(Gap {
-            why: UnknownWhy::Invalid,
-            state: super::SignalState::Invalid,
-            words: None,
-        }),
+        None => {
+            Err(Gap { why: UnknownWhy::Invalid, state: super::SignalState::Invalid, words: None })
+        }
     };
     let mode = look.experiment().evidence;
     let untested = matches!(mode, EvidenceMode::Point | EvidenceMode::NotRefuted);
@@ -104,9 +97,7 @@ fn judge(look: &mut Look<'_>, atom: &Atom, place: Place) -> AtomView {
         }
         Ok(found) => {
             if found.drifted {
-                look.findings.push(Finding::Drifted {
-                    signal: atom.signal.clone(),
-                });
+                look.findings.push(Finding::Drifted { signal: atom.signal.clone() });
             }
             view.evidence = Some(found.evidence);
             view.met = found.met;
@@ -135,10 +126,7 @@ fn tested(look: &Look<'_>, signal: &Signal, tau: Option<f64>) -> Result<(Measure
     match (measure.basis.degenerate(), tau) {
         (Some(Degenerate::Constant), _) => Err(gap(UnknownWhy::Inconclusive, "constant")),
         (Some(Degenerate::ZeroVariance), _) => Err(gap(UnknownWhy::Invalid, "zero variance")),
-        (None, None) => Err(gap(
-            UnknownWhy::Invalid,
-            "no aim, threshold or plan gives a tau",
-        )),
+        (None, None) => Err(gap(UnknownWhy::Invalid, "no aim, threshold or plan gives a tau")),
         (None, Some(tau)) => Ok((measure, tau)),
     }
 }
@@ -153,13 +141,7 @@ fn movement(
     let tau = tau::of_signal(look.experiment(), signal, Some(threshold));
     let (measure, tau) = tested(look, signal, tau)?;
     match place {
-        Place::Continue(alpha) => Ok(continue_movement(
-            look,
-            signal,
-            atom,
-            &measure,
-            (tau, alpha),
-        )),
+        Place::Continue(alpha) => Ok(continue_movement(look, signal, atom, &measure, (tau, alpha))),
         Place::Stop => Ok(stop_movement(look, signal, atom, &measure, tau)),
     }
 }
@@ -173,20 +155,9 @@ fn continue_movement(
 ) -> Judged {
     let (threshold, side) = (threshold_of(atom), atom.side);
     let mode = look.experiment().evidence;
-    let null = if mode == EvidenceMode::Proven {
-        threshold
-    } else {
-        Null::NONE
-    };
+    let null = if mode == EvidenceMode::Proven { threshold } else { Null::NONE };
     let sides = Sides::Two;
-    let asked = Question {
-        purpose: Purpose::Atom,
-        null,
-        side,
-        tau,
-        alpha,
-        sides,
-    };
+    let asked = Question { purpose: Purpose::Atom, null, side, tau, alpha, sides };
     let answer = look.ask(signal, measure, asked);
     let limit = libm::log(answer.alpha);
     let refuted =
@@ -238,12 +209,10 @@ fn aimed_change(
     side: Side,
 ) -> f64 {
     let aimed = tau::aim_effect(look.experiment(), signal);
-    aimed
-        .filter(|effect| effect * side.sign() > 0.0)
-        .unwrap_or(match threshold {
-            Null::Change(change) => change,
-            Null::Relative(relative) => relative * measure.basis.comparison(),
-        })
+    aimed.filter(|effect| effect * side.sign() > 0.0).unwrap_or(match threshold {
+        Null::Change(change) => change,
+        Null::Relative(relative) => relative * measure.basis.comparison(),
+    })
 }
 
 fn truth(holds: bool) -> Truth {
@@ -260,14 +229,7 @@ fn stop_movement(
 ) -> Judged {
     let (threshold, side, sides) = (threshold_of(atom), atom.side, Sides::One);
     let alpha = look.shares.harm;
-    let asked = Question {
-        purpose: Purpose::Stop,
-        null: Null::NONE,
-        side,
-        tau,
-        alpha,
-        sides,
-    };
+    let asked = Question { purpose: Purpose::Stop, null: Null::NONE, side, tau, alpha, sides };
     let answer = look.ask(signal, measure, asked);
     let beyond = measure.ln_p(threshold, opposite(side), answer.tau, sides);
     let met = if answer.now && measure.basis.reaches(threshold, side) {
@@ -278,23 +240,13 @@ fn stop_movement(
         Truth::Unknown
     };
     let relative = threshold.is_relative();
-    one_sided(
-        Look::evidence(measure, &answer, bound_for(side), relative),
-        met,
-    )
+    one_sided(Look::evidence(measure, &answer, bound_for(side), relative), met)
 }
 
 fn one_sided(evidence: Evidence, met: Truth) -> Judged {
     let why = inconclusive(met);
     let outlook = Outlook::default();
-    Judged {
-        evidence,
-        met,
-        why,
-        latched: false,
-        drifted: false,
-        outlook,
-    }
+    Judged { evidence, met, why, latched: false, drifted: false, outlook }
 }
 
 /// The end of the interval that evidence for a side rests on.
@@ -322,14 +274,7 @@ fn tolerance(
         Place::Continue(_) => (Purpose::Atom, SIGNAL),
         Place::Stop => (Purpose::Stop, look.shares.harm),
     };
-    let asked = Question {
-        purpose,
-        null: threshold,
-        side,
-        tau,
-        alpha,
-        sides,
-    };
+    let asked = Question { purpose, null: threshold, side, tau, alpha, sides };
     let answer = look.ask(signal, &measure, asked);
     let limit = libm::log(answer.alpha);
     let beyond = measure.ln_p(threshold, opposite(side), answer.tau, sides) <= limit;
@@ -339,10 +284,7 @@ fn tolerance(
         (false, false) => Truth::Unknown,
     };
     let relative = threshold.is_relative();
-    let mut found = one_sided(
-        Look::evidence(&measure, &answer, bound_for(side), relative),
-        met,
-    );
+    let mut found = one_sided(Look::evidence(&measure, &answer, bound_for(side), relative), met);
     let holds = |placed: &Measure| placed.ln_p(threshold, side, answer.tau, sides) <= limit;
     let growth = Growth::of(look, signal, &measure);
     found.outlook = growth.outlook(&measure, measure.basis.change(), met, holds);
@@ -367,14 +309,7 @@ fn level(look: &mut Look<'_>, signal: &Signal, atom: &Atom, place: Place) -> Res
         Place::Continue(alpha) => (Purpose::Level, alpha, Sides::Two),
         Place::Stop => (Purpose::Stop, look.shares.harm, Sides::One),
     };
-    let asked = Question {
-        purpose,
-        null: Null::NONE,
-        side,
-        tau,
-        alpha,
-        sides,
-    };
+    let asked = Question { purpose, null: Null::NONE, side, tau, alpha, sides };
     let answer = look.ask(signal, &measure, asked);
     let limit = libm::log(answer.alpha);
     let below = measure.ln_p(Null::NONE, opposite(side), answer.tau, sides) <= limit;
@@ -387,11 +322,7 @@ fn level(look: &mut Look<'_>, signal: &Signal, atom: &Atom, place: Place) -> Res
     } else {
         Truth::Unknown
     };
-    let bound = if place == Place::Stop {
-        bound_for(side)
-    } else {
-        Bound::Both
-    };
+    let bound = if place == Place::Stop { bound_for(side) } else { Bound::Both };
     let mut found = one_sided(Look::evidence(&measure, &answer, bound, false), met);
     if met == Truth::Unknown && !enough {
         found.why = Some(UnknownWhy::Insufficient);
@@ -407,10 +338,6 @@ fn level(look: &mut Look<'_>, signal: &Signal, atom: &Atom, place: Place) -> Res
 }
 
 fn least_units(signal: &Signal) -> f64 {
-    let usual = if signal.form == Form::Value {
-        LEVEL_BLOCKS
-    } else {
-        LEVEL_UNITS
-    };
+    let usual = if signal.form == Form::Value { LEVEL_BLOCKS } else { LEVEL_UNITS };
     signal.min_n.map_or(usual, |min_n| min_n as f64)
 }

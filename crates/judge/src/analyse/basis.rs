@@ -52,12 +52,7 @@ pub(super) struct Normal {
 impl Normal {
     /// Against a constant.
     pub(super) fn against(constant: f64, treatment: (f64, f64)) -> Self {
-        Self {
-            treatment,
-            comparison: (constant, 0.0),
-            covariance: 0.0,
-            both_grow: false,
-        }
+        Self { treatment, comparison: (constant, 0.0), covariance: 0.0, both_grow: false }
     }
 
     /// `m_t - w m_c - shift` with its standard error.
@@ -86,10 +81,9 @@ impl Normal {
         let Contrast { estimate, se } = self.contrast(Null::NONE);
         match bound {
             Bound::Both => info_time::interval_two_sided(estimate, se, tau, alpha),
-            Bound::Lower => Interval {
-                lo: info_time::lower_one_sided(estimate, se, tau, alpha),
-                hi: UNBOUNDED,
-            },
+            Bound::Lower => {
+                Interval { lo: info_time::lower_one_sided(estimate, se, tau, alpha), hi: UNBOUNDED }
+            }
             Bound::Upper => Interval {
                 lo: -UNBOUNDED,
                 hi: info_time::upper_one_sided(estimate, se, tau, alpha),
@@ -119,11 +113,7 @@ pub(super) enum Basis {
     OneRate { count: Count, r0: f64 },
     /// Rare events in two arms (1.3): exact for "no change" and for rate ratios. An absolute
     /// threshold is no rate ratio; there the smoothed normal contrast answers.
-    Rare {
-        events: Events,
-        mirrored: bool,
-        normal: Normal,
-    },
+    Rare { events: Events, mirrored: bool, normal: Normal },
 }
 
 impl Basis {
@@ -200,23 +190,11 @@ impl Basis {
                 }
                 poisson::log_e(poisson::prior_tau(*r0, tau), count, rate)
             }
-            Self::Rare {
-                events,
-                mirrored,
-                normal,
-            } => {
-                let all_of_it = if events.treatment > 0.0 {
-                    -1.0
-                } else {
-                    -1.0 - f64::EPSILON
-                };
+            Self::Rare { events, mirrored, normal } => {
+                let all_of_it = if events.treatment > 0.0 { -1.0 } else { -1.0 - f64::EPSILON };
                 if matches!(null, Null::Relative(relative) if relative <= all_of_it) {
                     // No share falls by more than all of it, nor by all while it has events.
-                    return if side == Side::AtLeast {
-                        -UNBOUNDED
-                    } else {
-                        0.0
-                    };
+                    return if side == Side::AtLeast { -UNBOUNDED } else { 0.0 };
                 }
                 let Some(psi) = ratio_of(null, *mirrored) else {
                     return normal.ln_p(null, side, tau, sides);
@@ -243,14 +221,9 @@ impl Basis {
                 let prior = poisson::prior_tau(*r0, tau);
                 poisson::interval(prior, count, alpha).shifted(-r0)
             }
-            (
-                Self::Rare {
-                    events,
-                    mirrored,
-                    normal,
-                },
-                false,
-            ) => difference(events, *mirrored, normal.interval(bound, tau, alpha), alpha),
+            (Self::Rare { events, mirrored, normal }, false) => {
+                difference(events, *mirrored, normal.interval(bound, tau, alpha), alpha)
+            }
             (_, true) => return self.relative_interval(bound, tau, alpha),
         };
         one_ended(whole, bound)
@@ -265,11 +238,7 @@ impl Basis {
             return Interval::ALL;
         };
         let limit = libm::log(alpha);
-        let sides = if bound == Bound::Both {
-            Sides::Two
-        } else {
-            Sides::One
-        };
+        let sides = if bound == Bound::Both { Sides::Two } else { Sides::One };
         let excluded = |relative: f64, side: Side| {
             self.ln_p(Null::Relative(relative), side, tau, sides) <= limit
         };
@@ -287,11 +256,7 @@ impl Basis {
     /// The exact tests' relative interval, without a search.
     fn exact_relative(&self, tau: f64, alpha: f64) -> Option<Interval> {
         let share = |end: f64, of: f64| {
-            if end >= UNBOUNDED {
-                end
-            } else {
-                end / of - 1.0
-            }
+            if end >= UNBOUNDED { end } else { end / of - 1.0 }
         };
         let (interval, of) = match self {
             Self::OneProportion { s, n, p0 } if *p0 > 0.0 => {
@@ -302,17 +267,12 @@ impl Basis {
                 let prior = poisson::prior_tau(*r0, tau);
                 (poisson::interval(prior, count, alpha), *r0)
             }
-            Self::Rare {
-                events,
-                mirrored: false,
-                normal,
-            } if normal.comparison.0 > 0.0 => (rare::interval(events, alpha), 1.0),
+            Self::Rare { events, mirrored: false, normal } if normal.comparison.0 > 0.0 => {
+                (rare::interval(events, alpha), 1.0)
+            }
             _ => return None,
         };
-        Some(Interval {
-            lo: share(interval.lo, of),
-            hi: share(interval.hi, of),
-        })
+        Some(Interval { lo: share(interval.lo, of), hi: share(interval.hi, of) })
     }
 
     /// The same design at another change and `factor` times the data.
@@ -321,25 +281,14 @@ impl Basis {
             Self::Normal(ref normal) => Self::Normal(normal.placed(change, factor)),
             Self::OneProportion { n, p0, .. } => {
                 let n = n * factor;
-                Self::OneProportion {
-                    s: (p0 + change).clamp(0.0, 1.0) * n,
-                    n,
-                    p0,
-                }
+                Self::OneProportion { s: (p0 + change).clamp(0.0, 1.0) * n, n, p0 }
             }
             Self::OneRate { count, r0 } => {
                 let exposure = count.exposure * factor;
                 let events = (r0 + change).max(0.0) * exposure;
-                Self::OneRate {
-                    count: Count { events, exposure },
-                    r0,
-                }
+                Self::OneRate { count: Count { events, exposure }, r0 }
             }
-            Self::Rare {
-                events,
-                mirrored,
-                ref normal,
-            } => {
+            Self::Rare { events, mirrored, ref normal } => {
                 let toward = if mirrored { -change } else { change };
                 let share = events.control / events.control_size;
                 let treatment_size = events.treatment_size * factor;
@@ -349,11 +298,7 @@ impl Basis {
                     control: events.control * factor,
                     control_size: events.control_size * factor,
                 };
-                Self::Rare {
-                    events: moved,
-                    mirrored,
-                    normal: normal.placed(change, factor),
-                }
+                Self::Rare { events: moved, mirrored, normal: normal.placed(change, factor) }
             }
         }
     }
@@ -401,24 +346,12 @@ fn difference(events: &Events, mirrored: bool, normal: Interval, alpha: f64) -> 
     let total = events.treatment + events.control;
     let at = |psi: f64| {
         let weight = psi * (events.treatment_size / events.control_size);
-        let share = if weight >= UNBOUNDED {
-            1.0
-        } else {
-            weight / (1.0 + weight)
-        };
+        let share = if weight >= UNBOUNDED { 1.0 } else { weight / (1.0 + weight) };
         total * (share / events.treatment_size - (1.0 - share) / events.control_size)
     };
     let normal = if mirrored { normal.mirrored() } else { normal };
-    let lo = if ratio.lo > 1.0 {
-        at(ratio.lo)
-    } else {
-        at(ratio.lo).min(normal.lo)
-    };
-    let hi = if ratio.hi < 1.0 {
-        at(ratio.hi)
-    } else {
-        at(ratio.hi).max(normal.hi)
-    };
+    let lo = if ratio.lo > 1.0 { at(ratio.lo) } else { at(ratio.lo).min(normal.lo) };
+    let hi = if ratio.hi < 1.0 { at(ratio.hi) } else { at(ratio.hi).max(normal.hi) };
     let found = Interval { lo, hi };
     if mirrored { found.mirrored() } else { found }
 }
@@ -426,14 +359,8 @@ fn difference(events: &Events, mirrored: bool, normal: Interval, alpha: f64) -> 
 fn one_ended(interval: Interval, bound: Bound) -> Interval {
     match bound {
         Bound::Both => interval,
-        Bound::Lower => Interval {
-            hi: UNBOUNDED,
-            ..interval
-        },
-        Bound::Upper => Interval {
-            lo: -UNBOUNDED,
-            ..interval
-        },
+        Bound::Lower => Interval { hi: UNBOUNDED, ..interval },
+        Bound::Upper => Interval { lo: -UNBOUNDED, ..interval },
     }
 }
 

@@ -19,10 +19,7 @@ pub(crate) struct Epoch {
 
 impl Epoch {
     pub(crate) fn new(definition: &[&str], target: &[&str]) -> Self {
-        Self {
-            definition: hash128(definition),
-            target: hash128(target),
-        }
+        Self { definition: hash128(definition), target: hash128(target) }
     }
 
     fn text(&self) -> String {
@@ -54,19 +51,11 @@ pub(crate) fn open(
     let stored = carry.get(&id);
     if let Some(state) = stored.filter(|state| state.epoch == text) {
         let (tau, alpha, ln_p_before) = (state.tau, state.alpha, state.ln_p);
-        return Opened {
-            id,
-            tau,
-            alpha,
-            ln_p_before,
-            retargeted: None,
-        };
+        return Opened { id, tau, alpha, ln_p_before, retargeted: None };
     }
     let same_definition = |old: &str| old.split('.').next() == Some(epoch.definition.as_str());
     let earlier = stored.map_or(0, |state| state.earlier_epochs.saturating_add(1));
-    let retargeted = stored
-        .filter(|state| same_definition(&state.epoch))
-        .map(|_| earlier);
+    let retargeted = stored.filter(|state| same_definition(&state.epoch)).map(|_| earlier);
     let fresh = TestState {
         epoch: text,
         tau,
@@ -77,13 +66,7 @@ pub(crate) fn open(
         earlier_epochs: earlier,
     };
     carry.insert(id.clone(), fresh);
-    Opened {
-        id,
-        tau,
-        alpha,
-        ln_p_before: 0.0,
-        retargeted,
-    }
+    Opened { id, tau, alpha, ln_p_before: 0.0, retargeted }
 }
 
 /// Adds this look's p to a test and returns the smallest so far, as a log.
@@ -114,17 +97,11 @@ mod tests {
         let first = open(&mut carry, "t".into(), &epoch, (0.08, 0.05), at);
         assert_eq!(close(&mut carry, &first, -2.0), -2.0);
         let second = open(&mut carry, "t".into(), &epoch, (0.5, 0.5), at);
-        assert_eq!(
-            (second.tau, second.alpha, second.ln_p_before),
-            (0.08, 0.05, -2.0)
-        );
+        assert_eq!((second.tau, second.alpha, second.ln_p_before), (0.08, 0.05, -2.0));
         assert_eq!(close(&mut carry, &second, -1.0), -2.0);
         let other = Epoch::new(&["query"], &["0.40"]);
         let third = open(&mut carry, "t".into(), &other, (0.13, 0.05), at);
-        assert_eq!(
-            (third.retargeted, third.ln_p_before, third.tau),
-            (Some(1), 0.0, 0.13)
-        );
+        assert_eq!((third.retargeted, third.ln_p_before, third.tau), (Some(1), 0.0, 0.13));
         let defined = Epoch::new(&["other query"], &["0.40"]);
         let fourth = open(&mut carry, "t".into(), &defined, (0.13, 0.05), at);
         assert_eq!((fourth.retargeted, fourth.ln_p_before), (None, 0.0));

@@ -39,23 +39,14 @@ pub(crate) fn signal(name: &str, role: Role, form: Form, want: Want) -> Signal {
         grain: None,
         compare: None,
         source: "export".to_owned(),
-        query: Query {
-            file: Some(format!("{name}.csv")),
-            ..Query::default()
-        },
+        query: Query { file: Some(format!("{name}.csv")), ..Query::default() },
     }
 }
 
 pub(crate) fn atom(signal: &str, kind: AtomKind, side: Side, amount: Amount) -> Rule {
     let sign = if side == Side::AtLeast { ">=" } else { "<=" };
     let text = format!("{signal} {sign} {amount:?}");
-    Rule::Atom(Atom {
-        text,
-        signal: signal.to_owned(),
-        kind,
-        side,
-        amount,
-    })
+    Rule::Atom(Atom { text, signal: signal.to_owned(), kind, side, amount })
 }
 
 pub(crate) fn moves(signal: &str, side: Side, amount: Amount) -> Rule {
@@ -71,10 +62,7 @@ pub(crate) fn arms() -> Compare {
     Compare::Arms {
         control: "control".to_owned(),
         treatment: "treatment".to_owned(),
-        split: split
-            .into_iter()
-            .map(|(arm, share)| (arm.to_owned(), share))
-            .collect(),
+        split: split.into_iter().map(|(arm, share)| (arm.to_owned(), share)).collect(),
     }
 }
 
@@ -158,12 +146,7 @@ pub(crate) fn cycle(experiment: &Experiment) -> Cycle {
 }
 
 pub(crate) fn sample(sums: Sums) -> Sample {
-    Sample {
-        sums,
-        cells: 28,
-        phi: None,
-        blocks: None,
-    }
+    Sample { sums, cells: 28, phi: None, blocks: None }
 }
 
 pub(crate) fn share(num: f64, den: f64) -> Sample {
@@ -173,16 +156,10 @@ pub(crate) fn share(num: f64, den: f64) -> Sample {
 /// An `ok` observation counted to `to`.
 pub(crate) fn seen(arms: Vec<(&str, Sample)>, to: Timestamp) -> Observation {
     Observation::Ok(Box::new(Observed {
-        arms: arms
-            .into_iter()
-            .map(|(arm, sample)| (arm.to_owned(), sample))
-            .collect(),
+        arms: arms.into_iter().map(|(arm, sample)| (arm.to_owned(), sample)).collect(),
         baseline: None,
         paired: None,
-        window: Window {
-            start: ts(START),
-            end: to,
-        },
+        window: Window { start: ts(START), end: to },
         data_as_of: to,
         waiting: 0.0,
         digest: String::new(),
@@ -203,9 +180,7 @@ pub(crate) fn input(
     at: Timestamp,
     observations: Vec<(&str, Observation)>,
 ) -> LookInput {
-    let observations = observations
-        .into_iter()
-        .map(|(name, seen)| (name.to_owned(), seen));
+    let observations = observations.into_iter().map(|(name, seen)| (name.to_owned(), seen));
     LookInput {
         cycle: cycle(&experiment),
         experiment,
@@ -223,30 +198,16 @@ pub(crate) fn judged(input: &LookInput) -> Analysis {
 }
 
 pub(crate) fn state_of(analysis: &Analysis, signal: &str) -> SignalState {
-    analysis
-        .signals
-        .iter()
-        .find(|view| view.name == signal)
-        .unwrap()
-        .state
+    analysis.signals.iter().find(|view| view.name == signal).unwrap().state
 }
 
 pub(crate) fn atom_on<'a>(analysis: &'a Analysis, signal: &str) -> &'a AtomView {
-    analysis
-        .atoms
-        .iter()
-        .find(|view| view.signal == signal)
-        .unwrap()
+    analysis.atoms.iter().find(|view| view.signal == signal).unwrap()
 }
 
 /// One point of `hours` length, `start_h` hours after the start.
 pub(crate) fn point(arm: &str, start_h: i64, hours: i64, sums: Sums) -> Point {
     let start = add_ms(ts(START), Span::hours(start_h).ms);
     let end = add_ms(start, Span::hours(hours).ms);
-    Point {
-        arm: arm.to_owned(),
-        start,
-        end,
-        sums,
-    }
+    Point { arm: arm.to_owned(), start, end, sums }
 }

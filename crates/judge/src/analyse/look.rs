@@ -136,13 +136,7 @@ impl<'a> Look<'a> {
         let experiment = self.experiment();
         let id = test_id(experiment, signal, asked);
         let epoch = epoch(experiment, signal, asked);
-        let opened = open(
-            &mut self.carry,
-            id,
-            &epoch,
-            (asked.tau, asked.alpha),
-            self.input.at,
-        );
+        let opened = open(&mut self.carry, id, &epoch, (asked.tau, asked.alpha), self.input.at);
         if let Some(earlier) = opened.retargeted
             && self.told.insert(signal.name.clone())
         {
@@ -171,9 +165,7 @@ impl<'a> Look<'a> {
 
 fn arms_text(experiment: &Experiment, signal: &Signal) -> String {
     match signal.compare.as_ref().unwrap_or(&experiment.compare) {
-        Compare::Arms {
-            control, treatment, ..
-        } => format!("{treatment}:{control}"),
+        Compare::Arms { control, treatment, .. } => format!("{treatment}:{control}"),
         Compare::Baseline => "baseline".to_owned(),
         Compare::BeforeAfter { window } => format!("before {window}"),
     }
@@ -194,27 +186,18 @@ fn test_id(experiment: &Experiment, signal: &Signal, asked: &Question) -> String
     };
     let null = null_text(asked.null);
     let arms = arms_text(experiment, signal);
-    format!(
-        "{}|{}|{arms}|{null}|{side}",
-        asked.purpose.word(),
-        signal.name
-    )
+    format!("{}|{}|{arms}|{null}|{side}", asked.purpose.word(), signal.name)
 }
 
 fn epoch(experiment: &Experiment, signal: &Signal, asked: &Question) -> Epoch {
-    let window = Window {
-        start: experiment.start,
-        end: experiment.start,
-    };
+    let window = Window { start: experiment.start, end: experiment.start };
     let series = need_of_signal(experiment, signal, window).series_id;
     let compare = signal.compare.as_ref().unwrap_or(&experiment.compare);
     let definition = format!(
         "{series} {compare:?} {} {:?} {}",
         experiment.start, signal.form, signal.matures_after
     );
-    let aim = experiment
-        .aim_on(&signal.name)
-        .map(|aim| (aim.from, aim.to));
+    let aim = experiment.aim_on(&signal.name).map(|aim| (aim.from, aim.to));
     let target = format!(
         "{aim:?} {:?} {:.11e} {:.11e} {:?} {:?}",
         signal.from, asked.tau, asked.alpha, asked.sides, experiment.checkpoint.look

@@ -21,19 +21,11 @@ use crate::stats::{Interval, Sides};
 /// Every guardrail in file order: stored, or judged now.
 pub(super) fn guardrails(look: &mut Look<'_>) -> Vec<GuardrailStatus> {
     let experiment = look.experiment();
-    experiment
-        .guardrails
-        .iter()
-        .map(|guardrail| status(look, guardrail))
-        .collect()
+    experiment.guardrails.iter().map(|guardrail| status(look, guardrail)).collect()
 }
 
 fn status(look: &mut Look<'_>, guardrail: &Guardrail) -> GuardrailStatus {
-    let stored = look
-        .input
-        .guardrails
-        .iter()
-        .find(|status| status.name == guardrail.name);
+    let stored = look.input.guardrails.iter().find(|status| status.name == guardrail.name);
     let GuardrailKind::NoWorseThan(kind) = &guardrail.kind else {
         return stored.cloned().unwrap_or_else(|| unseen(guardrail));
     };
@@ -66,10 +58,7 @@ fn absent(gap: &Gap, since: Option<crate::time::Timestamp>) -> Seen {
         UnknownWhy::NoData => Seen::no_data(since, &words),
         UnknownWhy::SourceError => {
             let state = super::GuardrailState::SourceError;
-            Seen {
-                why: Some(words),
-                ..Seen::state(state)
-            }
+            Seen { why: Some(words), ..Seen::state(state) }
         }
         _ => Seen::insufficient(&words),
     }
@@ -86,41 +75,18 @@ fn evidence(
     let (null, tau) = margin_of(look, kind, signal, &measure)?;
     let (good, sides) = (good_side(signal), Sides::One);
     let bad = opposite(good);
-    let safe = Question {
-        purpose: Purpose::Safe,
-        null,
-        side: good,
-        tau,
-        alpha: SIGNAL,
-        sides,
-    };
+    let safe = Question { purpose: Purpose::Safe, null, side: good, tau, alpha: SIGNAL, sides };
     let trip = look.shares.trip(guardrail.on_trip);
     let none = Null::NONE;
-    let worse = Question {
-        purpose: Purpose::Worse,
-        null: none,
-        side: bad,
-        tau,
-        alpha: trip,
-        sides,
-    };
-    let (safe, worse) = (
-        look.ask(signal, &measure, safe),
-        look.ask(signal, &measure, worse),
-    );
+    let worse =
+        Question { purpose: Purpose::Worse, null: none, side: bad, tau, alpha: trip, sides };
+    let (safe, worse) = (look.ask(signal, &measure, safe), look.ask(signal, &measure, worse));
     let relative = null.is_relative();
     let inner = |answer, side| {
         let interval = Look::evidence(&measure, answer, bound_for(side), relative).interval;
-        if sign > 0.0 {
-            interval
-        } else {
-            interval.mirrored()
-        }
+        if sign > 0.0 { interval } else { interval.mirrored() }
     };
-    let interval = Interval {
-        lo: inner(&safe, good).lo,
-        hi: inner(&worse, bad).hi,
-    };
+    let interval = Interval { lo: inner(&safe, good).lo, hi: inner(&worse, bad).hi };
     let change = match null {
         Null::Relative(_) => measure.basis.relative_change().unwrap_or(0.0),
         Null::Change(_) => measure.basis.change(),
@@ -143,9 +109,7 @@ fn margin_of(
     measure: &Measure,
 ) -> Result<(Null, f64), Gap> {
     let (experiment, sign) = (look.experiment(), signal.want.sign());
-    let fixed = look
-        .observed(signal)
-        .is_ok_and(|observed| observed.baseline.is_some());
+    let fixed = look.observed(signal).is_ok_and(|observed| observed.baseline.is_some());
     let base = tau::stated_from(experiment, signal).or(fixed.then(|| measure.basis.comparison()));
     let (null, tau) = match (kind.margin, base) {
         (Margin::Absolute(margin), _) => (Null::Change(-margin.abs() * sign), Some(margin.abs())),
@@ -153,10 +117,9 @@ fn margin_of(
             let margin = (share * base).abs();
             (Null::Change(-margin * sign), Some(margin))
         }
-        (Margin::Relative(share), None) => (
-            Null::Relative(-share.abs() * sign),
-            tau::of_signal(experiment, signal, None),
-        ),
+        (Margin::Relative(share), None) => {
+            (Null::Relative(-share.abs() * sign), tau::of_signal(experiment, signal, None))
+        }
     };
     let tau = tau.filter(|tau| *tau > 0.0).ok_or_else(|| Gap {
         why: UnknownWhy::Invalid,

@@ -24,34 +24,22 @@ pub(super) struct Gap {
 
 impl Gap {
     pub(super) fn invalid(words: String) -> Self {
-        Self {
-            why: UnknownWhy::Invalid,
-            state: SignalState::Invalid,
-            words: Some(words),
-        }
+        Self { why: UnknownWhy::Invalid, state: SignalState::Invalid, words: Some(words) }
     }
 
     /// What an observation other than `ok` means.
     fn of(observation: &Observation) -> Self {
-        let gap = |why, state, words: String| Self {
-            why,
-            state,
-            words: Some(words),
-        };
+        let gap = |why, state, words: String| Self { why, state, words: Some(words) };
         match observation {
-            Observation::Insufficient { more, .. } => gap(
-                UnknownWhy::Insufficient,
-                SignalState::TooEarly,
-                format!("{more} more needed"),
-            ),
+            Observation::Insufficient { more, .. } => {
+                gap(UnknownWhy::Insufficient, SignalState::TooEarly, format!("{more} more needed"))
+            }
             Observation::NoData { why, .. } => {
                 gap(UnknownWhy::NoData, SignalState::NoData, why.clone())
             }
-            Observation::SourceError { class, cause, .. } => gap(
-                UnknownWhy::SourceError,
-                SignalState::NoData,
-                format!("{class}: {cause}"),
-            ),
+            Observation::SourceError { class, cause, .. } => {
+                gap(UnknownWhy::SourceError, SignalState::NoData, format!("{class}: {cause}"))
+            }
             Observation::Immature { until, .. } => gap(
                 UnknownWhy::Immature,
                 SignalState::TooEarly,
@@ -117,15 +105,10 @@ impl Measure {
         observed: &Observed,
     ) -> Result<Option<Self>, Gap> {
         let compare = signal.compare.as_ref().unwrap_or(&experiment.compare);
-        if let Compare::Arms {
-            control, treatment, ..
-        } = compare
-        {
+        if let Compare::Arms { control, treatment, .. } = compare {
             let arm = |name: &str| observed.arms.get(name).ok_or_else(|| unobserved(name));
             let judged = Arms { control, treatment };
-            return judged
-                .measure(arm(control)?, arm(treatment)?, observed)
-                .map(Some);
+            return judged.measure(arm(control)?, arm(treatment)?, observed).map(Some);
         }
         let sample = observed.arms.get(ALL).ok_or_else(|| unobserved(ALL))?;
         if let Some(baseline) = &observed.baseline {
@@ -161,18 +144,13 @@ impl Measure {
 
     /// The measure placed at another change and another amount of data (`factor` x the present).
     pub(super) fn placed(&self, change: f64, factor: f64) -> Self {
-        Self {
-            basis: self.basis.placed(change, factor),
-            ..self.clone()
-        }
+        Self { basis: self.basis.placed(change, factor), ..self.clone() }
     }
 
     /// The evidence record of a finished test.
     pub(super) fn evidence(&self, test: Test) -> Evidence {
         let change = self.basis.change();
-        let interval = self
-            .basis
-            .interval(test.relative, test.bound, test.tau, test.alpha);
+        let interval = self.basis.interval(test.relative, test.bound, test.tau, test.alpha);
         let wanted = self.basis.comparison();
         let (estimate, interval) = match (self.is_level, test.relative) {
             (true, _) => (self.basis.level(), interval.shifted(wanted)),
@@ -200,17 +178,8 @@ impl Measure {
 
     /// The evidence without a test: no tau, so the interval excludes nothing.
     pub(super) fn untested(&self) -> Evidence {
-        let test = Test {
-            bound: Bound::Both,
-            relative: false,
-            tau: 0.0,
-            alpha: 1.0,
-            ln_p: 0.0,
-        };
-        Evidence {
-            interval: Interval::ALL,
-            ..self.evidence(test)
-        }
+        let test = Test { bound: Bound::Both, relative: false, tau: 0.0, alpha: 1.0, ln_p: 0.0 };
+        Evidence { interval: Interval::ALL, ..self.evidence(test) }
     }
 
     fn assumptions(&self) -> Vec<String> {

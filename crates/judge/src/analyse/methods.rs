@@ -26,10 +26,7 @@ pub(super) fn unobserved(arm: &str) -> Gap {
 
 /// Units, or complete blocks of a series.
 pub(super) fn size(sample: &Sample) -> f64 {
-    sample
-        .blocks
-        .as_ref()
-        .map_or(sample.sums.units(), |blocks| f64::from(blocks.count))
+    sample.blocks.as_ref().map_or(sample.sums.units(), |blocks| f64::from(blocks.count))
 }
 
 /// `(mean, variance of the mean)` of counted forms, widened by `phi`; `None` for a value.
@@ -43,22 +40,8 @@ fn moments(sample: &Sample, phi: f64) -> Option<(f64, f64)> {
             let arm = Moments { n, sum, sum_sq };
             (arm.mean(), arm.variance_of_mean())
         }
-        Sums::Ratio {
-            n,
-            num,
-            den,
-            num_sq,
-            den_sq,
-            cross,
-        } => {
-            let arm = RatioSums {
-                n,
-                num,
-                den,
-                num_sq,
-                den_sq,
-                cross,
-            };
+        Sums::Ratio { n, num, den, num_sq, den_sq, cross } => {
+            let arm = RatioSums { n, num, den, num_sq, den_sq, cross };
             (arm.mean(), arm.variance_of_mean())
         }
         Sums::Rate { events, exposure } => {
@@ -121,33 +104,20 @@ impl Arms<'_> {
                 let phis = (control.phi.unwrap_or(1.0), treatment.phi.unwrap_or(1.0));
                 let normal = concurrent(control, treatment, phis)?;
                 let phi = phis.0.max(phis.1).max(1.0);
-                (
-                    Basis::Normal(normal),
-                    MethodName::InformationTime,
-                    Some(phi),
-                )
+                (Basis::Normal(normal), MethodName::InformationTime, Some(phi))
             }
             _ => {
                 let normal = concurrent(control, treatment, (1.0, 1.0))?;
                 (Basis::Normal(normal), MethodName::InformationTime, None)
             }
         };
-        let n = [
-            (self.control, size(control)),
-            (self.treatment, size(treatment)),
-        ];
+        let n = [(self.control, size(control)), (self.treatment, size(treatment))];
         let blocks = method == MethodName::PairedBlocks;
         Ok(Measure {
             basis,
             method,
-            units: if blocks {
-                size(treatment)
-            } else {
-                n[0].1 + n[1].1
-            },
-            n: n.into_iter()
-                .map(|(arm, size)| (arm.to_owned(), size))
-                .collect(),
+            units: if blocks { size(treatment) } else { n[0].1 + n[1].1 },
+            n: n.into_iter().map(|(arm, size)| (arm.to_owned(), size)).collect(),
             phi,
             uncontrolled: false,
             exact_baseline: false,
@@ -177,11 +147,7 @@ fn rare(treatment: Proportion, control: Proportion, normal: Normal) -> Basis {
         control: count(control),
         control_size: control.n,
     };
-    Basis::Rare {
-        events,
-        mirrored,
-        normal,
-    }
+    Basis::Rare { events, mirrored, normal }
 }
 
 /// Block means of both arms on the same steps; their covariance follows from the differences.
@@ -192,11 +158,7 @@ fn paired(control: &Sample, treatment: &Sample, observed: &Observed) -> Result<B
     let size = f64::from(differences.count);
     let wide = inflation(size - 1.0);
     let of_mean = |variance: f64| wide * wide * variance / size;
-    let (t, c, d) = (
-        treated.sd * treated.sd,
-        held.sd * held.sd,
-        differences.sd * differences.sd,
-    );
+    let (t, c, d) = (treated.sd * treated.sd, held.sd * held.sd, differences.sd * differences.sd);
     Ok(Basis::Normal(Normal {
         treatment: (treated.mean, of_mean(t)),
         comparison: (held.mean, of_mean(c)),
@@ -208,10 +170,8 @@ fn paired(control: &Sample, treatment: &Sample, observed: &Observed) -> Result<B
 /// Everything against a baseline that was measured before the first start.
 pub(super) fn measured(sample: &Sample, baseline: &Sample) -> Result<Measure, Gap> {
     if let Sums::Value { .. } = sample.sums {
-        let (later, before) = (
-            blocks_of(sample.blocks.as_ref())?,
-            blocks_of(baseline.blocks.as_ref())?,
-        );
+        let (later, before) =
+            (blocks_of(sample.blocks.as_ref())?, blocks_of(baseline.blocks.as_ref())?);
         let (k, kk) = (f64::from(before.count), f64::from(later.count));
         let df = k + kk - 2.0;
         let squares = (k - 1.0) * before.sd * before.sd + (kk - 1.0) * later.sd * later.sd;
@@ -223,12 +183,7 @@ pub(super) fn measured(sample: &Sample, baseline: &Sample) -> Result<Measure, Ga
             covariance: 0.0,
             both_grow: false,
         };
-        return Ok(uncontrolled(
-            sample,
-            Basis::Normal(normal),
-            MethodName::BlockMeans,
-            false,
-        ));
+        return Ok(uncontrolled(sample, Basis::Normal(normal), MethodName::BlockMeans, false));
     }
     let phis = (sample.phi.unwrap_or(1.0), baseline.phi.unwrap_or(1.0));
     let normal = Normal {
@@ -237,12 +192,8 @@ pub(super) fn measured(sample: &Sample, baseline: &Sample) -> Result<Measure, Ga
         covariance: 0.0,
         both_grow: false,
     };
-    let mut measure = uncontrolled(
-        sample,
-        Basis::Normal(normal),
-        MethodName::InformationTime,
-        false,
-    );
+    let mut measure =
+        uncontrolled(sample, Basis::Normal(normal), MethodName::InformationTime, false);
     measure.phi = Some(phis.0.max(phis.1).max(1.0)).filter(|phi| *phi > 1.0);
     Ok(measure)
 }
@@ -251,35 +202,19 @@ pub(super) fn measured(sample: &Sample, baseline: &Sample) -> Result<Measure, Ga
 pub(super) fn counted(sample: &Sample, x: f64, n: f64) -> Result<Measure, Gap> {
     let sums = match sample.sums {
         Sums::Proportion { .. } => Sums::Proportion { num: x, den: n },
-        Sums::Rate { .. } => Sums::Rate {
-            events: x,
-            exposure: n,
-        },
+        Sums::Rate { .. } => Sums::Rate { events: x, exposure: n },
         _ => return stated(sample, x / n, true),
     };
-    measured(
-        sample,
-        &Sample {
-            sums,
-            cells: 1,
-            phi: None,
-            blocks: None,
-        },
-    )
+    measured(sample, &Sample { sums, cells: 1, phi: None, blocks: None })
 }
 
 /// Against a constant: exact where the form has an exact test and its periods are even enough.
 pub(super) fn stated(sample: &Sample, level: f64, exact_baseline: bool) -> Result<Measure, Gap> {
     let uneven = sample.phi.filter(|phi| *phi > EXACT_LIMIT);
     let (basis, method) = match (sample.sums, uneven) {
-        (Sums::Proportion { num, den }, None) => (
-            Basis::OneProportion {
-                s: num,
-                n: den,
-                p0: level,
-            },
-            MethodName::OneProportion,
-        ),
+        (Sums::Proportion { num, den }, None) => {
+            (Basis::OneProportion { s: num, n: den, p0: level }, MethodName::OneProportion)
+        }
         (Sums::Rate { events, exposure }, None) => {
             let count = Count { events, exposure };
             (Basis::OneRate { count, r0: level }, MethodName::OneRate)
@@ -308,12 +243,7 @@ pub(super) fn level(sample: &Sample, wanted: f64) -> Result<Measure, Gap> {
         Sums::Rate { .. } => {
             let normal = Normal::against(wanted, of_sample(sample, sample.phi.unwrap_or(1.0))?);
             let basis = Basis::Normal(normal);
-            Ok(uncontrolled(
-                sample,
-                basis,
-                MethodName::InformationTime,
-                false,
-            ))
+            Ok(uncontrolled(sample, basis, MethodName::InformationTime, false))
         }
         _ => stated(sample, wanted, false),
     }

@@ -35,10 +35,7 @@ impl Outlook {
         });
         let slowest = units.fold(f64::INFINITY, f64::min);
         let grown = slowest * intervals_per_accrual(look, observed.data_as_of);
-        Self {
-            needs_more: Some(*more),
-            decidable: grown >= *more,
-        }
+        Self { needs_more: Some(*more), decidable: grown >= *more }
     }
 }
 
@@ -84,10 +81,7 @@ impl Growth {
         holds: impl Fn(&Measure, f64) -> bool,
     ) -> Outlook {
         if met == Truth::True {
-            return Outlook {
-                needs_more: None,
-                decidable: true,
-            };
+            return Outlook { needs_more: None, decidable: true };
         }
         if met == Truth::False || self.now <= 0.0 {
             return Outlook::default();
@@ -95,9 +89,6 @@ impl Growth {
         let reached = |units: f64| holds(&measure.placed(change, units / self.now), units);
         let needed = smallest_n(N_LIMIT, reached);
         let needs_more = needed.map(|needed| (needed - self.now).max(0.0));
-        Outlook {
-            needs_more,
-            decidable: needed.is_some_and(|needed| needed <= self.next),
-        }
+        Outlook { needs_more, decidable: needed.is_some_and(|needed| needed <= self.next) }
     }
 }

@@ -56,26 +56,14 @@ fn node(rule: &Rule, atoms: &[AtomView], next: &mut usize) -> RuleValue {
         }
         Rule::And(rules) => {
             let nodes: Vec<_> = rules.iter().map(|rule| node(rule, atoms, next)).collect();
-            let value = nodes
-                .iter()
-                .map(|node| node.value)
-                .fold(Truth::True, Truth::and);
+            let value = nodes.iter().map(|node| node.value).fold(Truth::True, Truth::and);
             ("and", None, value, nodes)
         }
         Rule::Or(rules) => {
             let nodes: Vec<_> = rules.iter().map(|rule| node(rule, atoms, next)).collect();
-            let value = nodes
-                .iter()
-                .map(|node| node.value)
-                .fold(Truth::False, Truth::or);
+            let value = nodes.iter().map(|node| node.value).fold(Truth::False, Truth::or);
             ("or", None, value, nodes)
         }
     };
-    RuleValue {
-        text: rule.to_string(),
-        op: op.to_owned(),
-        atom,
-        value,
-        nodes,
-    }
+    RuleValue { text: rule.to_string(), op: op.to_owned(), atom, value, nodes }
 }

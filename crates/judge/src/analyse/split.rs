@@ -28,18 +28,11 @@ pub(super) fn shares_of(experiment: &Experiment) -> Option<&BTreeMap<String, f64
 pub(super) fn check(input: &LookInput, carry: &mut Carry) -> Option<SplitCheck> {
     let experiment = &input.experiment;
     let shares = shares_of(experiment)?;
-    let observed = signal_of(experiment).and_then(|signal| {
-        input
-            .observations
-            .get(&signal.name)
-            .and_then(Observation::counted)
-    });
+    let observed = signal_of(experiment)
+        .and_then(|signal| input.observations.get(&signal.name).and_then(Observation::counted));
     let units = |arm: &String| {
         let sample = observed.and_then(|observed| observed.arms.get(arm));
-        (
-            arm.clone(),
-            sample.map_or(0.0, |sample| sample.sums.units()),
-        )
+        (arm.clone(), sample.map_or(0.0, |sample| sample.sums.units()))
     };
     let counts: BTreeMap<String, f64> = shares.keys().map(units).collect();
     let total: f64 = counts.values().sum();
@@ -58,11 +51,7 @@ pub(super) fn check(input: &LookInput, carry: &mut Carry) -> Option<SplitCheck> 
     };
     // A latched alarm stands even if restated data leave fewer units.
     let mismatch = ln_p < libm::log(srm::ALPHA);
-    Some(SplitCheck {
-        counts,
-        p_seq: libm::exp(ln_p),
-        mismatch,
-    })
+    Some(SplitCheck { counts, p_seq: libm::exp(ln_p), mismatch })
 }
 
 /// The signal whose units are counted.
@@ -73,10 +62,6 @@ fn signal_of(experiment: &Experiment) -> Option<&Signal> {
     };
     let proxy = experiment.proxies().find(counted);
     proxy.or_else(|| {
-        experiment
-            .signals
-            .iter()
-            .filter(|signal| signal.role != Role::Guardrail)
-            .find(counted)
+        experiment.signals.iter().filter(|signal| signal.role != Role::Guardrail).find(counted)
     })
 }

@@ -17,20 +17,12 @@ use crate::stats::{Degenerate, Sides};
 /// Every signal, in file order; `atoms` are the judged atoms of `continue_when`.
 pub(super) fn of_signals(look: &mut Look<'_>, atoms: &[AtomView]) -> Vec<SignalView> {
     let experiment = look.experiment();
-    experiment
-        .signals
-        .iter()
-        .map(|signal| view(look, signal, atoms))
-        .collect()
+    experiment.signals.iter().map(|signal| view(look, signal, atoms)).collect()
 }
 
 /// The side that is good.
 pub(super) fn good_side(signal: &Signal) -> Side {
-    if signal.want.sign() > 0.0 {
-        Side::AtLeast
-    } else {
-        Side::AtMost
-    }
+    if signal.want.sign() > 0.0 { Side::AtLeast } else { Side::AtMost }
 }
 
 /// A signal's own atoms of one kind in the rule, with their place.
@@ -39,12 +31,7 @@ fn atoms_on<'a>(
     signal: &'a Signal,
     kind: AtomKind,
 ) -> impl Iterator<Item = (usize, &'a Atom)> {
-    let all = experiment
-        .checkpoint
-        .continue_when
-        .atoms()
-        .into_iter()
-        .enumerate();
+    let all = experiment.checkpoint.continue_when.atoms().into_iter().enumerate();
     all.filter(move |(_, atom)| atom.signal == signal.name && atom.kind == kind)
 }
 
@@ -62,13 +49,8 @@ fn thresholds(experiment: &Experiment, signal: &Signal) -> Thresholds {
         .map(|(_, atom)| threshold_of(atom));
     let aimed = tau::aim_effect(experiment, signal).map(|effect| effect.abs() * good.sign());
     let met = in_rule.or(aimed.map(Null::Change));
-    let least = signal
-        .min_effect
-        .map(|effect| Null::Change(effect.abs() * good.sign()));
-    Thresholds {
-        met,
-        meaningful: least.or(met),
-    }
+    let least = signal.min_effect.map(|effect| Null::Change(effect.abs() * good.sign()));
+    Thresholds { met, meaningful: least.or(met) }
 }
 
 fn view(look: &mut Look<'_>, signal: &Signal, atoms: &[AtomView]) -> SignalView {
@@ -93,12 +75,8 @@ fn view(look: &mut Look<'_>, signal: &Signal, atoms: &[AtomView]) -> SignalView 
         view.why = gap.words;
         return view;
     }
-    let by_level = atoms_on(experiment, signal, AtomKind::Level)
-        .map(|(index, _)| index)
-        .next();
-    let moves = atoms_on(experiment, signal, AtomKind::Movement)
-        .next()
-        .is_some();
+    let by_level = atoms_on(experiment, signal, AtomKind::Level).map(|(index, _)| index).next();
+    let moves = atoms_on(experiment, signal, AtomKind::Movement).next().is_some();
     // An outcome that can be compared keeps its change: `flat` and `harm` are about users.
     let compared = signal.role == Role::Outcome && look.measure(signal).is_ok();
     if let (Some(index), false) = (by_level, moves || compared) {
@@ -169,22 +147,10 @@ fn by_change(look: &mut Look<'_>, signal: &Signal, view: &mut SignalView) {
     let good = good_side(signal);
     let sides = Sides::Two;
     let purpose = Purpose::Signal;
-    let asked = Question {
-        purpose,
-        null: Null::NONE,
-        side: good,
-        tau,
-        alpha,
-        sides,
-    };
+    let asked = Question { purpose, null: Null::NONE, side: good, tau, alpha, sides };
     let answer = look.ask(signal, &measure, asked);
     let evidence = Look::evidence(&measure, &answer, Bound::Both, relative);
-    view.state = state(
-        signal,
-        &measure,
-        (met, meaningful),
-        (answer.tau, answer.alpha),
-    );
+    view.state = state(signal, &measure, (met, meaningful), (answer.tau, answer.alpha));
     if measure.basis.degenerate() == Some(Degenerate::Constant) {
         view.why = Some("constant".to_owned());
     } else if view.state == SignalState::Invalid {
@@ -243,10 +209,7 @@ fn state(
 /// Harm of each outcome at its share of alpha, beyond its `harm_margin`.
 pub(super) fn harm(look: &mut Look<'_>) -> Vec<HarmCheck> {
     let experiment = look.experiment();
-    experiment
-        .outcomes()
-        .filter_map(|signal| harm_of(look, signal))
-        .collect()
+    experiment.outcomes().filter_map(|signal| harm_of(look, signal)).collect()
 }
 
 fn harm_of(look: &mut Look<'_>, signal: &Signal) -> Option<HarmCheck> {
@@ -259,21 +222,10 @@ fn harm_of(look: &mut Look<'_>, signal: &Signal) -> Option<HarmCheck> {
     let bad = opposite(good_side(signal));
     let (alpha, sides) = (look.shares.harm, Sides::One);
     let purpose = Purpose::Harm;
-    let asked = Question {
-        purpose,
-        null: Null::NONE,
-        side: bad,
-        tau,
-        alpha,
-        sides,
-    };
+    let asked = Question { purpose, null: Null::NONE, side: bad, tau, alpha, sides };
     let answer = look.ask(signal, &measure, asked);
     let margin = Null::Change(signal.harm_margin.abs() * bad.sign());
     let evidence: Evidence = Look::evidence(&measure, &answer, bound_for(bad), false);
     let harmful = answer.now && measure.basis.reaches(margin, bad);
-    Some(HarmCheck {
-        signal: signal.name.clone(),
-        evidence,
-        harmful,
-    })
+    Some(HarmCheck { signal: signal.name.clone(), evidence, harmful })
 }

@@ -21,9 +21,7 @@ pub(super) fn stated_from(experiment: &Experiment, signal: &Signal) -> Option<f6
 /// The aim's effect on a signal: `to - from`, signed.
 pub(super) fn aim_effect(experiment: &Experiment, signal: &Signal) -> Option<f64> {
     let aim = experiment.aim_on(&signal.name)?;
-    let from = aim
-        .from
-        .or_else(|| signal.from.as_ref().and_then(Baseline::level))?;
+    let from = aim.from.or_else(|| signal.from.as_ref().and_then(Baseline::level))?;
     // Twelve digits: 0.35 - 0.27 is the eight points that were written.
     let effect = crate::record::round12(aim.to? - from);
     (effect != 0.0 && effect.is_finite()).then_some(effect)
@@ -39,23 +37,14 @@ pub(super) fn of_signal(
     aim_effect(experiment, signal)
         .map(f64::abs)
         .or_else(|| threshold.and_then(|threshold| in_contrast_units(threshold, from)))
-        .or_else(|| {
-            signal
-                .min_effect
-                .map(f64::abs)
-                .filter(|effect| *effect > 0.0)
-        })
+        .or_else(|| signal.min_effect.map(f64::abs).filter(|effect| *effect > 0.0))
         .or_else(|| planned(experiment, signal))
 }
 
 /// tau of a level test: the same, with the distance of the level from `from` as threshold.
 pub(super) fn of_level(experiment: &Experiment, signal: &Signal, wanted: f64) -> Option<f64> {
     let from = stated_from(experiment, signal);
-    of_signal(
-        experiment,
-        signal,
-        from.map(|from| Null::Change(wanted - from)),
-    )
+    of_signal(experiment, signal, from.map(|from| Null::Change(wanted - from)))
 }
 
 /// A threshold's size in contrast units; `None` for a relative one without a stated `from`.
@@ -74,17 +63,11 @@ fn planned(experiment: &Experiment, signal: &Signal) -> Option<f64> {
     if signal.form != Form::Proportion {
         return None;
     }
-    let p = stated_from(experiment, signal)
-        .filter(|p| *p > 0.0 && *p < 1.0)
-        .unwrap_or(0.5);
+    let p = stated_from(experiment, signal).filter(|p| *p > 0.0 && *p < 1.0).unwrap_or(0.5);
     let units = planned_units(experiment, signal)?;
     let compare = signal.compare.as_ref().unwrap_or(&experiment.compare);
     let parts = match compare {
-        Compare::Arms {
-            control,
-            treatment,
-            split,
-        } => {
+        Compare::Arms { control, treatment, split } => {
             let share = |arm: &str| split.get(arm).copied().unwrap_or(0.5);
             1.0 / (units * share(control)) + 1.0 / (units * share(treatment))
         }

@@ -37,9 +37,7 @@ pub(super) fn play(case: &Case) -> Result<String, String> {
             _ => return Ok(player.timeline.text()),
         }
     }
-    Err(format!(
-        "{CASE_FILE}: more than {MOST_STEPS} instants until the end"
-    ))
+    Err(format!("{CASE_FILE}: more than {MOST_STEPS} instants until the end"))
 }
 
 struct Player<'a> {
@@ -87,11 +85,7 @@ impl<'a> Player<'a> {
         let runs = lifecycle::guardrails_run(self.state.life);
         let guardrails = self.experiment.guardrails.iter().filter(|_| runs);
         let slots = guardrails.map(|guardrail| self.slot_after(guardrail, now));
-        planned
-            .filter(|at| *at > now)
-            .chain(look)
-            .chain(slots)
-            .min()
+        planned.filter(|at| *at > now).chain(look).chain(slots).min()
     }
 
     fn every(&self, guardrail: &Guardrail) -> Span {
@@ -116,10 +110,8 @@ impl<'a> Player<'a> {
         }
         for (_, decision) in case.decisions.iter().filter(|(at, _)| *at == now) {
             let action = name_of(&decision.action);
-            self.timeline.head(
-                now,
-                &format!("{} says {action}: {}", decision.who, decision.because),
-            );
+            self.timeline
+                .head(now, &format!("{} says {action}: {}", decision.who, decision.because));
             let next =
                 lifecycle::human_decision(&self.state, self.experiment, decision, false, now);
             match next {
@@ -134,8 +126,7 @@ impl<'a> Player<'a> {
         }
         let begun = lifecycle::at_time(&self.state, now);
         if begun.life != self.state.life {
-            self.timeline
-                .head(now, &format!("life: {}", name_of(&begun.life)));
+            self.timeline.head(now, &format!("life: {}", name_of(&begun.life)));
             self.state = begun;
         }
         let look_due = self.is_look(now);
@@ -159,8 +150,7 @@ impl<'a> Player<'a> {
     fn revise(&mut self, revision: &'a Revision, now: Timestamp) {
         let (next, effect) =
             lifecycle::revised(&self.state, &revision.experiment, revision.runnable, now);
-        self.timeline
-            .head(now, &format!("revision: {}", name_of(&effect)));
+        self.timeline.head(now, &format!("revision: {}", name_of(&effect)));
         match effect {
             RevisionEffect::NewCycle => {
                 self.carry.clear();
@@ -175,10 +165,7 @@ impl<'a> Player<'a> {
     }
 
     fn note_changed_definitions(&mut self, newer: &Experiment) {
-        let window = Window {
-            start: newer.start,
-            end: newer.start,
-        };
+        let window = Window { start: newer.start, end: newer.start };
         for signal in &newer.signals {
             let Some(old) = self.experiment.signal(&signal.name) else {
                 continue;
@@ -222,8 +209,7 @@ impl<'a> Player<'a> {
             carry: &self.carry,
         });
         self.carry.clone_from(&outcome.carry);
-        self.statuses
-            .insert(guardrail.name.clone(), outcome.status.clone());
+        self.statuses.insert(guardrail.name.clone(), outcome.status.clone());
         let track = format!("guardrail:{}", guardrail.name);
         let id = evaluation_id(&self.experiment.id, &track, now, 0);
         let told = guardrail_notices(self.experiment, before.as_ref(), &outcome.status, now, &id);
@@ -283,10 +269,7 @@ impl<'a> Player<'a> {
                 lateness: Span::ZERO,
             };
             let cycle = &self.state.cycle;
-            (
-                signal.name.clone(),
-                observe(self.experiment, signal, cycle, now, &input),
-            )
+            (signal.name.clone(), observe(self.experiment, signal, cycle, now, &input))
         });
         let order = self.experiment.guardrails.iter();
         let stored = order.filter_map(|guardrail| self.statuses.get(&guardrail.name).cloned());

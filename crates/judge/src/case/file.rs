@@ -116,16 +116,13 @@ struct RawDecision {
 
 /// Reads all files of a case. The error is for people and names the file.
 pub(super) fn read(texts: &BTreeMap<String, String>) -> Result<Case, String> {
-    let text = texts
-        .get(CASE_FILE)
-        .ok_or_else(|| format!("there is no {CASE_FILE}"))?;
+    let text = texts.get(CASE_FILE).ok_or_else(|| format!("there is no {CASE_FILE}"))?;
     let value = plain_yaml(CASE_FILE, text)?;
     let raw: RawCase =
         serde_json::from_value(value).map_err(|error| format!("{CASE_FILE}: {error}"))?;
-    for (key, words) in [
-        ("story", &raw.story),
-        ("source_of_expectation", &raw.source_of_expectation),
-    ] {
+    for (key, words) in
+        [("story", &raw.story), ("source_of_expectation", &raw.source_of_expectation)]
+    {
         if words.trim().is_empty() {
             return Err(format!("{CASE_FILE}: `{key}` is empty"));
         }
@@ -168,11 +165,7 @@ pub(super) fn read(texts: &BTreeMap<String, String>) -> Result<Case, String> {
         world,
         acknowledged: acknowledged.collect::<Result<_, String>>()?,
         decisions: decisions.collect::<Result<_, String>>()?,
-        looks: raw
-            .looks
-            .iter()
-            .map(|text| instant(text))
-            .collect::<Result<_, _>>()?,
+        looks: raw.looks.iter().map(|text| instant(text)).collect::<Result<_, _>>()?,
         until,
         guardrails_every: span(raw.guardrails_every.as_deref(), Span::days(1))?,
         story: raw.story,
@@ -198,29 +191,17 @@ fn instant(text: &str, zone: &jiff::tz::TimeZone) -> Result<Timestamp, String> {
 }
 
 fn experiment(texts: &BTreeMap<String, String>, name: &str) -> Result<Experiment, String> {
-    let text = texts
-        .get(name)
-        .ok_or_else(|| format!("there is no {name}"))?;
-    let context = Context {
-        files: texts.clone(),
-        ..Context::default()
-    };
+    let text = texts.get(name).ok_or_else(|| format!("there is no {name}"))?;
+    let context = Context { files: texts.clone(), ..Context::default() };
     let parsed = parse(name, text, &context);
     if parsed.has_errors() {
         return Err(render(name, text, &parsed.diagnostics));
     }
-    parsed
-        .experiment
-        .ok_or_else(|| format!("{name} holds no experiment"))
+    parsed.experiment.ok_or_else(|| format!("{name} holds no experiment"))
 }
 
 fn revision(experiment: Experiment, seen: Timestamp) -> Revision {
     let findings = lint(&experiment, Some(seen));
-    let runnable = findings
-        .iter()
-        .all(|finding| finding.severity != Severity::Error);
-    Revision {
-        experiment,
-        runnable,
-    }
+    let runnable = findings.iter().all(|finding| finding.severity != Severity::Error);
+    Revision { experiment, runnable }
 }

@@ -45,11 +45,7 @@ fn one(term: &str) -> Option<Vec<Option<f64>>> {
         }
         None => (number(step)?, 0.0),
     };
-    Some(
-        (0..=count)
-            .map(|index| Some(first + change * index as f64))
-            .collect(),
-    )
+    Some((0..=count).map(|index| Some(first + change * index as f64)).collect())
 }
 
 fn number(text: &str) -> Option<f64> {
@@ -66,11 +62,7 @@ fn spread(total: f64, count: usize) -> Option<Vec<Option<f64>>> {
         return None;
     }
     let upto = |index: usize| (total * index as f64 / count as f64).floor();
-    Some(
-        (0..count)
-            .map(|index| Some(upto(index + 1) - upto(index)))
-            .collect(),
-    )
+    Some((0..count).map(|index| Some(upto(index + 1) - upto(index))).collect())
 }
 
 #[cfg(test)]
@@ -78,11 +70,7 @@ mod tests {
     use super::*;
 
     fn plain(text: &str) -> Vec<f64> {
-        values(text)
-            .unwrap()
-            .into_iter()
-            .map(|value| value.unwrap_or(-1.0))
-            .collect()
+        values(text).unwrap().into_iter().map(|value| value.unwrap_or(-1.0)).collect()
     }
 
     #[test]
@@ -90,10 +78,7 @@ mod tests {
         assert_eq!(plain("0+10x3"), [0.0, 10.0, 20.0, 30.0]);
         assert_eq!(plain("5-2x2"), [5.0, 3.0, 1.0]);
         assert_eq!(plain("-5+1x1"), [-5.0, -4.0]);
-        assert_eq!(
-            plain("7x2 _ 1.5 stale _x2"),
-            [7.0, 7.0, 7.0, -1.0, 1.5, -1.0, -1.0, -1.0]
-        );
+        assert_eq!(plain("7x2 _ 1.5 stale _x2"), [7.0, 7.0, 7.0, -1.0, 1.5, -1.0, -1.0, -1.0]);
         assert_eq!(plain("5"), [5.0]);
         assert_eq!(plain(""), [0.0; 0]);
     }
@@ -107,18 +92,7 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused_by_name() {
-        for bad in [
-            "x",
-            "x3",
-            "5x",
-            "5y3",
-            "1/0",
-            "1.5/2",
-            "-1/2",
-            "inf",
-            "5x999999999",
-            "+",
-        ] {
+        for bad in ["x", "x3", "5x", "5y3", "1/0", "1.5/2", "-1/2", "inf", "5x999999999", "+"] {
             let refused = values(bad).unwrap_err();
             assert!(refused.contains(bad), "{bad}: {refused}");
         }

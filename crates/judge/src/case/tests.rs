@@ -27,14 +27,8 @@ fn a_case_passes_only_with_its_whole_timeline() {
     let result = played(CASE, Some(&wrong)).unwrap();
     assert!(!result.passed());
     let difference = result.difference();
-    assert!(
-        difference.contains("- 2026-07-13T00:00:00Z  continue: keep_running"),
-        "{difference}"
-    );
-    assert!(
-        difference.contains("+ 2026-07-13T00:00:00Z  continue: graduate"),
-        "{difference}"
-    );
+    assert!(difference.contains("- 2026-07-13T00:00:00Z  continue: keep_running"), "{difference}");
+    assert!(difference.contains("+ 2026-07-13T00:00:00Z  continue: graduate"), "{difference}");
 }
 
 #[test]
@@ -48,10 +42,7 @@ fn rows_written_out_are_the_same_as_series() {
     assert!(CASE.contains(all));
     let rows = "latency: {rows: [{start: 2026-06-08, value: 450}]}";
     let got = played(&CASE.replace(all, rows), None).unwrap().got;
-    assert!(
-        got.contains("2026-06-09T00:00:00Z  guardrail latency: tripped, 450"),
-        "{got}"
-    );
+    assert!(got.contains("2026-06-09T00:00:00Z  guardrail latency: tripped, 450"), "{got}");
 }
 
 #[test]
@@ -70,38 +61,22 @@ fn faults_are_told_by_name() {
         (swapped("until:", "until_when:"), "until_when"),
         (swapped("2026-07-20", "soon"), "`soon` is no date"),
         (swapped("2400/28", "2400/x"), "`2400/x` is no series"),
-        (
-            swapped("  started:", "  begun:"),
-            "no experiment file has a signal `begun`",
-        ),
+        (swapped("  started:", "  begun:"), "no experiment file has a signal `begun`"),
         (swapped("  latency:", "  speed:"), "no guardrail `speed`"),
-        (
-            swapped("{num: 2400/28, den: 6000/28}", "{num: 2400/28}"),
-            "no `den`",
-        ),
+        (swapped("{num: 2400/28, den: 6000/28}", "{num: 2400/28}"), "no `den`"),
         (
             format!(
                 "{CASE}outages:\n  - {{series: x, from: 2026-06-02, to: 2026-06-03, as: on}}\n"
             ),
             "an outage is",
         ),
-        (
-            format!("{CASE}experiment: other.yaml\n"),
-            "there is no other.yaml",
-        ),
-        (
-            format!("{CASE}guardrails_every: often\n"),
-            "`often` is no length of time",
-        ),
+        (format!("{CASE}experiment: other.yaml\n"), "there is no other.yaml"),
+        (format!("{CASE}guardrails_every: often\n"), "`often` is no length of time"),
         (swapped("story: >-", "story: ''\nx: >-"), "x"),
     ];
     for (case, words) in faults {
         let error = played(&case, None).unwrap_err();
         assert!(error.contains(words), "{words}: {error}");
     }
-    assert!(
-        run(&BTreeMap::new())
-            .unwrap_err()
-            .contains("there is no case.yaml")
-    );
+    assert!(run(&BTreeMap::new()).unwrap_err().contains("there is no case.yaml"));
 }

@@ -26,14 +26,10 @@ impl Timeline {
         }
         let judged = |signal: &&SignalView| matches!(signal.role, Role::Proxy | Role::Outcome);
         let states = record.signals.iter().filter(judged);
-        let states: Vec<_> = states
-            .map(|signal| format!("{} {}", signal.name, name_of(&signal.state)))
-            .collect();
+        let states: Vec<_> =
+            states.map(|signal| format!("{} {}", signal.name, name_of(&signal.state))).collect();
         self.line(&format!("states: {}", states.join(", ")));
-        if let Some(next) = decision
-            .next_checkpoint_at
-            .filter(|_| decision.at_checkpoint)
-        {
+        if let Some(next) = decision.next_checkpoint_at.filter(|_| decision.at_checkpoint) {
             self.line(&format!("next checkpoint: {next}"));
         }
     }
@@ -43,10 +39,7 @@ impl Timeline {
         let state = name_of(&status.state);
         let numbers = match (status.bad, status.total) {
             (Some(bad), Some(total)) => format!(", {bad} of {total}"),
-            _ => status
-                .value
-                .map(|value| format!(", {value}"))
-                .unwrap_or_default(),
+            _ => status.value.map(|value| format!(", {value}")).unwrap_or_default(),
         };
         self.head(at, &format!("guardrail {}: {state}{numbers}", status.name));
     }
@@ -54,18 +47,12 @@ impl Timeline {
     /// The verdict of a guardrail's own track.
     pub(super) fn verdict(&mut self, record: &EvaluationRecord) {
         let decision = &record.decision;
-        self.line(&format!(
-            "verdict {}",
-            verdict_text(decision.verdict, decision.cause)
-        ));
+        self.line(&format!("verdict {}", verdict_text(decision.verdict, decision.cause)));
     }
 
     pub(super) fn notices(&mut self, notices: &[Notice]) {
         for notice in notices {
-            let parts = [
-                notice.subject.as_str(),
-                notice.detail.as_deref().unwrap_or_default(),
-            ];
+            let parts = [notice.subject.as_str(), notice.detail.as_deref().unwrap_or_default()];
             let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
             let kind = notice.kind.as_str();
             self.line(&format!("says {kind} {}", parts.join(": ")));
@@ -105,22 +92,16 @@ pub(super) fn name_of(value: &impl serde::Serialize) -> String {
 
 /// A plain line difference: the common lines at both ends are left out.
 pub(super) fn difference(expected: &str, got: &str) -> String {
-    let (expected, got): (Vec<_>, Vec<_>) = (
-        expected.trim_end().lines().collect(),
-        got.trim_end().lines().collect(),
-    );
+    let (expected, got): (Vec<_>, Vec<_>) =
+        (expected.trim_end().lines().collect(), got.trim_end().lines().collect());
     let same = |pairs: &mut dyn Iterator<Item = (&&str, &&str)>| {
         pairs.take_while(|(one, other)| one == other).count()
     };
     let head = same(&mut expected.iter().zip(&got));
     let (expected, got) = (&expected[head..], &got[head..]);
     let tail = same(&mut expected.iter().rev().zip(got.iter().rev()));
-    let minus = expected[..expected.len() - tail]
-        .iter()
-        .map(|line| format!("- {line}\n"));
-    let plus = got[..got.len() - tail]
-        .iter()
-        .map(|line| format!("+ {line}\n"));
+    let minus = expected[..expected.len() - tail].iter().map(|line| format!("- {line}\n"));
+    let plus = got[..got.len() - tail].iter().map(|line| format!("+ {line}\n"));
     minus.chain(plus).collect()
 }
 

@@ -54,12 +54,7 @@ impl Outage {
                 return Err(format!("{CASE_FILE}: an outage is {known}, not `{other}`"));
             }
         };
-        Ok(Self {
-            series: series.to_owned(),
-            from,
-            to,
-            kind,
-        })
+        Ok(Self { series: series.to_owned(), from, to, kind })
     }
 
     fn is_on(&self, series: &str, at: Timestamp) -> bool {
@@ -87,14 +82,9 @@ impl World {
         let mut files = revisions.iter().map(|(_, revision)| &revision.experiment);
         let found = files.find_map(|file| Some((file, file.signal(name)?)));
         let Some((file, signal)) = found else {
-            return Err(format!(
-                "{CASE_FILE}: no experiment file has a signal `{name}`"
-            ));
+            return Err(format!("{CASE_FILE}: no experiment file has a signal `{name}`"));
         };
-        let window = Window {
-            start: file.start,
-            end: file.start,
-        };
+        let window = Window { start: file.start, end: file.start };
         let need = need_of_signal(file, signal, window);
         let every = span(series.every.as_deref(), need.grain)?;
         let points = points(series, &need, every, file, instant)?;
@@ -112,17 +102,12 @@ impl World {
         let every = span(series.every.as_deref(), Span::days(1))?;
         let mut files = revisions.iter().map(|(_, revision)| &revision.experiment);
         let need = files.find_map(|file| {
-            let window = Window {
-                start: file.start,
-                end: file.start,
-            };
+            let window = Window { start: file.start, end: file.start };
             let guardrail = file.guardrail(name)?;
             Some((file, need_of_guardrail(file, guardrail, every, window)?))
         });
         let Some((file, need)) = need else {
-            return Err(format!(
-                "{CASE_FILE}: no guardrail `{name}` with a series of its own"
-            ));
+            return Err(format!("{CASE_FILE}: no guardrail `{name}` with a series of its own"));
         };
         let points = points(series, &need, every, file, instant)?;
         self.guardrails.insert(name.to_owned(), (every, points));
@@ -151,11 +136,7 @@ impl World {
         };
         let failed = outage.filter(|outage| outage.kind == OutageKind::SourceError);
         Answer {
-            points: points
-                .iter()
-                .filter(|point| point.end <= newest)
-                .cloned()
-                .collect(),
+            points: points.iter().filter(|point| point.end <= newest).cloned().collect(),
             failure: failed.map(|outage| SourceFailure {
                 class: "timeout".to_owned(),
                 cause: "no answer".to_owned(),
@@ -178,36 +159,25 @@ fn points(
     for (arm, columns) in &series.arms {
         let mut by_column = Vec::new();
         for column in need.shape.columns() {
-            let text = columns
-                .get(*column)
-                .ok_or_else(|| missing(need, arm, column))?;
+            let text = columns.get(*column).ok_or_else(|| missing(need, arm, column))?;
             by_column.push(values(text).map_err(|error| format!("{CASE_FILE}: {error}"))?);
         }
         let longest = by_column.iter().map(Vec::len).max().unwrap_or(0);
         let mut period_start = start;
         for index in 0..longest {
             let end = add(period_start, every, &zone);
-            let cells: Option<Vec<f64>> = by_column
-                .iter()
-                .map(|column| column.get(index).copied().flatten())
-                .collect();
+            let cells: Option<Vec<f64>> =
+                by_column.iter().map(|column| column.get(index).copied().flatten()).collect();
             if let Some(cells) = cells {
                 let sums = sums(need.shape, &cells);
-                found.push(Point {
-                    arm: arm.clone(),
-                    start: period_start,
-                    end,
-                    sums,
-                });
+                found.push(Point { arm: arm.clone(), start: period_start, end, sums });
             }
             period_start = end;
         }
     }
     for row in &series.rows {
         let arm = row.get("arm").map_or(crate::points::ALL, String::as_str);
-        let start = row
-            .get("start")
-            .ok_or_else(|| missing(need, arm, "start"))?;
+        let start = row.get("start").ok_or_else(|| missing(need, arm, "start"))?;
         let start = instant(start)?;
         let mut cells = Vec::new();
         for column in need.shape.columns() {
@@ -216,21 +186,13 @@ fn points(
             cells.push(cell.ok_or_else(|| format!("{CASE_FILE}: `{text}` is no number"))?);
         }
         let end = add(start, every, &zone);
-        found.push(Point {
-            arm: arm.to_owned(),
-            start,
-            end,
-            sums: sums(need.shape, &cells),
-        });
+        found.push(Point { arm: arm.to_owned(), start, end, sums: sums(need.shape, &cells) });
     }
     Ok(found)
 }
 
 fn missing(need: &Need, arm: &str, column: &str) -> String {
-    format!(
-        "{CASE_FILE}: series `{}`, arm `{arm}`: no `{column}`",
-        need.subject.name()
-    )
+    format!("{CASE_FILE}: series `{}`, arm `{arm}`: no `{column}`", need.subject.name())
 }
 
 /// Columns in contract order to sums: a series of two counts is stored as a proportion.
@@ -241,23 +203,11 @@ fn sums(shape: Shape, cells: &[f64]) -> Sums {
         Shape::BadTotal | Shape::UnitsOver | Shape::HitsOf => Sums::Proportion { num: a, den: b },
         Shape::Form(form) => match form {
             crate::spec::Form::Proportion => Sums::Proportion { num: a, den: b },
-            crate::spec::Form::Mean => Sums::Mean {
-                n: a,
-                sum: b,
-                sum_sq: c,
-            },
-            crate::spec::Form::Ratio => Sums::Ratio {
-                n: a,
-                num: b,
-                den: c,
-                num_sq: d,
-                den_sq: e,
-                cross: f,
-            },
-            crate::spec::Form::Rate => Sums::Rate {
-                events: a,
-                exposure: b,
-            },
+            crate::spec::Form::Mean => Sums::Mean { n: a, sum: b, sum_sq: c },
+            crate::spec::Form::Ratio => {
+                Sums::Ratio { n: a, num: b, den: c, num_sq: d, den_sq: e, cross: f }
+            }
+            crate::spec::Form::Rate => Sums::Rate { events: a, exposure: b },
             crate::spec::Form::Value => Sums::Value { value: a },
         },
     }

@@ -44,18 +44,13 @@ pub(super) fn shown(cell: &Cell) -> String {
 /// Reads a number cell.
 pub(super) fn number(place: &str, column: &str, cell: &Cell) -> Result<Number, Refusal> {
     let refuse = |why: &str| {
-        Err(
-            Refusal::new(place, why, "write a plain decimal such as 1234.5")
-                .at(column, shown(cell)),
-        )
+        Err(Refusal::new(place, why, "write a plain decimal such as 1234.5")
+            .at(column, shown(cell)))
     };
     match cell {
         Cell::Missing => Ok(Number::Missing),
         Cell::NonFinite => Ok(Number::NonFinite),
-        Cell::Num(value) if value.is_finite() => Ok(Number::Num {
-            value: *value,
-            exact: false,
-        }),
+        Cell::Num(value) if value.is_finite() => Ok(Number::Num { value: *value, exact: false }),
         Cell::Num(_) => Ok(Number::NonFinite),
         Cell::Time(_) => refuse("a time where a number belongs"),
         Cell::Text(text) => {
@@ -86,22 +81,13 @@ pub(super) fn count(place: &str, column: &str, cell: &Cell) -> Result<Number, Re
     }
     let whole = value.round();
     if exact && whole != value {
-        return refuse(
-            "a count with a fraction",
-            "return whole events, not shares or rates",
-        );
+        return refuse("a count with a fraction", "return whole events, not shares or rates");
     }
     if whole > MAX_COUNT || (exact && whole == MAX_COUNT && too_long(cell)) {
-        return refuse(
-            "a count beyond 2^53",
-            "counts stay exact only up to 9007199254740992",
-        );
+        return refuse("a count beyond 2^53", "counts stay exact only up to 9007199254740992");
     }
     // `+ 0.0` turns a negative zero into zero.
-    Ok(Number::Num {
-        value: whole + 0.0,
-        exact,
-    })
+    Ok(Number::Num { value: whole + 0.0, exact })
 }
 
 /// Whether a text that rounds to 2^53 is in fact another number.
@@ -138,14 +124,10 @@ pub fn decimal(text: &str) -> Option<f64> {
 pub fn instant(text: &str, zone: &TimeZone) -> Result<Timestamp, String> {
     let text = text.trim();
     let shaped = text.len() >= 10
-        && text
-            .bytes()
-            .take(10)
-            .enumerate()
-            .all(|(index, byte)| match index {
-                4 | 7 => byte == b'-',
-                _ => byte.is_ascii_digit(),
-            });
+        && text.bytes().take(10).enumerate().all(|(index, byte)| match index {
+            4 | 7 => byte == b'-',
+            _ => byte.is_ascii_digit(),
+        });
     if !shaped {
         return Err("not an ISO date or time".to_owned());
     }
@@ -156,19 +138,11 @@ pub fn instant(text: &str, zone: &TimeZone) -> Result<Timestamp, String> {
     if let Ok(at) = text.parse::<Timestamp>() {
         return Ok(at);
     }
-    if text
-        .get(11..)
-        .is_none_or(|rest| rest.contains(['Z', 'z', '+', '-', '[']))
-    {
+    if text.get(11..).is_none_or(|rest| rest.contains(['Z', 'z', '+', '-', '['])) {
         return Err("not an ISO time with zone".to_owned());
     }
-    let civil: DateTime = text
-        .parse()
-        .map_err(|_| "no such date and time".to_owned())?;
-    zone.to_ambiguous_timestamp(civil)
-        .unambiguous()
-        .map_err(|_| {
-            "a clock time that does not exist or exists twice in its zone: write its offset"
-                .to_owned()
-        })
+    let civil: DateTime = text.parse().map_err(|_| "no such date and time".to_owned())?;
+    zone.to_ambiguous_timestamp(civil).unambiguous().map_err(|_| {
+        "a clock time that does not exist or exists twice in its zone: write its offset".to_owned()
+    })
 }

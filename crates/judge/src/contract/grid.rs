@@ -31,17 +31,9 @@ impl Grid {
             Refusal::new("need", why, "write an IANA name such as Europe/Berlin")
         })?;
         if need.grain.ms < 1 {
-            return Err(Refusal::new(
-                "need",
-                "a period without length",
-                "set a longer grain",
-            ));
+            return Err(Refusal::new("need", "a period without length", "set a longer grain"));
         }
-        let mut grid = Self {
-            grain: need.grain,
-            window: need.window,
-            zone,
-        };
+        let mut grid = Self { grain: need.grain, window: need.window, zone };
         let is_value = need.shape == Shape::Form(Form::Value);
         if is_value && grid.periods(need.window).next().is_none() {
             let newest = grid.newest_before(need.window.end);
@@ -91,11 +83,7 @@ impl Grid {
     /// Every period wholly inside the window, oldest first.
     pub fn periods(&self, window: Window) -> impl Iterator<Item = Window> + '_ {
         let first = self.start_of(window.start);
-        let first = if first < window.start {
-            self.end_of(first)
-        } else {
-            first
-        };
+        let first = if first < window.start { self.end_of(first) } else { first };
         let mut next = first;
         std::iter::from_fn(move || {
             let start = next;
@@ -110,13 +98,8 @@ impl Grid {
 
     /// About how many periods a window has (an upper bound).
     pub fn count(&self, window: Window) -> usize {
-        let ms = window
-            .end
-            .as_millisecond()
-            .saturating_sub(window.start.as_millisecond());
+        let ms = window.end.as_millisecond().saturating_sub(window.start.as_millisecond());
         // A calendar day can be an hour short; one more period covers every clock change.
-        usize::try_from(ms.max(0) / self.grain.ms)
-            .unwrap_or(usize::MAX)
-            .saturating_add(2)
+        usize::try_from(ms.max(0) / self.grain.ms).unwrap_or(usize::MAX).saturating_add(2)
     }
 }

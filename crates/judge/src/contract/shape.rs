@@ -36,10 +36,9 @@ impl Numbers<'_> {
                 "nothing beside numbers in the same row",
                 "return 0 where you counted nothing, or leave the row out",
             ),
-            Number::NonFinite => refuse(
-                "not a finite number",
-                "return a count or a sum, not a quotient",
-            ),
+            Number::NonFinite => {
+                refuse("not a finite number", "return a count or a sum, not a quotient")
+            }
         }
     }
 
@@ -99,14 +98,7 @@ impl Numbers<'_> {
         self.fits("num_sq", num * num, n * num_sq)?;
         self.fits("den_sq", den * den, n * den_sq)?;
         self.fits("cross", cross * cross, num_sq * den_sq)?;
-        Ok(Sums::Ratio {
-            n,
-            num,
-            den,
-            num_sq,
-            den_sq,
-            cross,
-        })
+        Ok(Sums::Ratio { n, num, den, num_sq, den_sq, cross })
     }
 
     fn rate(&self) -> Result<Sums, Refusal> {
@@ -145,9 +137,7 @@ pub(super) fn sums(
         Shape::Form(Form::Mean) => row.mean()?,
         Shape::Form(Form::Ratio) => row.ratio()?,
         Shape::Form(Form::Rate) => row.rate()?,
-        Shape::Form(Form::Value) => Sums::Value {
-            value: row.sum("value")?,
-        },
+        Shape::Form(Form::Value) => Sums::Value { value: row.sum("value")? },
     };
     Ok(Some(sums))
 }

@@ -19,18 +19,12 @@ fn request(shape: Shape, arms: &[&str]) -> Request {
         source: "src".into(),
         query: Query::default(),
         shape,
-        window: Window {
-            start: ts("2026-08-01T00:00:00Z"),
-            end: ts("2026-08-08T00:00:00Z"),
-        },
+        window: Window { start: ts("2026-08-01T00:00:00Z"), end: ts("2026-08-08T00:00:00Z") },
         grain: Span::days(1),
         arms: arms.iter().map(ToString::to_string).collect(),
         timezone: "UTC".into(),
     };
-    Request {
-        need,
-        at: ts("2026-08-08T00:00:00Z"),
-    }
+    Request { need, at: ts("2026-08-08T00:00:00Z") }
 }
 
 fn cell(text: &str) -> Cell {
@@ -48,11 +42,7 @@ fn batch(lines: &[&str]) -> Batch {
         cells: split(line).iter().map(|text| cell(text)).collect(),
         place: format!("row {}", index + 1),
     });
-    Batch {
-        columns: split(lines[0]),
-        rows: rows.collect(),
-        ..Batch::default()
-    }
+    Batch { columns: split(lines[0]), rows: rows.collect(), ..Batch::default() }
 }
 
 const PROPORTION: Shape = Shape::Form(Form::Proportion);
@@ -64,26 +54,15 @@ fn read(shape: Shape, arms: &[&str], lines: &[&str]) -> Result<Vec<Point>, Refus
 
 fn refused(shape: Shape, arms: &[&str], lines: &[&str], part: &str) -> Refusal {
     let refusal = read(shape, arms, lines).unwrap_err();
-    assert!(
-        refusal.to_string().contains(part),
-        "{refusal} lacks {part:?}"
-    );
+    assert!(refusal.to_string().contains(part), "{refusal} lacks {part:?}");
     refusal
 }
 
 #[test]
 fn rows_become_points_ordered_by_period_and_arm() {
-    let lines = [
-        "Time,ARM,den,num",
-        "2026-08-02,b,10,3",
-        "2026-08-01,b,10,2",
-        "2026-08-01,a,9,1",
-    ];
+    let lines = ["Time,ARM,den,num", "2026-08-02,b,10,3", "2026-08-01,b,10,2", "2026-08-01,a,9,1"];
     let points = read(PROPORTION, &["a", "b"], &lines).unwrap();
-    let seen: Vec<_> = points
-        .iter()
-        .map(|p| (p.start, p.arm.as_str(), p.sums))
-        .collect();
+    let seen: Vec<_> = points.iter().map(|p| (p.start, p.arm.as_str(), p.sums)).collect();
     let sums = |num, den| Sums::Proportion { num, den };
     assert_eq!(
         seen,
@@ -98,50 +77,17 @@ fn rows_become_points_ordered_by_period_and_arm() {
 
 #[test]
 fn an_empty_answer_is_no_data_not_an_error() {
-    assert_eq!(
-        points(&request(PROPORTION, &[]), &Batch::default()),
-        Ok(Vec::new())
-    );
+    assert_eq!(points(&request(PROPORTION, &[]), &Batch::default()), Ok(Vec::new()));
 }
 
 #[test]
 fn columns_are_exactly_the_shapes() {
-    refused(
-        PROPORTION,
-        &[],
-        &["time,num", "2026-08-01,1"],
-        "column den is missing",
-    );
-    refused(
-        PROPORTION,
-        &[],
-        &["num,den", "1,2"],
-        "column time is missing",
-    );
-    refused(
-        PROPORTION,
-        &["a"],
-        &["time,num,den", "2026-08-01,1,2"],
-        "column arm is missing",
-    );
-    refused(
-        PROPORTION,
-        &[],
-        &["time,num,den,x", "2026-08-01,1,2,3"],
-        "time, num, den",
-    );
-    refused(
-        PROPORTION,
-        &[],
-        &["time,num,den,NUM", "2026-08-01,1,2,3"],
-        "two columns",
-    );
-    refused(
-        PROPORTION,
-        &[],
-        &["time,num,den", "2026-08-01,1"],
-        "2 cells for 3 columns",
-    );
+    refused(PROPORTION, &[], &["time,num", "2026-08-01,1"], "column den is missing");
+    refused(PROPORTION, &[], &["num,den", "1,2"], "column time is missing");
+    refused(PROPORTION, &["a"], &["time,num,den", "2026-08-01,1,2"], "column arm is missing");
+    refused(PROPORTION, &[], &["time,num,den,x", "2026-08-01,1,2,3"], "time, num, den");
+    refused(PROPORTION, &[], &["time,num,den,NUM", "2026-08-01,1,2,3"], "two columns");
+    refused(PROPORTION, &[], &["time,num,den", "2026-08-01,1"], "2 cells for 3 columns");
 }
 
 #[test]
@@ -149,20 +95,9 @@ fn a_snapshot_without_time_gets_the_newest_complete_period() {
     let points = read(VALUE, &[], &["value", "0.1"]).unwrap();
     assert_eq!(points[0].start, ts("2026-08-07T00:00:00Z"));
     assert_eq!(points[0].sums, Sums::Value { value: 0.1 });
-    refused(
-        VALUE,
-        &[],
-        &["value", "1", "2"],
-        "twice with different numbers",
-    );
+    refused(VALUE, &[], &["value", "1", "2"], "twice with different numbers");
     let limit = read(Shape::UnitsOver, &[], &["units,over", "100,2"]).unwrap();
-    assert_eq!(
-        limit[0].sums,
-        Sums::Proportion {
-            num: 2.0,
-            den: 100.0
-        }
-    );
+    assert_eq!(limit[0].sums, Sums::Proportion { num: 2.0, den: 100.0 });
 }
 
 #[test]
@@ -170,22 +105,9 @@ fn arms_match_exactly_and_a_missing_arm_is_simply_no_point() {
     let columns = "time,arm,num,den";
     let one = read(PROPORTION, &["a", "b"], &[columns, "2026-08-01,a,1,2"]).unwrap();
     assert_eq!(one.len(), 1);
-    let refusal = refused(
-        PROPORTION,
-        &["a", "b"],
-        &[columns, "2026-08-01,A,1,2"],
-        "a, b",
-    );
-    assert_eq!(
-        (refusal.column.as_deref(), refusal.value.as_deref()),
-        (Some("arm"), Some("A"))
-    );
-    refused(
-        PROPORTION,
-        &["a"],
-        &[columns, "2026-08-01,,1,2"],
-        "without an arm",
-    );
+    let refusal = refused(PROPORTION, &["a", "b"], &[columns, "2026-08-01,A,1,2"], "a, b");
+    assert_eq!((refusal.column.as_deref(), refusal.value.as_deref()), (Some("arm"), Some("A")));
+    refused(PROPORTION, &["a"], &[columns, "2026-08-01,,1,2"], "without an arm");
 }
 
 #[test]
@@ -201,43 +123,22 @@ fn several_series_are_refused_by_name_when_one_is_needed() {
 fn times_are_read_in_the_needs_zone_and_must_start_a_period() {
     let mut request = request(PROPORTION, &[]);
     request.need.timezone = "Europe/Berlin".into();
-    let window = Window {
-        start: ts("2026-07-31T22:00:00Z"),
-        end: ts("2026-08-07T22:00:00Z"),
-    };
+    let window = Window { start: ts("2026-07-31T22:00:00Z"), end: ts("2026-08-07T22:00:00Z") };
     request.need.window = window;
-    let times = [
-        "2026-08-01",
-        "2026-08-01T00:00",
-        "2026-08-01 00:00:00+02",
-        "2026-07-31T22:00:00Z",
-    ];
+    let times =
+        ["2026-08-01", "2026-08-01T00:00", "2026-08-01 00:00:00+02", "2026-07-31T22:00:00Z"];
     for time in times {
         let batch = batch(&["time,num,den", &format!("{time},1,2")]);
-        assert_eq!(
-            points(&request, &batch).unwrap()[0].start,
-            window.start,
-            "{time}"
-        );
+        assert_eq!(points(&request, &batch).unwrap()[0].start, window.start, "{time}");
     }
     let batch = batch(&["time,num,den", "2026-08-01T00:00:00Z,1,2"]);
     let refusal = points(&request, &batch).unwrap_err().to_string();
-    assert!(
-        refusal.contains("not the start of a period of 1d in Europe/Berlin"),
-        "{refusal}"
-    );
+    assert!(refusal.contains("not the start of a period of 1d in Europe/Berlin"), "{refusal}");
 }
 
 #[test]
 fn times_that_cannot_be_read_are_refused() {
-    for time in [
-        "01.08.2026",
-        "20260801",
-        "2026-13-01",
-        "2026-08-01T25:00",
-        "yesterday",
-        "1",
-    ] {
+    for time in ["01.08.2026", "20260801", "2026-13-01", "2026-08-01T25:00", "yesterday", "1"] {
         let line = format!("{time},1,2");
         let refusal = refused(PROPORTION, &[], &["time,num,den", &line], "column time");
         assert_eq!(refusal.value.as_deref(), Some(time));
@@ -250,10 +151,7 @@ fn a_clock_time_that_does_not_exist_or_exists_twice_is_refused() {
     let zone = jiff::tz::TimeZone::get("Europe/Berlin").unwrap();
     assert!(instant("2026-03-29T02:30", &zone).is_err());
     assert!(instant("2026-10-25 02:30:00", &zone).is_err());
-    assert_eq!(
-        instant("2026-10-25T02:30:00+01:00", &zone),
-        Ok(ts("2026-10-25T01:30:00Z"))
-    );
+    assert_eq!(instant("2026-10-25T02:30:00+01:00", &zone), Ok(ts("2026-10-25T01:30:00Z")));
     assert!(instant("2026-10-25T02:30:00+01:00garbage", &zone).is_err());
 }
 
@@ -261,12 +159,7 @@ fn a_clock_time_that_does_not_exist_or_exists_twice_is_refused() {
 fn a_query_that_ignores_the_window_is_caught() {
     for time in ["2026-07-31", "2026-08-08"] {
         let line = format!("{time},1,2");
-        refused(
-            PROPORTION,
-            &[],
-            &["time,num,den", &line],
-            "ignores {{start}}",
-        );
+        refused(PROPORTION, &[], &["time,num,den", &line], "ignores {{start}}");
     }
 }
 
@@ -301,12 +194,7 @@ fn counts_are_whole_finite_and_ordered() {
     for (num, den, part) in bad {
         refused(PROPORTION, &[], &["time,num,den", &one(num, den)], part);
     }
-    for (num, den) in [
-        ("0", "0"),
-        ("2", "2.000"),
-        ("1e2", "+200"),
-        ("1", "9007199254740992"),
-    ] {
+    for (num, den) in [("0", "0"), ("2", "2.000"), ("1e2", "+200"), ("1", "9007199254740992")] {
         read(PROPORTION, &[], &["time,num,den", &one(num, den)]).unwrap();
     }
 }
@@ -314,37 +202,18 @@ fn counts_are_whole_finite_and_ordered() {
 #[test]
 fn extrapolated_floats_are_rounded_to_whole_events() {
     let row = |bad, total| Row {
-        cells: vec![
-            Cell::Text("2026-08-01".into()),
-            Cell::Num(bad),
-            Cell::Num(total),
-        ],
+        cells: vec![Cell::Text("2026-08-01".into()), Cell::Num(bad), Cell::Num(total)],
         place: "series".into(),
     };
     let columns = ["time", "bad", "total"].map(str::to_owned).to_vec();
-    let batch = Batch {
-        columns,
-        rows: vec![row(1.125, 20.25)],
-        ..Batch::default()
-    };
+    let batch = Batch { columns, rows: vec![row(1.125, 20.25)], ..Batch::default() };
     let points = points(&request(Shape::BadTotal, &[]), &batch).unwrap();
-    assert_eq!(
-        points[0].sums,
-        Sums::Proportion {
-            num: 1.0,
-            den: 20.0
-        }
-    );
+    assert_eq!(points[0].sums, Sums::Proportion { num: 1.0, den: 20.0 });
 }
 
 #[test]
 fn gaps_are_dropped_but_never_become_zero() {
-    let lines = [
-        "time,value",
-        "2026-08-01,NaN",
-        "2026-08-02,",
-        "2026-08-03,7",
-    ];
+    let lines = ["time,value", "2026-08-01,NaN", "2026-08-02,", "2026-08-03,7"];
     let points = read(VALUE, &[], &lines).unwrap();
     assert_eq!(points.len(), 1);
     let gap = read(PROPORTION, &[], &["time,num,den", "2026-08-01,,"]).unwrap();
@@ -359,12 +228,7 @@ fn duplicates_are_dropped_when_identical_and_refused_when_not() {
     let differ = [columns, "2026-08-01,1,2", "2026-08-01,1,3"];
     let refusal = refused(PROPORTION, &[], &differ, "also at row 1");
     assert_eq!(refusal.place, "row 2");
-    refused(
-        PROPORTION,
-        &[],
-        &[columns, "2026-08-01,1,2", "2026-08-01,,"],
-        "also at row 1",
-    );
+    refused(PROPORTION, &[], &[columns, "2026-08-01,1,2", "2026-08-01,,"], "also at row 1");
 }
 
 #[test]
@@ -372,41 +236,16 @@ fn moments_must_fit_together() {
     let mean = Shape::Form(Form::Mean);
     let columns = "time,n,sum,sum_sq";
     read(mean, &[], &[columns, "2026-08-01,4,2,1"]).unwrap();
-    refused(
-        mean,
-        &[],
-        &[columns, "2026-08-01,4,3,1"],
-        "negative variance",
-    );
-    refused(
-        mean,
-        &[],
-        &[columns, "2026-08-01,4,0,-1"],
-        "negative number",
-    );
-    refused(
-        mean,
-        &[],
-        &[columns, "2026-08-01,0,3,9"],
-        "negative variance",
-    );
+    refused(mean, &[], &[columns, "2026-08-01,4,3,1"], "negative variance");
+    refused(mean, &[], &[columns, "2026-08-01,4,0,-1"], "negative number");
+    refused(mean, &[], &[columns, "2026-08-01,0,3,9"], "negative variance");
     let ratio = Shape::Form(Form::Ratio);
     let columns = "time,n,num,den,num_sq,den_sq,cross";
     read(ratio, &[], &[columns, "2026-08-01,2,3,4,5,8,6"]).unwrap();
-    refused(
-        ratio,
-        &[],
-        &[columns, "2026-08-01,2,3,4,5,8,7"],
-        "column cross",
-    );
+    refused(ratio, &[], &[columns, "2026-08-01,2,3,4,5,8,7"], "column cross");
     let rate = Shape::Form(Form::Rate);
     read(rate, &[], &["time,events,exposure", "2026-08-01,3,2.5"]).unwrap();
-    refused(
-        rate,
-        &[],
-        &["time,events,exposure", "2026-08-01,3,0"],
-        "without exposure",
-    );
+    refused(rate, &[], &["time,events,exposure", "2026-08-01,3,0"], "without exposure");
 }
 
 #[test]
@@ -414,30 +253,20 @@ fn warnings_make_the_answer_partial() {
     let mut batch = batch(&["time,num,den", "2026-08-01,1,2"]);
     batch.warnings = vec!["store 2 did not answer".into()];
     let refusal = points(&request(PROPORTION, &[]), &batch).unwrap_err();
-    assert!(
-        refusal.to_string().contains("partial answer: store 2"),
-        "{refusal}"
-    );
+    assert!(refusal.to_string().contains("partial answer: store 2"), "{refusal}");
 }
 
 #[test]
 fn too_many_rows_are_refused_unless_the_window_has_as_many_periods() {
     let rows = (0..=MAX_ROWS).map(|index| Row {
         cells: vec![
-            Cell::Time(crate::time::add_ms(
-                ts("2026-08-01T00:00:00Z"),
-                index as i64 * 30_000,
-            )),
+            Cell::Time(crate::time::add_ms(ts("2026-08-01T00:00:00Z"), index as i64 * 30_000)),
             Cell::Num(1.0),
         ],
         place: format!("row {index}"),
     });
     let columns = vec!["time".to_owned(), "value".to_owned()];
-    let batch = Batch {
-        columns,
-        rows: rows.collect(),
-        ..Batch::default()
-    };
+    let batch = Batch { columns, rows: rows.collect(), ..Batch::default() };
     let mut request = request(VALUE, &[]);
     let refusal = points(&request, &batch).unwrap_err();
     assert!(refusal.to_string().contains("10001 rows"), "{refusal}");
@@ -449,35 +278,23 @@ fn too_many_rows_are_refused_unless_the_window_has_as_many_periods() {
 fn periods_follow_the_calendar_across_a_clock_change() {
     let mut need = request(VALUE, &[]).need;
     need.timezone = "Europe/Berlin".into();
-    need.window = Window {
-        start: ts("2026-03-27T23:00:00Z"),
-        end: ts("2026-03-30T22:00:00Z"),
-    };
+    need.window = Window { start: ts("2026-03-27T23:00:00Z"), end: ts("2026-03-30T22:00:00Z") };
     let grid = Grid::of(&need).unwrap();
     let hours: Vec<i64> = grid
         .periods(need.window)
         .map(|period| crate::time::ms_between(period.start, period.end) / 3_600_000)
         .collect();
     assert_eq!(hours, [24, 23, 24]);
-    let open = Window {
-        start: ts("2026-03-28T10:00:00Z"),
-        end: ts("2026-03-30T10:00:00Z"),
-    };
+    let open = Window { start: ts("2026-03-28T10:00:00Z"), end: ts("2026-03-30T10:00:00Z") };
     assert_eq!(grid.periods(open).count(), 1);
 }
 
 #[test]
 fn a_value_asked_for_between_periods_is_that_of_the_newest_one() {
-    let window = Window {
-        start: ts("2026-08-06T10:00:00Z"),
-        end: ts("2026-08-07T10:00:00Z"),
-    };
+    let window = Window { start: ts("2026-08-06T10:00:00Z"), end: ts("2026-08-07T10:00:00Z") };
     let mut value = request(VALUE, &[]);
     value.need.window = window;
-    assert_eq!(
-        Grid::of(&value.need).unwrap().window().start,
-        ts("2026-08-06T00:00:00Z")
-    );
+    assert_eq!(Grid::of(&value.need).unwrap().window().start, ts("2026-08-06T00:00:00Z"));
     let lines = ["time,value", "2026-08-06,7", "2026-08-07,9"];
     let seen = points(&value, &batch(&lines)).unwrap();
     assert_eq!(seen.len(), 1);

@@ -31,9 +31,7 @@ pub(super) fn alarms(facts: &Facts<'_>) -> Vec<Alarm> {
 /// outcomes, matured, are `flat` (*confirmed*); or none moved although at least half of the
 /// planned information is in (*suspected*). Earlier: no alarm".
 fn proxy_without_outcome(facts: &Facts<'_>) -> Option<Alarm> {
-    let proxy = facts
-        .with_role(Role::Proxy)
-        .find(|signal| has_moved(signal.state))?;
+    let proxy = facts.with_role(Role::Proxy).find(|signal| has_moved(signal.state))?;
     let outcomes: Vec<_> = facts.with_role(Role::Outcome).collect();
     let all = |wanted: fn(SignalState) -> bool| {
         !outcomes.is_empty() && outcomes.iter().all(|signal| wanted(signal.state))
@@ -59,17 +57,11 @@ fn proxy_without_outcome(facts: &Facts<'_>) -> Option<Alarm> {
 }
 
 fn has_moved(state: SignalState) -> bool {
-    matches!(
-        state,
-        SignalState::Met | SignalState::Moving | SignalState::Short
-    )
+    matches!(state, SignalState::Met | SignalState::Moving | SignalState::Short)
 }
 
 fn is_judged_unmoved(state: SignalState) -> bool {
-    matches!(
-        state,
-        SignalState::Flat | SignalState::Inconclusive | SignalState::Harm
-    )
+    matches!(state, SignalState::Flat | SignalState::Inconclusive | SignalState::Harm)
 }
 
 fn movement_numbers(
@@ -94,9 +86,7 @@ fn movement_numbers(
             put("upper", evidence.interval.hi);
         }
         let signal = facts.input.experiment.signal(&outcome.name);
-        let least = signal
-            .and_then(|signal| signal.min_effect)
-            .or(outcome.threshold);
+        let least = signal.and_then(|signal| signal.min_effect).or(outcome.threshold);
         if let Some(least) = least {
             put("min_effect", least);
         }
@@ -131,15 +121,8 @@ fn knowable_at(facts: &Facts<'_>, outcomes: &[&SignalView]) -> Option<Timestamp>
 /// `srm`: "observed split differs from the planned one. Clears by acknowledgement and a new
 /// allocation epoch".
 fn srm(facts: &Facts<'_>) -> Option<Alarm> {
-    let split = facts
-        .analysis
-        .split
-        .as_ref()
-        .filter(|split| split.mismatch)?;
-    let counts = split
-        .counts
-        .iter()
-        .map(|(arm, count)| (format!("units.{arm}"), *count));
+    let split = facts.analysis.split.as_ref().filter(|split| split.mismatch)?;
+    let counts = split.counts.iter().map(|(arm, count)| (format!("units.{arm}"), *count));
     let numbers = counts.chain([("p".to_owned(), split.p_seq)]).collect();
     Some(Alarm {
         kind: AlarmKind::Srm,
@@ -169,21 +152,14 @@ fn definition_changed(facts: &Facts<'_>) -> Vec<Alarm> {
 
 /// `stale`: data that could not be had at this look, by signal and by guardrail.
 fn stale(facts: &Facts<'_>) -> Vec<Alarm> {
-    let signals = facts
-        .analysis
-        .signals
-        .iter()
-        .filter(|signal| facts.is_missing(&signal.name));
+    let signals = facts.analysis.signals.iter().filter(|signal| facts.is_missing(&signal.name));
     let signals = signals.map(|signal| (signal.name.clone(), facts.missing_since(&signal.name)));
     let missing = [GuardrailState::NoData, GuardrailState::SourceError];
     let guardrails = facts.analysis.guardrails.iter();
     let guardrails = guardrails
         .filter(|status| missing.contains(&status.state))
         .map(|status| (status.name.clone(), status.since));
-    signals
-        .chain(guardrails)
-        .map(|(name, since)| stale_alarm(facts, name, since))
-        .collect()
+    signals.chain(guardrails).map(|(name, since)| stale_alarm(facts, name, since)).collect()
 }
 
 fn stale_alarm(facts: &Facts<'_>, subject: String, since: Option<Timestamp>) -> Alarm {
@@ -192,10 +168,7 @@ fn stale_alarm(facts: &Facts<'_>, subject: String, since: Option<Timestamp>) -> 
         kind: AlarmKind::Stale,
         severity: AlarmSeverity::Confirmed,
         subject,
-        numbers: age
-            .map(|age| ("age_seconds".to_owned(), age))
-            .into_iter()
-            .collect(),
+        numbers: age.map(|age| ("age_seconds".to_owned(), age)).into_iter().collect(),
         clears: "fresh data".to_owned(),
         knowable_at: None,
     }
@@ -219,14 +192,9 @@ fn past_cycle(facts: &Facts<'_>) -> Option<Alarm> {
 /// authenticate, or guardrails that stop but no rollback action". `identities` are the names that
 /// can authenticate at this daemon.
 pub fn toothless(experiment: &Experiment, identities: &[String]) -> Option<Alarm> {
-    let nobody = !experiment
-        .can_stop
-        .iter()
-        .any(|name| identities.contains(name));
-    let stopping = experiment
-        .guardrails
-        .iter()
-        .filter(|guardrail| guardrail.on_trip == OnTrip::Stop);
+    let nobody = !experiment.can_stop.iter().any(|name| identities.contains(name));
+    let stopping =
+        experiment.guardrails.iter().filter(|guardrail| guardrail.on_trip == OnTrip::Stop);
     let stopping = stopping.count();
     let no_action = stopping > 0 && experiment.rollback.action.is_none();
     let mut needs = Vec::new();

@@ -17,28 +17,16 @@ pub(super) fn collecting(facts: &Facts<'_>) -> Option<Decision> {
         return None;
     }
     let days_left = ms_between(facts.input.at, facts.input.cycle.checkpoint_at) as f64;
-    let mut reasons = vec![Reason::Progress {
-        share: share(facts),
-        days_left: days_left / DAY_MS as f64,
-    }];
+    let mut reasons =
+        vec![Reason::Progress { share: share(facts), days_left: days_left / DAY_MS as f64 }];
     let reachable = rule_is_reachable(facts);
     if !reachable {
-        for (_, atom) in facts
-            .unknown_atoms()
-            .filter(|(_, atom)| !is_reachable(facts, atom))
-        {
+        for (_, atom) in facts.unknown_atoms().filter(|(_, atom)| !is_reachable(facts, atom)) {
             let units = atom.needs_more.unwrap_or_default();
-            reasons.push(Reason::NeedsMore {
-                signal: atom.signal.clone(),
-                units,
-            });
+            reasons.push(Reason::NeedsMore { signal: atom.signal.clone(), units });
         }
     }
-    let cause = if reachable {
-        Cause::OnTrack
-    } else {
-        Cause::CannotBeReached
-    };
+    let cause = if reachable { Cause::OnTrack } else { Cause::CannotBeReached };
     Some(same_checkpoint(facts, Verdict::Collecting, cause, reasons))
 }
 
@@ -97,11 +85,7 @@ fn is_reachable(facts: &Facts<'_>, atom: &AtomView) -> bool {
 /// Units that will have matured by the checkpoint beyond those counted now.
 fn units_to_come(facts: &Facts<'_>, signal: &Signal, observed: &Observed) -> Option<f64> {
     let counted = ms_between(observed.window.start, observed.data_as_of);
-    let units: f64 = observed
-        .arms
-        .values()
-        .map(|sample| sample.sums.units())
-        .sum();
+    let units: f64 = observed.arms.values().map(|sample| sample.sums.units()).sum();
     if counted <= 0 || units <= 0.0 {
         return None;
     }

@@ -34,11 +34,7 @@ pub fn evaluate_with(
 ) -> EvaluationRecord {
     let outcome = decide(&input, &analysis);
     let carry = analysis.carry.clone();
-    let slot = Slot {
-        track: LOOK.to_owned(),
-        restatement_no,
-        revises,
-    };
+    let slot = Slot { track: LOOK.to_owned(), restatement_no, revises };
     record(input, analysis, outcome, carry, slot)
 }
 
@@ -52,11 +48,7 @@ pub fn evaluate_trip(input: LookInput, guardrail: &str) -> EvaluationRecord {
     let mut outcome = decide(&input, &analysis);
     outcome.decision = trip_decision(&input, &analysis, guardrail, outcome.decision);
     let carry = input.carry.clone();
-    let slot = Slot {
-        track: format!("guardrail:{guardrail}"),
-        restatement_no: 0,
-        revises: None,
-    };
+    let slot = Slot { track: format!("guardrail:{guardrail}"), restatement_no: 0, revises: None };
     record(input, analysis, outcome, carry, slot)
 }
 
@@ -72,9 +64,7 @@ fn trip_decision(
         return unchanged(input, Vec::new(), look);
     };
     if status.on_trip == OnTrip::Alert {
-        let reason = Reason::GuardrailOn {
-            guardrail: status.name.clone(),
-        };
+        let reason = Reason::GuardrailOn { guardrail: status.name.clone() };
         return unchanged(input, vec![reason], look);
     }
     Decision {
@@ -129,21 +119,11 @@ pub fn evaluate_fault(input: LookInput, message: &str) -> EvaluationRecord {
         carry: input.carry.clone(),
         progress: None,
     };
-    let reasons = vec![Reason::Fault {
-        message: message.to_owned(),
-    }];
+    let reasons = vec![Reason::Fault { message: message.to_owned() }];
     let facts = Facts::new(&input, &analysis);
     let decision = same_checkpoint(&facts, Verdict::Hold, Cause::EngineFault, reasons);
-    let outcome = Outcome {
-        decision,
-        findings: Vec::new(),
-        alarms: Vec::new(),
-    };
-    let slot = Slot {
-        track: LOOK.to_owned(),
-        restatement_no: 0,
-        revises: None,
-    };
+    let outcome = Outcome { decision, findings: Vec::new(), alarms: Vec::new() };
+    let slot = Slot { track: LOOK.to_owned(), restatement_no: 0, revises: None };
     let carry = input.carry.clone();
     record(input, analysis, outcome, carry, slot)
 }
@@ -161,12 +141,7 @@ fn record(
     carry: Carry,
     slot: Slot,
 ) -> EvaluationRecord {
-    let id = evaluation_id(
-        &input.experiment.id,
-        &slot.track,
-        input.at,
-        slot.restatement_no,
-    );
+    let id = evaluation_id(&input.experiment.id, &slot.track, input.at, slot.restatement_no);
     EvaluationRecord {
         schema: SCHEMA.to_owned(),
         engine: ENGINE.to_owned(),

@@ -22,11 +22,7 @@ pub(super) struct Facts<'a> {
 
 impl<'a> Facts<'a> {
     pub(super) fn new(input: &'a LookInput, analysis: &'a Analysis) -> Self {
-        Self {
-            input,
-            analysis,
-            at_checkpoint: is_at_checkpoint(input),
-        }
+        Self { input, analysis, at_checkpoint: is_at_checkpoint(input) }
     }
 
     /// The root of `continue_when` before it is collapsed.
@@ -35,17 +31,11 @@ impl<'a> Facts<'a> {
     }
 
     pub(super) fn atom_met(&self, index: usize) -> Truth {
-        self.analysis
-            .atoms
-            .get(index)
-            .map_or(Truth::Unknown, |atom| atom.met)
+        self.analysis.atoms.get(index).map_or(Truth::Unknown, |atom| atom.met)
     }
 
     pub(super) fn with_role(&self, role: Role) -> impl Iterator<Item = &'a SignalView> {
-        self.analysis
-            .signals
-            .iter()
-            .filter(move |signal| signal.role == role)
+        self.analysis.signals.iter().filter(move |signal| signal.role == role)
     }
 
     /// Nothing came or the source failed; a signal without an observation has none.
@@ -85,10 +75,8 @@ impl<'a> Facts<'a> {
     /// Data of this signal may stop the experiment: they are there, fit, and mean what they did.
     pub(super) fn is_trusted(&self, signal: &str) -> bool {
         let unfit = |view: &SignalView| view.name == signal && view.state == SignalState::Invalid;
-        matches!(
-            self.input.observations.get(signal),
-            Some(Observation::Ok(_))
-        ) && !self.input.unacknowledged.iter().any(|name| name == signal)
+        matches!(self.input.observations.get(signal), Some(Observation::Ok(_)))
+            && !self.input.unacknowledged.iter().any(|name| name == signal)
             && !self.analysis.signals.iter().any(unfit)
     }
 
@@ -101,11 +89,7 @@ impl<'a> Facts<'a> {
 
     /// The split is off and a used signal compares arms; the p of the check.
     pub(super) fn srm(&self) -> Option<f64> {
-        let split = self
-            .analysis
-            .split
-            .as_ref()
-            .filter(|split| split.mismatch)?;
+        let split = self.analysis.split.as_ref().filter(|split| split.mismatch)?;
         let experiment = &self.input.experiment;
         let by_arms = experiment.signals.iter().any(|signal| {
             let compare = signal.compare.as_ref().unwrap_or(&experiment.compare);
@@ -123,31 +107,19 @@ impl<'a> Facts<'a> {
     pub(super) fn is_long_enough(&self) -> bool {
         let experiment = &self.input.experiment;
         let zone = schedule::zone_of(experiment);
-        let earliest = add(
-            self.input.cycle.started_at,
-            experiment.checkpoint.min_duration,
-            &zone,
-        );
+        let earliest = add(self.input.cycle.started_at, experiment.checkpoint.min_duration, &zone);
         self.input.at >= earliest
     }
 
     /// The next planned checkpoint after this look's.
     pub(super) fn further_checkpoint(&self) -> Option<Timestamp> {
-        let LookInput {
-            experiment,
-            cycle,
-            at,
-            ..
-        } = self.input;
+        let LookInput { experiment, cycle, at, .. } = self.input;
         schedule::further_checkpoint(experiment, cycle, (*at).max(cycle.checkpoint_at))
     }
 
     /// Guardrails that keep `continue` from passing: tripped ones, alerts too.
     pub(super) fn tripped(&self) -> impl Iterator<Item = &'a GuardrailStatus> {
-        self.analysis
-            .guardrails
-            .iter()
-            .filter(|status| is_tripped(status))
+        self.analysis.guardrails.iter().filter(|status| is_tripped(status))
     }
 
     /// `no_worse_than` guardrails that are neither safe nor tripped, with whether that is

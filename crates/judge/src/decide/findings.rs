@@ -15,29 +15,19 @@ pub(super) fn findings(facts: &Facts<'_>) -> Vec<Finding> {
         }
     };
     for atom in facts.analysis.atoms.iter().filter(|atom| atom.no_test) {
-        add(Finding::NoTest {
-            signal: atom.signal.clone(),
-        });
+        add(Finding::NoTest { signal: atom.signal.clone() });
     }
     for signal in &facts.analysis.signals {
         let name = signal.name.clone();
-        if signal
-            .evidence
-            .as_ref()
-            .is_some_and(|evidence| evidence.exact_baseline)
-        {
-            add(Finding::Uncontrolled {
-                signal: name.clone(),
-            });
+        if signal.evidence.as_ref().is_some_and(|evidence| evidence.exact_baseline) {
+            add(Finding::Uncontrolled { signal: name.clone() });
         }
         if signal.state == SignalState::Short {
             add(Finding::Short { signal: name });
         }
     }
     for (status, _) in facts.unproven() {
-        add(Finding::NotShownSafe {
-            guardrail: status.name.clone(),
-        });
+        add(Finding::NotShownSafe { guardrail: status.name.clone() });
     }
     if let Compare::Arms { split, .. } = &facts.input.experiment.compare
         && split.is_empty()

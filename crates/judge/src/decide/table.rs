@@ -33,16 +33,12 @@ const ROWS: [Row; 11] = [
 
 /// The first row that matches.
 pub(super) fn decision(facts: &Facts<'_>) -> Decision {
-    ROWS.iter()
-        .find_map(|row| row(facts))
-        .unwrap_or_else(|| past_by(facts))
+    ROWS.iter().find_map(|row| row(facts)).unwrap_or_else(|| past_by(facts))
 }
 
 /// `stop: tripped`: "a guardrail with `on_trip: stop` tripped. At any time, at once".
 fn tripped(facts: &Facts<'_>) -> Option<Decision> {
-    let stops = facts
-        .tripped()
-        .filter(|status| status.on_trip == OnTrip::Stop);
+    let stops = facts.tripped().filter(|status| status.on_trip == OnTrip::Stop);
     let reasons: Vec<_> = stops
         .map(|status| Reason::GuardrailTripped {
             guardrail: status.name.clone(),
@@ -72,30 +68,22 @@ fn harmful(facts: &Facts<'_>) -> Option<Decision> {
     }
     let checks = analysis.harm.iter();
     let harmed = checks.filter(|check| check.harmful && facts.is_trusted(&check.signal));
-    reasons.extend(harmed.map(|check| Reason::SignalIs {
-        signal: check.signal.clone(),
-        state: SignalState::Harm,
-    }));
+    reasons.extend(
+        harmed.map(|check| Reason::SignalIs {
+            signal: check.signal.clone(),
+            state: SignalState::Harm,
+        }),
+    );
     (!reasons.is_empty()).then(|| last(facts, Verdict::Stop, Cause::Harmful, reasons))
 }
 
 /// `hold` (a): "SRM or an unacknowledged definition change on a signal that the rule or an
 /// outcome uses".
 fn hold_untrusted(facts: &Facts<'_>) -> Option<Decision> {
-    let changed = facts
-        .input
-        .unacknowledged
-        .iter()
-        .filter(|signal| facts.is_used(signal));
-    let changed = changed.map(|signal| Reason::DefinitionChanged {
-        signal: signal.clone(),
-    });
+    let changed = facts.input.unacknowledged.iter().filter(|signal| facts.is_used(signal));
+    let changed = changed.map(|signal| Reason::DefinitionChanged { signal: signal.clone() });
     let split = facts.srm().map(|p| Reason::SplitMismatch { p });
-    let cause = if split.is_some() {
-        Cause::Srm
-    } else {
-        Cause::DefinitionChanged
-    };
+    let cause = if split.is_some() { Cause::Srm } else { Cause::DefinitionChanged };
     let reasons: Vec<_> = split.into_iter().chain(changed).collect();
     (!reasons.is_empty()).then(|| same_checkpoint(facts, Verdict::Hold, cause, reasons))
 }
@@ -133,10 +121,7 @@ fn hold_missing(facts: &Facts<'_>) -> Option<Decision> {
     }
     let mut reasons: Vec<Reason> = Vec::new();
     for signal in signals {
-        let reason = Reason::DataMissing {
-            since: facts.missing_since(&signal),
-            signal,
-        };
+        let reason = Reason::DataMissing { since: facts.missing_since(&signal), signal };
         if !reasons.contains(&reason) {
             reasons.push(reason);
         }
@@ -153,24 +138,16 @@ fn futile(facts: &Facts<'_>) -> Option<Decision> {
     }
     let outcomes: Vec<_> = facts.with_role(Role::Outcome).collect();
     let proxies: Vec<_> = facts.with_role(Role::Proxy).collect();
-    let flat = outcomes
-        .iter()
-        .all(|signal| signal.state == SignalState::Flat);
+    let flat = outcomes.iter().all(|signal| signal.state == SignalState::Flat);
     let hopeless = |signal: &&SignalView| {
-        matches!(
-            signal.state,
-            SignalState::Flat | SignalState::Harm | SignalState::Below
-        )
+        matches!(signal.state, SignalState::Flat | SignalState::Harm | SignalState::Below)
     };
     if outcomes.is_empty() || !flat || !proxies.iter().all(hopeless) {
         return None;
     }
     let signals = outcomes.iter().chain(&proxies);
     let reasons = signals
-        .map(|signal| Reason::SignalIs {
-            signal: signal.name.clone(),
-            state: signal.state,
-        })
+        .map(|signal| Reason::SignalIs { signal: signal.name.clone(), state: signal.state })
         .collect();
     Some(last(facts, Verdict::Stop, Cause::Futile, reasons))
 }
@@ -188,11 +165,7 @@ fn waiting_for_maturity(facts: &Facts<'_>) -> Option<Decision> {
         .filter_map(|signal| Some((signal.name.clone(), facts.immature_until(&signal.name)?)))
         .collect();
     let latest = waits.iter().map(|(_, until)| *until).max()?;
-    let moved = if still_waiting {
-        cycle.checkpoint_at
-    } else {
-        latest.max(facts.input.at)
-    };
+    let moved = if still_waiting { cycle.checkpoint_at } else { latest.max(facts.input.at) };
     let reasons = waits
         .into_iter()
         .map(|(signal, until)| Reason::WaitsForMaturity { signal, until })
@@ -210,21 +183,14 @@ fn go_on(facts: &Facts<'_>) -> Option<Decision> {
         return None;
     }
     let unproven = unproven_outcomes(facts);
-    let tolerated = facts.unproven().map(|(status, _)| Reason::NotShownSafe {
-        guardrail: status.name.clone(),
-    });
+    let tolerated =
+        facts.unproven().map(|(status, _)| Reason::NotShownSafe { guardrail: status.name.clone() });
     let mut reasons = met_atoms(facts);
     match facts.further_checkpoint() {
         Some(next) => {
             reasons.extend(unproven);
             reasons.extend(tolerated);
-            Some(moved_to(
-                facts,
-                Verdict::Continue,
-                Cause::KeepRunning,
-                reasons,
-                next,
-            ))
+            Some(moved_to(facts, Verdict::Continue, Cause::KeepRunning, reasons, next))
         }
         None if unproven.is_empty() => {
             reasons.extend(tolerated);
@@ -255,28 +221,16 @@ fn extend(facts: &Facts<'_>) -> Option<Decision> {
     let mut reasons = Vec::new();
     for (index, atom) in facts.unknown_atoms().filter(|(_, atom)| atom.decidable) {
         if let Some(units) = atom.needs_more {
-            reasons.push(Reason::NeedsMore {
-                signal: atom.signal.clone(),
-                units,
-            });
+            reasons.push(Reason::NeedsMore { signal: atom.signal.clone(), units });
         }
         reasons.push(Reason::AtomUnknown { atom: index });
     }
     reasons.extend(blockers(facts).into_iter().filter(|reason| {
-        matches!(
-            reason,
-            Reason::TooShort { .. } | Reason::OutcomeUnproven { .. }
-        )
+        matches!(reason, Reason::TooShort { .. } | Reason::OutcomeUnproven { .. })
     }));
     reasons.extend(met_atoms(facts));
     let next = schedule::extended_checkpoint(&facts.input.experiment, facts.input.at);
-    Some(moved_to(
-        facts,
-        Verdict::Change,
-        Cause::Extend,
-        reasons,
-        next,
-    ))
+    Some(moved_to(facts, Verdict::Change, Cause::Extend, reasons, next))
 }
 
 /// `change: mechanism`: "at the checkpoint, every other case while cycles are left and `by` has
@@ -325,10 +279,7 @@ fn may_go_on(facts: &Facts<'_>) -> bool {
 fn unproven_outcomes(facts: &Facts<'_>) -> Vec<Reason> {
     let outcomes = facts.with_role(Role::Outcome);
     let open = outcomes.filter(|signal| signal.state != SignalState::Met);
-    open.map(|signal| Reason::OutcomeUnproven {
-        signal: signal.name.clone(),
-    })
-    .collect()
+    open.map(|signal| Reason::OutcomeUnproven { signal: signal.name.clone() }).collect()
 }
 
 /// A verdict that ends the cycle: nothing is planned after it.
@@ -361,11 +312,7 @@ pub(super) fn same_checkpoint(
         at_checkpoint: facts.at_checkpoint,
         ends_cycle: false,
         next_look_at: Some(next_look),
-        next_checkpoint_at: Some(if facts.at_checkpoint {
-            next_look
-        } else {
-            cycle.checkpoint_at
-        }),
+        next_checkpoint_at: Some(if facts.at_checkpoint { next_look } else { cycle.checkpoint_at }),
     }
 }
 
@@ -377,10 +324,7 @@ fn moved_to(
     reasons: Vec<Reason>,
     checkpoint_at: Timestamp,
 ) -> Decision {
-    let cycle = crate::record::Cycle {
-        checkpoint_at,
-        ..facts.input.cycle.clone()
-    };
+    let cycle = crate::record::Cycle { checkpoint_at, ..facts.input.cycle.clone() };
     let next_look = schedule::look_after(&facts.input.experiment, &cycle, facts.input.at);
     Decision {
         verdict,

@@ -74,28 +74,14 @@ mod tests {
     }
 
     fn join(op: &str, nodes: Vec<RuleValue>) -> RuleValue {
-        RuleValue {
-            text: String::new(),
-            op: op.into(),
-            atom: None,
-            value: Unknown,
-            nodes,
-        }
+        RuleValue { text: String::new(), op: op.into(), atom: None, value: Unknown, nodes }
     }
 
     #[test]
     fn the_tables_are_kleenes() {
         let all = [True, False, Unknown];
-        let and = [
-            [True, False, Unknown],
-            [False, False, False],
-            [Unknown, False, Unknown],
-        ];
-        let or = [
-            [True, True, True],
-            [True, False, Unknown],
-            [True, Unknown, Unknown],
-        ];
+        let and = [[True, False, Unknown], [False, False, False], [Unknown, False, Unknown]];
+        let or = [[True, True, True], [True, False, Unknown], [True, Unknown, Unknown]];
         for (i, left) in all.into_iter().enumerate() {
             for (j, right) in all.into_iter().enumerate() {
                 let value = |index: usize| [left, right][index];
@@ -111,11 +97,7 @@ mod tests {
     #[test]
     fn nothing_holds_by_accident() {
         for op in ["and", "or", "not", "xor", "atom"] {
-            assert_eq!(
-                value_with(&join(op, Vec::new()), &|_| True),
-                Unknown,
-                "{op}"
-            );
+            assert_eq!(value_with(&join(op, Vec::new()), &|_| True), Unknown, "{op}");
         }
     }
 
@@ -123,11 +105,7 @@ mod tests {
     fn a_missing_atom_matters_only_where_it_can_settle_the_root() {
         let unknown = |_: usize| Unknown;
         // `missing and inconclusive`: missing = false makes the root false.
-        assert!(could_settle(
-            &join("and", vec![atom(0), atom(1)]),
-            &[0],
-            &unknown
-        ));
+        assert!(could_settle(&join("and", vec![atom(0), atom(1)]), &[0], &unknown));
         // `(missing and false) or inconclusive`: missing never matters.
         let rule = join("or", vec![join("and", vec![atom(0), atom(2)]), atom(1)]);
         let known = |index: usize| if index == 2 { False } else { Unknown };

@@ -17,13 +17,6 @@ pub(super) fn look(input: &GuardrailInput<'_>, budget: &ErrorBudget) -> Seen {
         return Seen::no_data(None, "no value came");
     };
     let below = round12(value) < round12(budget.at_least);
-    let state = if below {
-        GuardrailState::Tripped
-    } else {
-        GuardrailState::Ok
-    };
-    Seen {
-        budget_left: Some(value),
-        ..Seen::value(state, value, budget.at_least)
-    }
+    let state = if below { GuardrailState::Tripped } else { GuardrailState::Ok };
+    Seen { budget_left: Some(value), ..Seen::value(state, value, budget.at_least) }
 }

@@ -59,9 +59,7 @@ fn is_missing(state: GuardrailState) -> bool {
 /// The last state that rested on data, if any.
 fn last_live(stored: Option<&GuardrailStatus>) -> Option<GuardrailState> {
     let stored = stored?;
-    stored
-        .frozen
-        .or((!is_missing(stored.state)).then_some(stored.state))
+    stored.frozen.or((!is_missing(stored.state)).then_some(stored.state))
 }
 
 /// Puts a look's numbers into a status.
@@ -83,9 +81,7 @@ fn shifted(clock: Option<Timestamp>, ms: i64) -> Option<Timestamp> {
 }
 
 fn gap_ms(stored: Option<&GuardrailStatus>, at: Timestamp) -> i64 {
-    stored
-        .and_then(|stored| stored.evaluated_at)
-        .map_or(0, |last| ms_between(last, at))
+    stored.and_then(|stored| stored.evaluated_at).map_or(0, |last| ms_between(last, at))
 }
 
 fn freeze(
@@ -142,9 +138,7 @@ fn live(
 ) -> GuardrailStatus {
     let unseen_ms = gap_ms(stored, at) - every.ms;
     let mut status = with_numbers(stored.cloned().unwrap_or_else(|| unseen(guardrail)), &seen);
-    let before = stored
-        .filter(|stored| stored.evaluated_at.is_some())
-        .map(|stored| stored.state);
+    let before = stored.filter(|stored| stored.evaluated_at.is_some()).map(|stored| stored.state);
     status.on_trip = guardrail.on_trip;
     status.frozen = None;
     status.evaluated_at = Some(at);

@@ -36,18 +36,12 @@ fn configured(input: &GuardrailInput<'_>, limit: &Limit) -> Seen {
             Sums::Value { value } => Some(value),
             _ => None,
         })
-        .fold(None, |most: Option<f64>, value| {
-            Some(most.map_or(value, |most| most.max(value)))
-        });
+        .fold(None, |most: Option<f64>, value| Some(most.map_or(value, |most| most.max(value))));
     let Some(value) = largest else {
         return Seen::no_data(None, "no value came");
     };
     let over = round12(value) > round12(limit.at_most);
-    let state = if over {
-        GuardrailState::Tripped
-    } else {
-        GuardrailState::Ok
-    };
+    let state = if over { GuardrailState::Tripped } else { GuardrailState::Ok };
     Seen::value(state, value, limit.at_most)
 }
 
@@ -56,15 +50,10 @@ fn units_over(input: &GuardrailInput<'_>, limit: &Limit) -> Seen {
         Ok(points) => points,
         Err(missing) => return *missing,
     };
-    let (over, units) = pairs(&points)
-        .iter()
-        .fold((0.0, 0.0), |sum, pair| (sum.0 + pair.0, sum.1 + pair.1));
+    let (over, units) =
+        pairs(&points).iter().fold((0.0, 0.0), |sum, pair| (sum.0 + pair.0, sum.1 + pair.1));
     let trips = round12(over) > round12(limit.allow * units);
-    let state = if trips {
-        GuardrailState::Tripped
-    } else {
-        GuardrailState::Ok
-    };
+    let state = if trips { GuardrailState::Tripped } else { GuardrailState::Ok };
     Seen {
         bad: Some(over),
         total: Some(units),

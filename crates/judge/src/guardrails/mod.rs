@@ -93,24 +93,11 @@ pub fn judge(input: &GuardrailInput<'_>) -> GuardrailOutcome {
         },
     };
     let before = input.stored.as_ref().map(|stored| stored.state);
-    let (status, missing_alert) = settle(
-        input.guardrail,
-        input.stored.as_ref(),
-        seen,
-        input.at,
-        input.every,
-    );
+    let (status, missing_alert) =
+        settle(input.guardrail, input.stored.as_ref(), seen, input.at, input.every);
     let changed = before != Some(status.state);
-    let transition = changed.then_some(Transition {
-        from: before,
-        to: status.state,
-    });
-    GuardrailOutcome {
-        status,
-        transition,
-        missing_alert,
-        carry,
-    }
+    let transition = changed.then_some(Transition { from: before, to: status.state });
+    GuardrailOutcome { status, transition, missing_alert, carry }
 }
 
 #[cfg(test)]

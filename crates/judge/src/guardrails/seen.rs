@@ -50,37 +50,24 @@ impl Seen {
 
     /// A value held against a bound.
     pub(super) fn value(state: GuardrailState, value: f64, limit: f64) -> Self {
-        Self {
-            value: Some(value),
-            limit: Some(limit),
-            ..Self::state(state)
-        }
+        Self { value: Some(value), limit: Some(limit), ..Self::state(state) }
     }
 
     /// Nothing usable came; `since` is the last good instant, if there was one.
     pub fn no_data(since: Option<Timestamp>, why: &str) -> Self {
         let why = since.map_or_else(|| why.to_owned(), |since| format!("{why} since {since}"));
-        Self {
-            why: Some(why),
-            ..Self::state(GuardrailState::NoData)
-        }
+        Self { why: Some(why), ..Self::state(GuardrailState::NoData) }
     }
 
     /// The source failed.
     pub fn source_error(failure: &SourceFailure) -> Self {
         let why = format!("{}: {}", failure.class, failure.cause);
-        Self {
-            why: Some(why),
-            ..Self::state(GuardrailState::SourceError)
-        }
+        Self { why: Some(why), ..Self::state(GuardrailState::SourceError) }
     }
 
     /// Too little to say.
     pub fn insufficient(why: &str) -> Self {
-        Self {
-            why: Some(why.to_owned()),
-            ..Self::state(GuardrailState::Insufficient)
-        }
+        Self { why: Some(why.to_owned()), ..Self::state(GuardrailState::Insufficient) }
     }
 }
 
@@ -109,10 +96,7 @@ pub(super) fn lifetime<'a>(
 
 /// Periods of the cycle that had closed at the slot.
 pub(super) fn closed<'a>(input: &GuardrailInput<'_>, points: &'a [Point]) -> Vec<&'a Point> {
-    let window = Window {
-        start: input.cycle.started_at,
-        end: input.at,
-    };
+    let window = Window { start: input.cycle.started_at, end: input.at };
     let mut found = canonical(points);
     // A value belongs to its instant, the end of its period; counts must lie wholly inside.
     found.retain(|point| match point.sums {

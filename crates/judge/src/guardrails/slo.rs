@@ -65,22 +65,15 @@ pub(super) struct ShareTest {
 impl ShareTest {
     /// `None` before anything was counted.
     pub(super) fn of(cells: &[(f64, f64)], q: f64) -> Option<Self> {
-        let (bad, total) = cells
-            .iter()
-            .fold((0.0, 0.0), |sum, cell| (sum.0 + cell.0, sum.1 + cell.1));
+        let (bad, total) =
+            cells.iter().fold((0.0, 0.0), |sum, cell| (sum.0 + cell.0, sum.1 + cell.1));
         if total <= 0.0 {
             return None;
         }
         let phi = phi_binomial(cells).filter(|phi| *phi > EXACT_LIMIT);
         let uneven =
             phi.map(|phi| against_constant(&Proportion { x: bad, n: total }, q).widened(phi));
-        Some(Self {
-            bad,
-            total,
-            q,
-            prior: prior_tau(q, q),
-            uneven,
-        })
+        Some(Self { bad, total, q, prior: prior_tau(q, q), uneven })
     }
 
     pub(super) fn share(&self) -> f64 {
@@ -107,10 +100,7 @@ impl ShareTest {
     /// Whether a share above `q` is shown, now or earlier, and the share still lies above.
     pub(super) fn breached(&self, input: &GuardrailInput<'_>, carry: &mut Carry) -> bool {
         let start = input.cycle.started_at;
-        let window = Window {
-            start,
-            end: input.at,
-        };
+        let window = Window { start, end: input.at };
         let need = need_of_guardrail(input.experiment, input.guardrail, input.grain, window);
         let series = need.map(|need| need.series_id).unwrap_or_default();
         let (start, q) = (start.to_string(), format!("{:.11e}", self.q));
@@ -128,10 +118,7 @@ impl ShareTest {
                 let share = contrast.estimate + self.q;
                 let half = info_time::half_width_one_sided(contrast.se, self.q, alpha);
                 let wide = Interval::around(share, half);
-                Interval {
-                    lo: wide.lo.max(0.0),
-                    hi: wide.hi.min(1.0),
-                }
+                Interval { lo: wide.lo.max(0.0), hi: wide.hi.min(1.0) }
             }
             None => interval(self.prior, self.bad, self.total, alpha),
         }

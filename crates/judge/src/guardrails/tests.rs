@@ -17,16 +17,12 @@ fn hour(hours: i64) -> Timestamp {
 }
 
 fn counts(hours: std::ops::Range<i64>, num: f64, den: f64) -> Vec<Point> {
-    hours
-        .map(|hour| point(ALL, hour, 1, Sums::Proportion { num, den }))
-        .collect()
+    hours.map(|hour| point(ALL, hour, 1, Sums::Proportion { num, den })).collect()
 }
 
 fn values(values: &[f64]) -> Vec<Point> {
     let points = values.iter().zip(0..);
-    points
-        .map(|(value, hour)| point(ALL, hour, 1, Sums::Value { value: *value }))
-        .collect()
+    points.map(|(value, hour)| point(ALL, hour, 1, Sums::Value { value: *value })).collect()
 }
 
 /// One guardrail that is looked at every hour.
@@ -42,12 +38,7 @@ impl Bench {
         let outcome = signal("y", Role::Outcome, Form::Proportion, Want::Up);
         let mut experiment = experiment(Compare::Baseline, vec![outcome], at_level("y", 0.5));
         experiment.guardrails = vec![guardrail("g", kind, on_trip)];
-        Self {
-            experiment,
-            stored: None,
-            carry: Carry::new(),
-            control: Vec::new(),
-        }
+        Self { experiment, stored: None, carry: Carry::new(), control: Vec::new() }
     }
 
     fn guardrail(&mut self) -> &mut Guardrail {
@@ -59,11 +50,8 @@ impl Bench {
     }
 
     fn fail(&mut self, at: Timestamp) -> GuardrailOutcome {
-        let failure = SourceFailure {
-            class: "timeout".to_owned(),
-            cause: "no answer".to_owned(),
-            since: at,
-        };
+        let failure =
+            SourceFailure { class: "timeout".to_owned(), cause: "no answer".to_owned(), since: at };
         self.look_or_fail(at, &[], Some(failure))
     }
 
@@ -105,41 +93,20 @@ fn query() -> (String, Query) {
 fn slo() -> GuardrailKind {
     let (source, query) = query();
     let (scope, budget) = (SloScope::Treatment, BudgetPeriod::Lifetime);
-    GuardrailKind::Slo(Slo {
-        objective: 0.999,
-        source,
-        query,
-        scope,
-        budget,
-    })
+    GuardrailKind::Slo(Slo { objective: 0.999, source, query, scope, budget })
 }
 
 fn at_most(bound: f64) -> GuardrailKind {
     let (source, query) = query();
     let (at_most, at_least) = (Some(bound), None);
-    GuardrailKind::Threshold(Threshold {
-        source,
-        query,
-        at_most,
-        at_least,
-        unit: None,
-    })
+    GuardrailKind::Threshold(Threshold { source, query, at_most, at_least, unit: None })
 }
 
 fn limit(at_most: f64, per: Option<&str>, of: LimitOf, allow: f64) -> GuardrailKind {
     let (source, query) = query();
     let per = per.map(str::to_owned);
     let (window, unit) = (None, None);
-    GuardrailKind::Limit(Limit {
-        at_most,
-        per,
-        window,
-        of,
-        allow,
-        source,
-        query,
-        unit,
-    })
+    GuardrailKind::Limit(Limit { at_most, per, window, of, allow, source, query, unit })
 }
 
 #[test]
@@ -148,33 +115,18 @@ fn slo_is_ok_burns_and_trips_on_the_lifetime_budget() {
     // 5 bad of 10,000 at a budget of 0.1 %: half of the ratio, half of the budget left.
     let first = bench.look(hour(10), &counts(0..10, 0.5, 1000.0));
     assert_eq!(first.status.state, Ok);
-    assert_eq!(
-        (first.status.value, first.status.limit),
-        (Some(0.0005), Some(1.0 - 0.999))
-    );
+    assert_eq!((first.status.value, first.status.limit), (Some(0.0005), Some(1.0 - 0.999)));
     assert!((first.status.budget_left.unwrap() - 0.5).abs() < 1e-9);
     assert_eq!(first.transition, Some(Transition { from: None, to: Ok }));
     // 12 of 10,000 burns, which is no proof: 2 above an expectation of 10.
     let mut bench = Bench::new(slo(), OnTrip::Stop);
     let burning = bench.look(hour(10), &counts(0..10, 1.2, 1000.0));
-    assert_eq!(
-        (burning.status.state, burning.status.latched),
-        (Burning, false)
-    );
+    assert_eq!((burning.status.state, burning.status.latched), (Burning, false));
     assert!(burning.status.budget_left.unwrap() < 0.0);
     // 60 of 20,000 against 20 expected is: tripped and latched, whatever comes later.
     let tripped = bench.look(hour(20), &counts(0..20, 3.0, 1000.0));
-    assert_eq!(
-        (tripped.status.state, tripped.status.latched),
-        (Tripped, true)
-    );
-    assert_eq!(
-        tripped.transition,
-        Some(Transition {
-            from: Some(Burning),
-            to: Tripped
-        })
-    );
+    assert_eq!((tripped.status.state, tripped.status.latched), (Tripped, true));
+    assert_eq!(tripped.transition, Some(Transition { from: Some(Burning), to: Tripped }));
     let after = bench.look(hour(21), &counts(0..21, 0.0, 1000.0));
     assert_eq!((after.status.state, after.transition), (Tripped, None));
 }
@@ -183,20 +135,10 @@ fn slo_is_ok_burns_and_trips_on_the_lifetime_budget() {
 fn a_control_that_breaches_too_is_said() {
     let mut bench = Bench::new(slo(), OnTrip::Stop);
     bench.control = counts(0..20, 3.0, 1000.0);
-    assert!(
-        bench
-            .look(hour(20), &counts(0..20, 3.0, 1000.0))
-            .status
-            .control_also
-    );
+    assert!(bench.look(hour(20), &counts(0..20, 3.0, 1000.0)).status.control_also);
     let mut bench = Bench::new(slo(), OnTrip::Stop);
     bench.control = counts(0..20, 1.0, 1000.0);
-    assert!(
-        !bench
-            .look(hour(20), &counts(0..20, 3.0, 1000.0))
-            .status
-            .control_also
-    );
+    assert!(!bench.look(hour(20), &counts(0..20, 3.0, 1000.0)).status.control_also);
 }
 
 #[test]
@@ -205,10 +147,7 @@ fn uneven_periods_need_more_than_even_ones() {
     let mut bench = Bench::new(slo(), OnTrip::Alert);
     assert_eq!(bench.state(hour(20), &counts(0..20, 2.0, 1000.0)), Tripped);
     let mut burst = counts(0..20, 0.0, 1000.0);
-    burst[3].sums = Sums::Proportion {
-        num: 40.0,
-        den: 1000.0,
-    };
+    burst[3].sums = Sums::Proportion { num: 40.0, den: 1000.0 };
     let mut bench = Bench::new(slo(), OnTrip::Alert);
     assert_eq!(bench.state(hour(20), &burst), Burning);
 }
@@ -226,28 +165,16 @@ fn missing_data_freezes_and_the_all_clear_comes_with_data() {
     let mut bench = Bench::new(at_most(250.0), OnTrip::Alert);
     assert_eq!(bench.state(hour(1), &values(&[300.0])), Tripped);
     let lost = bench.fail(hour(2));
-    assert_eq!(
-        (lost.status.state, lost.status.frozen),
-        (SourceError, Some(Tripped))
-    );
+    assert_eq!((lost.status.state, lost.status.frozen), (SourceError, Some(Tripped)));
     assert_eq!(lost.status.value, Some(300.0), "the last numbers stay");
     assert!(!lost.missing_alert);
     // `missing_for` is one hour; the alert is about the gap, the state stays frozen.
     let still = bench.fail(hour(3));
     assert!(still.missing_alert && still.transition.is_none());
-    assert_eq!(
-        (still.status.frozen, still.status.since),
-        (Some(Tripped), Some(hour(2)))
-    );
+    assert_eq!((still.status.frozen, still.status.since), (Some(Tripped), Some(hour(2))));
     let back = bench.look(hour(4), &values(&[300.0, 300.0, 300.0, 200.0]));
     assert_eq!((back.status.state, back.status.frozen), (Ok, None));
-    assert_eq!(
-        back.transition,
-        Some(Transition {
-            from: Some(SourceError),
-            to: Ok
-        })
-    );
+    assert_eq!(back.transition, Some(Transition { from: Some(SourceError), to: Ok }));
 }
 
 #[test]
@@ -263,18 +190,12 @@ fn on_missing_trip_trips_after_missing_for_and_ignore_says_nothing() {
     let mut bench = Bench::new(at_most(250.0), OnTrip::Stop);
     bench.guardrail().on_missing = OnMissing::Trip;
     bench.fail(hour(2));
-    assert!(
-        bench.fail(hour(3)).status.latched,
-        "a stop by missing data latches too"
-    );
+    assert!(bench.fail(hour(3)).status.latched, "a stop by missing data latches too");
     let mut bench = Bench::new(at_most(250.0), OnTrip::Alert);
     bench.guardrail().on_missing = OnMissing::Ignore;
     bench.fail(hour(2));
     let later = bench.fail(hour(9));
-    assert_eq!(
-        (later.status.state, later.missing_alert),
-        (SourceError, false)
-    );
+    assert_eq!((later.status.state, later.missing_alert), (SourceError, false));
 }
 
 #[test]
@@ -312,9 +233,8 @@ fn keep_firing_for_holds_after_the_breach_ends() {
     let mut bench = Bench::new(at_most(250.0), OnTrip::Alert);
     bench.guardrail().keep_firing_for = Span::hours(2);
     let series = [300.0, 200.0, 200.0, 200.0, 200.0];
-    let states: Vec<_> = (1..=5)
-        .map(|look| bench.state(hour(look), &values(&series[..look as usize])))
-        .collect();
+    let states: Vec<_> =
+        (1..=5).map(|look| bench.state(hour(look), &values(&series[..look as usize]))).collect();
     assert_eq!(states, [Tripped, Tripped, Tripped, Ok, Ok]);
 }
 
@@ -332,12 +252,7 @@ fn a_value_belongs_to_the_end_of_its_period() {
     let start = hour(-1);
     let end = add_ms(hour(0), 1000);
     let sums = Sums::Value { value: 300.0 };
-    let first = Point {
-        arm: ALL.to_owned(),
-        start,
-        end,
-        sums,
-    };
+    let first = Point { arm: ALL.to_owned(), start, end, sums };
     assert_eq!(bench.state(end, &[first]), Tripped);
 }
 
@@ -347,34 +262,19 @@ fn configured_limits_are_exact() {
     let mut rollout = Bench::new(limit(0.10, None, configured, 0.0), OnTrip::Alert);
     assert_eq!(rollout.state(hour(1), &values(&[0.10])), Ok);
     // A spike between two looks is not lost; the next look without one clears it.
-    assert_eq!(
-        rollout.state(hour(3), &values(&[0.10, 0.50, 0.10])),
-        Tripped
-    );
-    assert_eq!(
-        rollout.state(hour(4), &values(&[0.10, 0.50, 0.10, 0.10])),
-        Ok
-    );
+    assert_eq!(rollout.state(hour(3), &values(&[0.10, 0.50, 0.10])), Tripped);
+    assert_eq!(rollout.state(hour(4), &values(&[0.10, 0.50, 0.10, 0.10])), Ok);
     // At most 4 touches per candidate: one over is too many without `allow`.
     let mut touches = Bench::new(limit(4.0, Some("candidate"), configured, 0.0), OnTrip::Stop);
     assert_eq!(touches.state(hour(2), &counts(0..2, 0.0, 50.0)), Ok);
     let tripped = touches.look(hour(3), &counts(0..3, 1.0, 50.0));
-    assert_eq!(
-        (tripped.status.bad, tripped.status.total),
-        (Some(3.0), Some(150.0))
-    );
+    assert_eq!((tripped.status.bad, tripped.status.total), (Some(3.0), Some(150.0)));
     assert!(tripped.status.latched);
     // With 2 % allowed, 2 of 100 is inside and 3 of 150 + 1 is not.
-    let mut words = Bench::new(
-        limit(150.0, Some("message"), configured, 0.02),
-        OnTrip::Alert,
-    );
+    let mut words = Bench::new(limit(150.0, Some("message"), configured, 0.02), OnTrip::Alert);
     assert_eq!(words.state(hour(2), &counts(0..2, 1.0, 50.0)), Ok);
     let mut more = counts(0..3, 1.0, 50.0);
-    more[2].sums = Sums::Proportion {
-        num: 2.0,
-        den: 50.0,
-    };
+    more[2].sums = Sums::Proportion { num: 2.0, den: 50.0 };
     assert_eq!(words.state(hour(3), &more), Tripped);
 }
 
@@ -384,26 +284,16 @@ fn a_sampled_limit_is_a_test() {
     // 5 of 100: nothing is shown. 20 of 2,000: 1 % is shown to be below 5 %. 250: 12.5 % above.
     assert_eq!(sampled().state(hour(5), &counts(0..5, 1.0, 20.0)), Unproven);
     assert_eq!(sampled().state(hour(5), &counts(0..5, 4.0, 400.0)), Ok);
-    assert_eq!(
-        sampled().state(hour(5), &counts(0..5, 50.0, 400.0)),
-        Tripped
-    );
+    assert_eq!(sampled().state(hour(5), &counts(0..5, 50.0, 400.0)), Tripped);
 }
 
 #[test]
 fn an_error_budget_trips_below_its_floor() {
     let (source, query) = query();
-    let kind = GuardrailKind::ErrorBudget(ErrorBudget {
-        source,
-        query,
-        at_least: 0.0,
-    });
+    let kind = GuardrailKind::ErrorBudget(ErrorBudget { source, query, at_least: 0.0 });
     let mut bench = Bench::new(kind, OnTrip::Stop);
     let first = bench.look(hour(1), &values(&[0.0]));
-    assert_eq!(
-        (first.status.state, first.status.budget_left),
-        (Ok, Some(0.0))
-    );
+    assert_eq!((first.status.state, first.status.budget_left), (Ok, Some(0.0)));
     assert_eq!(bench.state(hour(2), &values(&[0.0, -0.01])), Tripped);
 }
 
@@ -424,10 +314,5 @@ fn an_unseen_guardrail_was_never_evaluated() {
     assert_eq!((status.state, status.evaluated_at), (NoData, None));
     // Its first look is a transition even when it starts out missing.
     bench.stored = Some(status);
-    assert!(
-        bench
-            .look(hour(10), &counts(0..10, 0.0, 1000.0))
-            .transition
-            .is_some()
-    );
+    assert!(bench.look(hour(10), &counts(0..10, 0.0, 1000.0)).transition.is_some());
 }

@@ -16,20 +16,12 @@ pub(super) fn look(input: &GuardrailInput<'_>, threshold: &Threshold) -> Seen {
     let Some(value) = newest_value(&points) else {
         return Seen::no_data(None, "no value came");
     };
-    let above = threshold
-        .at_most
-        .filter(|bound| round12(value) > round12(*bound));
-    let below = threshold
-        .at_least
-        .filter(|bound| round12(value) < round12(*bound));
+    let above = threshold.at_most.filter(|bound| round12(value) > round12(*bound));
+    let below = threshold.at_least.filter(|bound| round12(value) < round12(*bound));
     let state = match above.or(below) {
         Some(_) => GuardrailState::Tripped,
         None => GuardrailState::Ok,
     };
     let shown = above.or(below).or(threshold.at_most).or(threshold.at_least);
-    Seen {
-        limit: shown,
-        value: Some(value),
-        ..Seen::state(state)
-    }
+    Seen { limit: shown, value: Some(value), ..Seen::state(state) }
 }

@@ -97,21 +97,16 @@ pub fn human_decision(
         },
         HumanAction::Stop => {
             let may = is_admin || experiment.can_stop.contains(&decision.who);
-            if may {
-                stop(state, at)
-            } else {
-                Err(NotAllowed::MayNotStop)
-            }
+            if may { stop(state, at) } else { Err(NotAllowed::MayNotStop) }
         }
         HumanAction::OverruleContinue => go_on(state, experiment, at),
         HumanAction::OverruleChange => change(state, at),
         HumanAction::Rearm => rearm(state, at),
         HumanAction::Pause => pause(state, at),
         HumanAction::Resume => resume(state, at),
-        HumanAction::DefaultUpdated if state.life == Life::Graduated => Ok(LifeState {
-            default_updated: true,
-            ..state.clone()
-        }),
+        HumanAction::DefaultUpdated if state.life == Life::Graduated => {
+            Ok(LifeState { default_updated: true, ..state.clone() })
+        }
         HumanAction::Archive if state.life != Life::Archived => {
             Ok(moved(state, Life::Archived, at))
         }
@@ -138,10 +133,7 @@ fn go_on(
     if !state.trips.is_empty() {
         return Err(NotAllowed::Tripped);
     }
-    if !matches!(
-        state.life,
-        Life::AwaitingRevision | Life::Stopped | Life::Graduated
-    ) {
+    if !matches!(state.life, Life::AwaitingRevision | Life::Stopped | Life::Graduated) {
         return Err(NotAllowed::WrongLife);
     }
     let mut next = moved(state, Life::Running, at);
@@ -184,10 +176,7 @@ fn pause(state: &LifeState, at: Timestamp) -> Result<LifeState, NotAllowed> {
     if !can_rest || state.life == Life::Paused {
         return Err(NotAllowed::WrongLife);
     }
-    Ok(LifeState {
-        resumes_to: Some(state.life),
-        ..moved(state, Life::Paused, at)
-    })
+    Ok(LifeState { resumes_to: Some(state.life), ..moved(state, Life::Paused, at) })
 }
 
 fn resume(state: &LifeState, at: Timestamp) -> Result<LifeState, NotAllowed> {

@@ -15,10 +15,7 @@ pub fn overdue(experiment: &Experiment, state: &LifeState, now: Timestamp) -> Op
         Life::Graduated if !state.default_updated => "somebody saying that the default was updated",
         _ => return None,
     };
-    let allowed = experiment
-        .review
-        .as_ref()
-        .map_or(Span::days(7), |review| review.every);
+    let allowed = experiment.review.as_ref().map_or(Span::days(7), |review| review.every);
     let open_ms = ms_between(state.since, now);
     (open_ms > allowed.ms).then(|| Alarm {
         kind: AlarmKind::Purgatory,

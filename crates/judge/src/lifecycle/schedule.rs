@@ -29,17 +29,8 @@ pub fn next_look(
 pub fn look_after(experiment: &Experiment, cycle: &Cycle, after: Timestamp) -> Timestamp {
     let zone = zone_of(experiment);
     let from = after.max(cycle.started_at);
-    let regular = step_after(
-        cycle.started_at,
-        experiment.checkpoint.look_every,
-        from,
-        &zone,
-    );
-    if cycle.checkpoint_at > from {
-        regular.min(cycle.checkpoint_at)
-    } else {
-        regular
-    }
+    let regular = step_after(cycle.started_at, experiment.checkpoint.look_every, from, &zone);
+    if cycle.checkpoint_at > from { regular.min(cycle.checkpoint_at) } else { regular }
 }
 
 /// The first checkpoint that the file plans strictly after `after` in a cycle that began at
@@ -82,9 +73,7 @@ pub fn interval(experiment: &Experiment) -> Span {
             let days = date_of(at, &zone) - date_of(experiment.start, &zone);
             let ms = i64::from(days.get_days()) * DAY_MS;
             let accrual = ms - experiment.longest_outcome_maturity().ms;
-            Span {
-                ms: accrual.max(DAY_MS),
-            }
+            Span { ms: accrual.max(DAY_MS) }
         }
     }
 }
@@ -97,19 +86,14 @@ fn step_after(anchor: Timestamp, every: Span, from: Timestamp, zone: &TimeZone) 
         let anchor_date = date_of(anchor, zone);
         let day = |steps: i64| {
             let shift = jiff::Span::new().try_days(steps * every_days);
-            let date = shift
-                .ok()
-                .and_then(|shift| anchor_date.checked_add(shift).ok());
+            let date = shift.ok().and_then(|shift| anchor_date.checked_add(shift).ok());
             date.map_or(Timestamp::MAX, |date| start_of_day(date, zone))
         };
         let days_so_far = i64::from((date_of(from, zone) - anchor_date).get_days());
         let first = days_so_far / every_days;
         // The slot of today may still lie ahead when a day begins after 00:00 (clock changes).
         let first = first.max(1);
-        return (first..first + 3)
-            .map(day)
-            .find(|slot| *slot > from)
-            .unwrap_or(Timestamp::MAX);
+        return (first..first + 3).map(day).find(|slot| *slot > from).unwrap_or(Timestamp::MAX);
     }
     let every_ms = every.ms.max(1);
     let steps = (from.as_millisecond() - anchor.as_millisecond()).div_euclid(every_ms) + 1;

@@ -33,18 +33,8 @@ fn human(
     action: HumanAction,
     is_admin: bool,
 ) -> Result<LifeState, NotAllowed> {
-    let decision = HumanDecision {
-        who: who.into(),
-        because: "I looked".into(),
-        action,
-    };
-    human_decision(
-        state,
-        &experiment(),
-        &decision,
-        is_admin,
-        ts("2026-08-01T00:00:00Z"),
-    )
+    let decision = HumanDecision { who: who.into(), because: "I looked".into(), action };
+    human_decision(state, &experiment(), &decision, is_admin, ts("2026-08-01T00:00:00Z"))
 }
 
 #[test]
@@ -79,11 +69,7 @@ fn guardrails_outlive_looks_and_end_with_the_run() {
         assert_eq!(needs_looks(life), looks, "{life:?}");
         assert_eq!(guardrails_run(life), guardrails, "{life:?}");
         let state = LifeState { life, ..running() };
-        assert_eq!(
-            next_look(&experiment(), &state, start()).is_some(),
-            looks,
-            "{life:?}"
-        );
+        assert_eq!(next_look(&experiment(), &state, start()).is_some(), looks, "{life:?}");
     }
 }
 
@@ -93,24 +79,13 @@ fn verdicts_move_the_life() {
     assert_eq!(life(Verdict::Continue, Cause::Graduate), Life::Graduated);
     assert_eq!(life(Verdict::Continue, Cause::KeepRunning), Life::Running);
     assert_eq!(life(Verdict::Change, Cause::Extend), Life::Running);
-    assert_eq!(
-        life(Verdict::Change, Cause::Mechanism),
-        Life::AwaitingRevision
-    );
+    assert_eq!(life(Verdict::Change, Cause::Mechanism), Life::AwaitingRevision);
     assert_eq!(life(Verdict::Hold, Cause::DataMissing), Life::Running);
     assert_eq!(life(Verdict::Collecting, Cause::OnTrack), Life::Running);
-    for cause in [
-        Cause::Tripped,
-        Cause::Harmful,
-        Cause::Futile,
-        Cause::NoCyclesLeft,
-    ] {
+    for cause in [Cause::Tripped, Cause::Harmful, Cause::Futile, Cause::NoCyclesLeft] {
         let stopped = after(Verdict::Stop, cause);
         assert_eq!(stopped.life, Life::Stopped);
-        assert_eq!(
-            stopped.verdict,
-            Some((Verdict::Stop, cause, checkpoint_at()))
-        );
+        assert_eq!(stopped.verdict, Some((Verdict::Stop, cause, checkpoint_at())));
     }
     assert_eq!(after(Verdict::Hold, Cause::Srm).verdict, None);
 }
@@ -119,26 +94,13 @@ fn verdicts_move_the_life() {
 fn extend_wait_hold_and_keep_running_move_the_checkpoint_as_said() {
     let next = ts("2026-08-10T00:00:00Z");
     let moved = |verdict, cause| {
-        let decision = Decision {
-            next_checkpoint_at: Some(next),
-            ..decision(verdict, cause)
-        };
+        let decision = Decision { next_checkpoint_at: Some(next), ..decision(verdict, cause) };
         let mut open = running();
         open.cycle.open = true;
         apply_decision(&open, &decision, checkpoint_at()).cycle
     };
-    let flags = |cycle: Cycle| {
-        (
-            cycle.checkpoint_at,
-            cycle.extended,
-            cycle.waited,
-            cycle.open,
-        )
-    };
-    assert_eq!(
-        flags(moved(Verdict::Change, Cause::Extend)),
-        (next, true, false, false)
-    );
+    let flags = |cycle: Cycle| (cycle.checkpoint_at, cycle.extended, cycle.waited, cycle.open);
+    assert_eq!(flags(moved(Verdict::Change, Cause::Extend)), (next, true, false, false));
     let keep = moved(Verdict::Continue, Cause::KeepRunning);
     assert_eq!(flags(keep), (next, false, false, false));
     let wait = moved(Verdict::Collecting, Cause::WaitingForMaturity);
@@ -148,10 +110,7 @@ fn extend_wait_hold_and_keep_running_move_the_checkpoint_as_said() {
     let collecting = moved(Verdict::Collecting, Cause::OnTrack);
     assert_eq!(flags(collecting), (checkpoint_at(), false, false, true));
     // A hold before the checkpoint opens nothing.
-    let early = Decision {
-        at_checkpoint: false,
-        ..decision(Verdict::Hold, Cause::Srm)
-    };
+    let early = Decision { at_checkpoint: false, ..decision(Verdict::Hold, Cause::Srm) };
     assert!(!apply_decision(&running(), &early, start()).cycle.open);
 }
 
@@ -176,16 +135,10 @@ fn a_trip_ends_the_run_from_every_watched_life_and_latches() {
         assert_eq!(rearmed.life, life);
         assert_eq!((rearmed.trips.len(), rearmed.guardrail_epoch), (0, 1));
     }
-    let paused = LifeState {
-        life: Life::Paused,
-        ..running()
-    };
+    let paused = LifeState { life: Life::Paused, ..running() };
     let look = decision(Verdict::Continue, Cause::Graduate);
     assert_eq!(apply_decision(&paused, &look, at), paused);
-    let scheduled = LifeState {
-        life: Life::Scheduled,
-        ..running()
-    };
+    let scheduled = LifeState { life: Life::Scheduled, ..running() };
     assert_eq!(apply_decision(&scheduled, &trip, at), scheduled);
 }
 
@@ -198,34 +151,19 @@ fn the_next_cycle_needs_another_mechanism_and_a_start_after_the_verdict() {
     file.start = ts("2026-07-20T00:00:00Z");
     file.checkpoint.when = When::At(ts("2026-08-31T00:00:00Z"));
     let (same, effect) = revised(&waiting, &file, true, now);
-    assert_eq!(
-        (effect, same.life),
-        (RevisionEffect::SameMechanism, Life::AwaitingRevision)
-    );
-    assert_eq!(
-        (same.revision.as_str(), same.cycle),
-        ("r2", waiting.cycle.clone())
-    );
+    assert_eq!((effect, same.life), (RevisionEffect::SameMechanism, Life::AwaitingRevision));
+    assert_eq!((same.revision.as_str(), same.cycle), ("r2", waiting.cycle.clone()));
     file.mechanism.because = "they stall at step two".into();
     let (_, effect) = revised(&waiting, &file, false, now);
     assert_eq!(effect, RevisionEffect::SameCycle);
     let mut early = file.clone();
     early.start = checkpoint_at();
     let (state, effect) = revised(&waiting, &early, true, now);
-    assert_eq!(
-        (effect, state.life),
-        (RevisionEffect::StartsTooEarly, Life::AwaitingRevision)
-    );
+    assert_eq!((effect, state.life), (RevisionEffect::StartsTooEarly, Life::AwaitingRevision));
     // The refused mechanism is not taken for the old one next time.
-    assert_eq!(
-        revised(&state, &file, true, now).1,
-        RevisionEffect::NewCycle
-    );
+    assert_eq!(revised(&state, &file, true, now).1, RevisionEffect::NewCycle);
     let (next, effect) = revised(&waiting, &file, true, now);
-    assert_eq!(
-        (effect, next.life),
-        (RevisionEffect::NewCycle, Life::Scheduled)
-    );
+    assert_eq!((effect, next.life), (RevisionEffect::NewCycle, Life::Scheduled));
     let cycle = Cycle {
         number: 2,
         started_at: file.start,
@@ -249,10 +187,7 @@ fn other_edits_stay_in_the_cycle() {
     file.start = ts("2026-06-02T00:00:00Z");
     file.checkpoint.when = When::At(ts("2026-07-20T00:00:00Z"));
     let (state, effect) = revised(&running(), &file, true, ts("2026-06-10T00:00:00Z"));
-    assert_eq!(
-        (effect, state.life),
-        (RevisionEffect::SameCycle, Life::Running)
-    );
+    assert_eq!((effect, state.life), (RevisionEffect::SameCycle, Life::Running));
     assert_eq!((state.cycle.number, state.cycle.started_at), (1, start()));
     assert_eq!(state.cycle.checkpoint_at, ts("2026-07-20T00:00:00Z"));
     assert_eq!(state.mechanism.because, "another reason");
@@ -281,57 +216,25 @@ fn other_edits_stay_in_the_cycle() {
     let (state, _) = revised(&scheduled, &file, true, ts("2026-05-02T00:00:00Z"));
     assert_eq!(state.cycle.started_at, file.start);
     let stopped = after(Verdict::Stop, Cause::Futile);
-    assert_eq!(
-        revised(&stopped, &file, true, start()),
-        (stopped, RevisionEffect::Over)
-    );
+    assert_eq!(revised(&stopped, &file, true, start()), (stopped, RevisionEffect::Over));
 }
 
 #[test]
 fn humans_need_a_name_a_because_and_the_right_to_stop() {
     let state = running();
-    assert_eq!(
-        human(&state, " ", HumanAction::Objects, false),
-        Err(NotAllowed::NoName)
-    );
-    let silent = HumanDecision {
-        who: "lead".into(),
-        because: String::new(),
-        action: HumanAction::Stop,
-    };
+    assert_eq!(human(&state, " ", HumanAction::Objects, false), Err(NotAllowed::NoName));
+    let silent =
+        HumanDecision { who: "lead".into(), because: String::new(), action: HumanAction::Stop };
     let refused = human_decision(&state, &experiment(), &silent, true, start());
     assert_eq!(refused, Err(NotAllowed::NoBecause));
-    assert_eq!(
-        human(&state, "x", HumanAction::Stop, false),
-        Err(NotAllowed::MayNotStop)
-    );
-    assert_eq!(
-        human(&state, "x", HumanAction::Objects, false),
-        Ok(state.clone())
-    );
-    assert_eq!(
-        human(&state, "lead", HumanAction::Stop, false)
-            .unwrap()
-            .life,
-        Life::Stopped
-    );
-    assert_eq!(
-        human(&state, "root", HumanAction::Stop, true).unwrap().life,
-        Life::Stopped
-    );
+    assert_eq!(human(&state, "x", HumanAction::Stop, false), Err(NotAllowed::MayNotStop));
+    assert_eq!(human(&state, "x", HumanAction::Objects, false), Ok(state.clone()));
+    assert_eq!(human(&state, "lead", HumanAction::Stop, false).unwrap().life, Life::Stopped);
+    assert_eq!(human(&state, "root", HumanAction::Stop, true).unwrap().life, Life::Stopped);
     let stopped = after(Verdict::Stop, Cause::Futile);
-    assert_eq!(
-        human(&stopped, "lead", HumanAction::Stop, false),
-        Err(NotAllowed::WrongLife)
-    );
-    assert_eq!(
-        human(&state, "lead", HumanAction::Confirm, false),
-        Err(NotAllowed::NoVerdict)
-    );
-    assert_eq!(
-        human(&stopped, "lead", HumanAction::Confirm, false),
-        Ok(stopped.clone())
-    );
+    assert_eq!(human(&stopped, "lead", HumanAction::Stop, false), Err(NotAllowed::WrongLife));
+    assert_eq!(human(&state, "lead", HumanAction::Confirm, false), Err(NotAllowed::NoVerdict));
+    assert_eq!(human(&stopped, "lead", HumanAction::Confirm, false), Ok(stopped.clone()));
 }
 
 #[test]
@@ -342,36 +245,18 @@ fn a_verdict_can_be_overruled_but_a_trip_must_be_rearmed() {
     // One interval (28 days) from the decision on 1 August.
     assert_eq!(again.life, Life::Running);
     assert_eq!(again.cycle.checkpoint_at, ts("2026-08-29T00:00:00Z"));
-    assert_eq!(
-        human(&running(), "lead", action, false),
-        Err(NotAllowed::NoVerdict)
-    );
+    assert_eq!(human(&running(), "lead", action, false), Err(NotAllowed::NoVerdict));
     let kept = after(Verdict::Continue, Cause::KeepRunning);
-    assert_eq!(
-        human(&kept, "lead", action, false),
-        Err(NotAllowed::WrongLife)
-    );
+    assert_eq!(human(&kept, "lead", action, false), Err(NotAllowed::WrongLife));
     let mut tripped = after(Verdict::Stop, Cause::Tripped);
     tripped.trips.insert("errors".into(), start());
-    assert_eq!(
-        human(&tripped, "lead", action, false),
-        Err(NotAllowed::Tripped)
-    );
+    assert_eq!(human(&tripped, "lead", action, false), Err(NotAllowed::Tripped));
     let change = HumanAction::OverruleChange;
-    assert_eq!(
-        human(&tripped, "lead", change, false),
-        Err(NotAllowed::Tripped)
-    );
+    assert_eq!(human(&tripped, "lead", change, false), Err(NotAllowed::Tripped));
     let changed = human(&kept, "lead", change, false).unwrap();
     assert_eq!(changed.life, Life::AwaitingRevision);
-    assert_eq!(
-        human(&waiting, "lead", change, false),
-        Err(NotAllowed::WrongLife)
-    );
-    assert_eq!(
-        human(&running(), "lead", change, false),
-        Err(NotAllowed::NoVerdict)
-    );
+    assert_eq!(human(&waiting, "lead", change, false), Err(NotAllowed::WrongLife));
+    assert_eq!(human(&running(), "lead", change, false), Err(NotAllowed::NoVerdict));
     let nothing = human(&running(), "lead", HumanAction::Rearm, false);
     assert_eq!(nothing, Err(NotAllowed::NothingTripped));
 }
@@ -390,20 +275,16 @@ fn a_pause_comes_back_to_where_it_was() {
     let resumed = human(&running(), "lead", HumanAction::Resume, false);
     assert_eq!(resumed, Err(NotAllowed::WrongLife));
     let over = after(Verdict::Stop, Cause::Futile);
-    assert_eq!(
-        human(&over, "lead", HumanAction::Pause, false),
-        Err(NotAllowed::WrongLife)
-    );
+    assert_eq!(human(&over, "lead", HumanAction::Pause, false), Err(NotAllowed::WrongLife));
 }
 
 #[test]
 fn what_is_left_open_ages_into_purgatory() {
     let late = |state: &LifeState, now: &str| overdue(&experiment(), state, ts(now)).is_some();
     // One review interval (7 days) after 13 July.
-    for state in [
-        after(Verdict::Change, Cause::Mechanism),
-        after(Verdict::Continue, Cause::Graduate),
-    ] {
+    for state in
+        [after(Verdict::Change, Cause::Mechanism), after(Verdict::Continue, Cause::Graduate)]
+    {
         assert!(!late(&state, "2026-07-20T00:00:00Z"));
         assert!(late(&state, "2026-07-20T00:00:01Z"));
     }
@@ -415,10 +296,7 @@ fn what_is_left_open_ages_into_purgatory() {
     assert_eq!(wrong, Err(NotAllowed::WrongLife));
     let archived = human(&graduated, "lead", HumanAction::Archive, false).unwrap();
     assert_eq!(archived.life, Life::Archived);
-    assert_eq!(
-        human(&archived, "lead", HumanAction::Archive, false),
-        Err(NotAllowed::WrongLife)
-    );
+    assert_eq!(human(&archived, "lead", HumanAction::Archive, false), Err(NotAllowed::WrongLife));
 }
 
 #[test]
@@ -427,51 +305,24 @@ fn looks_come_daily_at_midnight_and_at_the_checkpoint() {
     let look = |file: &Experiment, state: &LifeState, after: &str| {
         next_look(file, state, ts(after)).unwrap().to_string()
     };
-    assert_eq!(
-        look(&file, &running(), "2026-05-01T00:00:00Z"),
-        "2026-06-02T00:00:00Z"
-    );
-    assert_eq!(
-        look(&file, &running(), "2026-06-02T00:00:00Z"),
-        "2026-06-03T00:00:00Z"
-    );
-    assert_eq!(
-        look(&file, &running(), "2026-06-02T23:59:59Z"),
-        "2026-06-03T00:00:00Z"
-    );
+    assert_eq!(look(&file, &running(), "2026-05-01T00:00:00Z"), "2026-06-02T00:00:00Z");
+    assert_eq!(look(&file, &running(), "2026-06-02T00:00:00Z"), "2026-06-03T00:00:00Z");
+    assert_eq!(look(&file, &running(), "2026-06-02T23:59:59Z"), "2026-06-03T00:00:00Z");
     file.checkpoint.look_every = Span::days(5);
     // Aligned to the start: 11 July, then the checkpoint, then 16 July.
-    assert_eq!(
-        look(&file, &running(), "2026-07-10T00:00:00Z"),
-        "2026-07-11T00:00:00Z"
-    );
-    assert_eq!(
-        look(&file, &running(), "2026-07-11T00:00:00Z"),
-        "2026-07-13T00:00:00Z"
-    );
-    assert_eq!(
-        look(&file, &running(), "2026-07-13T00:00:00Z"),
-        "2026-07-16T00:00:00Z"
-    );
+    assert_eq!(look(&file, &running(), "2026-07-10T00:00:00Z"), "2026-07-11T00:00:00Z");
+    assert_eq!(look(&file, &running(), "2026-07-11T00:00:00Z"), "2026-07-13T00:00:00Z");
+    assert_eq!(look(&file, &running(), "2026-07-13T00:00:00Z"), "2026-07-16T00:00:00Z");
     file.checkpoint.look_every = Span::hours(6);
-    assert_eq!(
-        look(&file, &running(), "2026-06-01T00:00:00Z"),
-        "2026-06-01T06:00:00Z"
-    );
-    assert_eq!(
-        look(&file, &running(), "2026-06-01T11:59:00Z"),
-        "2026-06-01T12:00:00Z"
-    );
+    assert_eq!(look(&file, &running(), "2026-06-01T00:00:00Z"), "2026-06-01T06:00:00Z");
+    assert_eq!(look(&file, &running(), "2026-06-01T11:59:00Z"), "2026-06-01T12:00:00Z");
     // Midnight is that of the file's zone, over the change of clocks.
     file.checkpoint.look_every = Span::days(1);
     file.timezone = "Europe/Berlin".into();
     let mut state = running();
     state.cycle.started_at = ts("2026-10-23T22:00:00Z");
     state.cycle.checkpoint_at = ts("2026-12-01T00:00:00Z");
-    assert_eq!(
-        look(&file, &state, "2026-10-24T22:00:00Z"),
-        "2026-10-25T23:00:00Z"
-    );
+    assert_eq!(look(&file, &state, "2026-10-24T22:00:00Z"), "2026-10-25T23:00:00Z");
 }
 
 #[test]
@@ -481,18 +332,9 @@ fn checkpoints_follow_the_file() {
     assert_eq!(next(&file, "2026-07-12T00:00:00Z"), Some(checkpoint_at()));
     assert_eq!(next(&file, "2026-07-13T00:00:00Z"), None);
     file.checkpoint.when = When::Every(Span::days(14));
-    assert_eq!(
-        next(&file, "2026-01-01T00:00:00Z"),
-        Some(ts("2026-06-15T00:00:00Z"))
-    );
-    assert_eq!(
-        next(&file, "2026-06-15T00:00:00Z"),
-        Some(ts("2026-06-29T00:00:00Z"))
-    );
-    assert_eq!(
-        first_seen(&file, true, start()).cycle.checkpoint_at,
-        ts("2026-06-15T00:00:00Z")
-    );
+    assert_eq!(next(&file, "2026-01-01T00:00:00Z"), Some(ts("2026-06-15T00:00:00Z")));
+    assert_eq!(next(&file, "2026-06-15T00:00:00Z"), Some(ts("2026-06-29T00:00:00Z")));
+    assert_eq!(first_seen(&file, true, start()).cycle.checkpoint_at, ts("2026-06-15T00:00:00Z"));
     assert_eq!(schedule::interval(&file), Span::days(14));
     // A date: 42 days less the outcome's 14.
     assert_eq!(schedule::interval(&experiment()), Span::days(28));

@@ -38,10 +38,7 @@ pub fn guardrail_notices(
             found.push(notice(NoticeKind::GuardrailNoData, after.why.clone()));
         }
     } else if was_silent && !is_missing(after) && !is_tripped(after) {
-        found.push(notice(
-            NoticeKind::GuardrailRecovered,
-            Some("data are back".to_owned()),
-        ));
+        found.push(notice(NoticeKind::GuardrailRecovered, Some("data are back".to_owned())));
     } else if was_tripped && !is_tripped(after) && !is_missing(after) {
         found.push(notice(NoticeKind::GuardrailRecovered, None));
     }
@@ -49,10 +46,7 @@ pub fn guardrail_notices(
 }
 
 fn is_missing(status: &GuardrailStatus) -> bool {
-    matches!(
-        status.state,
-        GuardrailState::NoData | GuardrailState::SourceError
-    )
+    matches!(status.state, GuardrailState::NoData | GuardrailState::SourceError)
 }
 
 /// Missing for longer than `missing_for`, where the file wants to hear of it.

@@ -82,11 +82,8 @@ fn speak(
     previous: Option<&LastSaid>,
     life: Life,
 ) -> (Vec<Notice>, LastSaid) {
-    let mut speaker = Speaker {
-        record,
-        said: previous.cloned().unwrap_or_default(),
-        notices: Vec::new(),
-    };
+    let mut speaker =
+        Speaker { record, said: previous.cloned().unwrap_or_default(), notices: Vec::new() };
     if record.revises.is_some() {
         speaker.revised();
         return (speaker.notices, speaker.said);
@@ -175,12 +172,8 @@ impl Speaker<'_> {
         }
         let (at, cause) = (self.record.input.at, decision.cause);
         let same = self.said.hold.filter(|hold| hold.cause == cause);
-        let mut hold = same.unwrap_or(HoldSaid {
-            cause,
-            since: at,
-            told: false,
-            told_at_checkpoint: false,
-        });
+        let mut hold =
+            same.unwrap_or(HoldSaid { cause, since: at, told: false, told_at_checkpoint: false });
         let experiment = &self.record.input.experiment;
         let zone = schedule::zone_of(experiment);
         let due = at >= add(hold.since, experiment.checkpoint.hold_notify_after, &zone);
@@ -206,10 +199,7 @@ impl Speaker<'_> {
             let judged_here =
                 guardrail.is_some_and(|one| matches!(one.kind, GuardrailKind::NoWorseThan(_)));
             if judged_here {
-                let before = input
-                    .guardrails
-                    .iter()
-                    .find(|status| status.name == after.name);
+                let before = input.guardrails.iter().find(|status| status.name == after.name);
                 let id = &self.record.id;
                 let told = guardrail_notices(&input.experiment, before, after, input.at, id);
                 self.notices.extend(told);
@@ -295,10 +285,7 @@ pub(crate) fn alarm_key(alarm: &Alarm) -> String {
 /// `verdict: cause`, as in payloads.
 pub(crate) fn verdict_text(verdict: Verdict, cause: Cause) -> String {
     let word = |value: serde_json::Result<serde_json::Value>| {
-        value
-            .ok()
-            .and_then(|value| value.as_str().map(str::to_owned))
-            .unwrap_or_default()
+        value.ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
     };
     let verdict = word(serde_json::to_value(verdict));
     let cause = word(serde_json::to_value(cause));

@@ -28,9 +28,7 @@ fn told(looks: Vec<Look>) -> Vec<Vec<String>> {
 fn words(notices: &[Notice]) -> Vec<String> {
     let word = |notice: &Notice| {
         let detail = notice.detail.clone().unwrap_or_default();
-        format!("{} {} {detail}", notice.kind.as_str(), notice.subject)
-            .trim_end()
-            .to_owned()
+        format!("{} {} {detail}", notice.kind.as_str(), notice.subject).trim_end().to_owned()
     };
     notices.iter().map(word).collect()
 }
@@ -45,9 +43,7 @@ fn final_verdicts_are_told_once_per_evaluation() {
         .at("2026-07-15T00:00:00Z")
         .decidable(1, 9.0)
         .state("o", SignalState::Inconclusive);
-    let stop = Look::early()
-        .harmed("o")
-        .state("p", SignalState::Inconclusive);
+    let stop = Look::early().harmed("o").state("p", SignalState::Inconclusive);
     assert_eq!(
         told(vec![Look::passing(), failing, extend, stop, Look::early()]),
         [
@@ -63,10 +59,7 @@ fn final_verdicts_are_told_once_per_evaluation() {
     assert_eq!(told(vec![Look::passing(), Look::passing()])[1], [""; 0]);
     let one = record(Look::passing());
     let notice = &notices(&one, None, Life::Running)[0];
-    assert_eq!(
-        notice.id,
-        crate::ids::notice_id(&one.id, "experiment.verdict.continue", "")
-    );
+    assert_eq!(notice.id, crate::ids::notice_id(&one.id, "experiment.verdict.continue", ""));
     assert_eq!(notice.previous, None);
 }
 
@@ -74,34 +67,17 @@ fn final_verdicts_are_told_once_per_evaluation() {
 fn the_previous_verdict_is_named() {
     let first = record(Look::passing());
     let said = said_after(&first, None, Life::Running);
-    let second = record(
-        Look::passing()
-            .at("2026-07-14T00:00:00Z")
-            .atom(1, Truth::False),
-    );
+    let second = record(Look::passing().at("2026-07-14T00:00:00Z").atom(1, Truth::False));
     let notice = &notices(&second, Some(&said), Life::Running)[0];
     assert_eq!(notice.previous.as_deref(), Some("continue: graduate"));
 }
 
 #[test]
 fn a_run_that_is_over_says_nothing_new() {
-    for life in [
-        Life::Stopped,
-        Life::Graduated,
-        Life::Archived,
-        Life::Draft,
-        Life::Scheduled,
-    ] {
-        assert_eq!(
-            notices(&record(Look::passing()), None, life),
-            [],
-            "{life:?}"
-        );
+    for life in [Life::Stopped, Life::Graduated, Life::Archived, Life::Draft, Life::Scheduled] {
+        assert_eq!(notices(&record(Look::passing()), None, life), [], "{life:?}");
     }
-    assert_eq!(
-        notices(&record(Look::passing()), None, Life::Paused).len(),
-        1
-    );
+    assert_eq!(notices(&record(Look::passing()), None, Life::Paused).len(), 1);
 }
 
 #[test]
@@ -126,9 +102,7 @@ fn a_hold_is_told_at_the_checkpoint_at_once_and_before_it_after_a_day() {
     let verdicts = |looks| {
         let is_hold = |word: &String| word == "experiment.verdict.hold";
         let all = told(looks);
-        all.iter()
-            .map(|words| words.iter().any(is_hold))
-            .collect::<Vec<_>>()
+        all.iter().map(|words| words.iter().any(is_hold)).collect::<Vec<_>>()
     };
     let days = [
         held("2026-06-20T00:00:00Z"),
@@ -158,9 +132,7 @@ fn a_hold_is_told_at_the_checkpoint_at_once_and_before_it_after_a_day() {
 #[test]
 fn proxy_without_outcome_is_told_when_new_or_louder() {
     let state = |state, share| {
-        Look::early()
-            .state("o", state)
-            .with(move |_, analysis| analysis.progress = Some(share))
+        Look::early().state("o", state).with(move |_, analysis| analysis.progress = Some(share))
     };
     let suspected = || state(SignalState::Inconclusive, 0.6);
     let confirmed = || state(SignalState::Flat, 0.9);
@@ -174,27 +146,15 @@ fn proxy_without_outcome_is_told_when_new_or_louder() {
         quiet(),
         suspected(),
     ]);
-    let said: Vec<_> = all
-        .iter()
-        .map(|words| words.first().map(String::as_str))
-        .collect();
-    let (s, c) = (
-        "proxy.without_outcome p suspected",
-        "proxy.without_outcome p confirmed",
-    );
+    let said: Vec<_> = all.iter().map(|words| words.first().map(String::as_str)).collect();
+    let (s, c) = ("proxy.without_outcome p suspected", "proxy.without_outcome p confirmed");
     assert_eq!(said, [Some(s), None, Some(c), None, None, None, Some(s)]);
 }
 
 #[test]
 fn missing_data_freeze_an_alarm() {
     let flat = || Look::early().state("o", SignalState::Flat);
-    let all = told(vec![
-        flat(),
-        flat().missing("o"),
-        flat(),
-        flat().missing("p"),
-        flat(),
-    ]);
+    let all = told(vec![flat(), flat().missing("o"), flat(), flat().missing("p"), flat()]);
     let alarms = |words: &Vec<String>| words.iter().any(|word| word.starts_with("proxy"));
     let alarmed: Vec<_> = all.iter().map(alarms).collect();
     assert_eq!(alarmed, [true, false, false, false, false]);
@@ -219,10 +179,7 @@ fn an_alarm_keeps_its_since_while_it_is_on() {
 #[test]
 fn a_split_mismatch_is_told_once() {
     let off = |at: &str| Look::early().split(true).at(at);
-    let all = told(vec![
-        off("2026-06-20T00:00:00Z"),
-        off("2026-06-20T06:00:00Z"),
-    ]);
+    let all = told(vec![off("2026-06-20T00:00:00Z"), off("2026-06-20T06:00:00Z")]);
     assert_eq!(all, [vec!["split.mismatch  confirmed".to_owned()], vec![]]);
 }
 
@@ -263,10 +220,7 @@ fn missing_data_are_told_once_with_an_all_clear() {
 #[test]
 fn a_look_tells_the_guardrails_that_it_judged_itself() {
     let look = Look::early().guardrail(no_worse_than("csat", false), GuardrailState::Tripped);
-    assert_eq!(
-        told(vec![look.clone()]),
-        [vec!["guardrail.tripped csat".to_owned()]]
-    );
+    assert_eq!(told(vec![look.clone()]), [vec!["guardrail.tripped csat".to_owned()]]);
     let stored = look.clone().with(|input, analysis| {
         input.guardrails = analysis.guardrails.clone();
     });
@@ -285,13 +239,7 @@ fn transition(
     let mut file = experiment();
     file.guardrails.push(guardrail("errors", OnTrip::Alert));
     file.guardrails[0].on_missing = on_missing;
-    words(&guardrail_notices(
-        &file,
-        before.as_ref(),
-        &after,
-        ts(at),
-        "e",
-    ))
+    words(&guardrail_notices(&file, before.as_ref(), &after, ts(at), "e"))
 }
 
 #[test]
@@ -311,17 +259,11 @@ fn a_guardrail_tells_trips_and_recoveries() {
         assert_eq!(at(Some(of(Tripped)), of(state)), recovered, "{state:?}");
     }
     // Missing data and latches clear nothing.
-    let frozen = GuardrailStatus {
-        frozen: Some(Tripped),
-        ..of(NoData)
-    };
+    let frozen = GuardrailStatus { frozen: Some(Tripped), ..of(NoData) };
     assert_eq!(at(Some(of(Tripped)), frozen.clone()), [""; 0]);
     assert_eq!(at(Some(of(Tripped)), of(NoData)), [""; 0]);
     assert_eq!(at(Some(frozen), of(Ok)), ["guardrail.recovered errors"]);
-    let latched = GuardrailStatus {
-        latched: true,
-        ..of(Ok)
-    };
+    let latched = GuardrailStatus { latched: true, ..of(Ok) };
     assert_eq!(at(Some(of(Tripped)), latched), [""; 0]);
 }
 
@@ -335,29 +277,14 @@ fn a_silent_guardrail_is_told_after_missing_for_with_an_all_clear() {
     let ok = || status("errors", OnTrip::Alert, GuardrailState::Ok);
     let (early, late) = ("2026-06-01T00:59:59Z", "2026-06-01T01:00:00Z");
     let told = ["guardrail.no_data errors"];
-    assert_eq!(
-        transition(Some(ok()), missing(early), early, OnMissing::Alert),
-        [""; 0]
-    );
-    assert_eq!(
-        transition(Some(missing(early)), missing(late), late, OnMissing::Alert),
-        told
-    );
-    assert_eq!(
-        transition(Some(missing(early)), missing(late), late, OnMissing::Trip),
-        told
-    );
-    assert_eq!(
-        transition(Some(missing(early)), missing(late), late, OnMissing::Ignore),
-        [""; 0]
-    );
+    assert_eq!(transition(Some(ok()), missing(early), early, OnMissing::Alert), [""; 0]);
+    assert_eq!(transition(Some(missing(early)), missing(late), late, OnMissing::Alert), told);
+    assert_eq!(transition(Some(missing(early)), missing(late), late, OnMissing::Trip), told);
+    assert_eq!(transition(Some(missing(early)), missing(late), late, OnMissing::Ignore), [""; 0]);
     let later = "2026-06-01T02:00:00Z";
     let again = transition(Some(missing(late)), missing(later), later, OnMissing::Alert);
     assert_eq!(again, [""; 0]);
     let back = transition(Some(missing(late)), ok(), later, OnMissing::Alert);
     assert_eq!(back, ["guardrail.recovered errors data are back"]);
-    assert_eq!(
-        transition(Some(missing(early)), ok(), late, OnMissing::Alert),
-        [""; 0]
-    );
+    assert_eq!(transition(Some(missing(early)), ok(), late, OnMissing::Alert), [""; 0]);
 }

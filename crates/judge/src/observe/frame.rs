@@ -26,12 +26,7 @@ pub(super) struct Cell<'a> {
 
 impl<'a> Cell<'a> {
     fn of(point: &'a Point) -> Self {
-        Self {
-            arm: &point.arm,
-            start: point.start,
-            end: point.end,
-            sums: point.sums,
-        }
+        Self { arm: &point.arm, start: point.start, end: point.end, sums: point.sums }
     }
 }
 
@@ -67,14 +62,10 @@ impl<'a> Frame<'a> {
         let compare = signal.compare.as_ref().unwrap_or(&experiment.compare);
         let zone = TimeZone::get(&experiment.timezone).unwrap_or(TimeZone::UTC);
         let cells: Vec<Cell<'a>> = canonical(input.points).into_iter().map(Cell::of).collect();
-        let grain = signal
-            .grain
-            .filter(|grain| grain.ms > 0)
-            .unwrap_or_else(|| usual_grain(&cells));
+        let grain =
+            signal.grain.filter(|grain| grain.ms > 0).unwrap_or_else(|| usual_grain(&cells));
         let arms = match compare {
-            Compare::Arms {
-                control, treatment, ..
-            } => vec![control.as_str(), treatment.as_str()],
+            Compare::Arms { control, treatment, .. } => vec![control.as_str(), treatment.as_str()],
             Compare::Baseline | Compare::BeforeAfter { .. } => vec![ALL],
         };
         let baseline = baseline_span(signal, compare).map(|span| Window {
@@ -82,10 +73,7 @@ impl<'a> Frame<'a> {
             end: cycle.first_started_at,
         });
         let countable_to = add_ms(at, -signal.matures_after.ms);
-        let accrual_end = add_ms(
-            cycle.checkpoint_at,
-            -experiment.longest_outcome_maturity().ms,
-        );
+        let accrual_end = add_ms(cycle.checkpoint_at, -experiment.longest_outcome_maturity().ms);
         let expected_to = match signal.form {
             Form::Value => countable_to,
             _ => countable_to.min(accrual_end),
@@ -95,10 +83,7 @@ impl<'a> Frame<'a> {
             compare,
             at,
             grain,
-            window: Window {
-                start: cycle.started_at,
-                end: at,
-            },
+            window: Window { start: cycle.started_at, end: at },
             baseline,
             arms,
             cells,
@@ -116,9 +101,7 @@ impl<'a> Frame<'a> {
 
     /// Periods of the cycle, matured or not.
     fn received(&self) -> impl Iterator<Item = &Cell<'a>> {
-        self.cells
-            .iter()
-            .filter(|cell| cell.start >= self.window.start && cell.start < self.at)
+        self.cells.iter().filter(|cell| cell.start >= self.window.start && cell.start < self.at)
     }
 
     /// Counted periods of the cycle, in time order.
@@ -136,9 +119,7 @@ impl<'a> Frame<'a> {
 
     /// Every stored period before the first start, for choosing block lengths.
     pub(super) fn earlier(&self) -> impl Iterator<Item = &Cell<'a>> {
-        self.cells
-            .iter()
-            .filter(|cell| cell.end <= self.window.start)
+        self.cells.iter().filter(|cell| cell.end <= self.window.start)
     }
 
     fn waiting(&self) -> f64 {
@@ -165,11 +146,7 @@ impl<'a> Frame<'a> {
     }
 
     fn check_arm(&self, arm: &str) -> Result<(), Observation> {
-        let newest = self
-            .received()
-            .filter(|cell| cell.arm == arm)
-            .map(|cell| cell.end)
-            .max();
+        let newest = self.received().filter(|cell| cell.arm == arm).map(|cell| cell.end).max();
         let Some(newest) = newest else {
             return Err(if self.too_soon() {
                 self.immature()
@@ -187,11 +164,7 @@ impl<'a> Frame<'a> {
 
     /// The first instant at which a unit can have matured.
     fn first_maturity(&self) -> Timestamp {
-        add(
-            add(self.window.start, self.grain, &self.zone),
-            self.signal.matures_after,
-            &self.zone,
-        )
+        add(add(self.window.start, self.grain, &self.zone), self.signal.matures_after, &self.zone)
     }
 
     fn too_soon(&self) -> bool {
@@ -200,33 +173,20 @@ impl<'a> Frame<'a> {
 
     fn nothing_received(&self) -> Observation {
         if self.too_soon() {
-            return Observation::Immature {
-                until: self.first_maturity(),
-                waiting: 0.0,
-            };
+            return Observation::Immature { until: self.first_maturity(), waiting: 0.0 };
         }
         self.no_data(None, "no rows since the start")
     }
 
     fn no_data(&self, since: Option<Timestamp>, why: &str) -> Observation {
-        Observation::NoData {
-            since: since.or(self.last_good),
-            why: why.to_owned(),
-        }
+        Observation::NoData { since: since.or(self.last_good), why: why.to_owned() }
     }
 
     fn immature(&self) -> Observation {
         let ripe = |cell: &Cell<'_>| add(cell.end, self.signal.matures_after, &self.zone);
-        let next = self
-            .received()
-            .filter(|cell| !self.matured(cell))
-            .map(ripe)
-            .min();
+        let next = self.received().filter(|cell| !self.matured(cell)).map(ripe).min();
         let until = next.unwrap_or_else(|| self.first_maturity());
-        Observation::Immature {
-            until,
-            waiting: self.waiting(),
-        }
+        Observation::Immature { until, waiting: self.waiting() }
     }
 
     /// Adds the counted periods up; with how many complete blocks a series still lacks.
@@ -259,17 +219,9 @@ impl<'a> Frame<'a> {
 
     fn digest(&self) -> String {
         let line = |cell: &Cell<'_>| {
-            let sums = cell
-                .sums
-                .to_array()
-                .map(|sum| format!("{:016x}", sum.to_bits()))
-                .join(",");
+            let sums = cell.sums.to_array().map(|sum| format!("{:016x}", sum.to_bits())).join(",");
             let (start, end) = (cell.start.as_millisecond(), cell.end.as_millisecond());
-            format!(
-                "{}|{start}|{end}|{}|{sums}",
-                cell.arm,
-                cell.sums.form_name()
-            )
+            format!("{}|{start}|{end}|{}|{sums}", cell.arm, cell.sums.form_name())
         };
         let lines: Vec<String> = self.before().chain(self.counted()).map(line).collect();
         hash128(&lines.iter().map(String::as_str).collect::<Vec<_>>())
@@ -315,10 +267,5 @@ fn total(cells: &[&Cell<'_>]) -> Option<Sample> {
         Sums::Rate { .. } => phi_poisson(&pairs),
         _ => None,
     };
-    Some(Sample {
-        sums,
-        cells: cells.len() as u32,
-        phi,
-        blocks: None,
-    })
+    Some(Sample { sums, cells: cells.len() as u32, phi, blocks: None })
 }

@@ -42,10 +42,7 @@ fn missing_units(frame: &Frame<'_>, observed: &Observed) -> f64 {
 
 /// Units, or complete blocks of a series.
 fn size(sample: &Sample) -> f64 {
-    sample
-        .blocks
-        .as_ref()
-        .map_or(sample.sums.units(), |blocks| f64::from(blocks.count))
+    sample.blocks.as_ref().map_or(sample.sums.units(), |blocks| f64::from(blocks.count))
 }
 
 /// Whether counts are judged by a normal approximation: rates in two arms, and both forms of
@@ -53,18 +50,9 @@ fn size(sample: &Sample) -> f64 {
 fn uses_normal(frame: &Frame<'_>) -> NormalFor {
     let counted = matches!(frame.signal.from, Some(Baseline::Counted { .. }));
     match frame.compare {
-        Compare::Arms { .. } => NormalFor {
-            proportions: false,
-            rates: true,
-        },
-        _ if frame.baseline.is_some() || counted => NormalFor {
-            proportions: true,
-            rates: true,
-        },
-        _ => NormalFor {
-            proportions: false,
-            rates: false,
-        },
+        Compare::Arms { .. } => NormalFor { proportions: false, rates: true },
+        _ if frame.baseline.is_some() || counted => NormalFor { proportions: true, rates: true },
+        _ => NormalFor { proportions: false, rates: false },
     }
 }
 
@@ -91,9 +79,5 @@ fn units_for_events(events: f64, units: f64) -> f64 {
     if missing <= 0.0 {
         return 0.0;
     }
-    if events > 0.0 {
-        missing * units / events
-    } else {
-        missing
-    }
+    if events > 0.0 { missing * units / events } else { missing }
 }

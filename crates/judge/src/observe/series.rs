@@ -24,9 +24,7 @@ type Chosen = Result<(BlockPlan, usize), Refusal>;
 /// `Err` where gaps make it no data.
 pub(super) fn add_blocks(frame: &Frame<'_>, observed: &mut Observed) -> Result<f64, Observation> {
     match frame.compare {
-        Compare::Arms {
-            control, treatment, ..
-        } => paired(frame, observed, control, treatment),
+        Compare::Arms { control, treatment, .. } => paired(frame, observed, control, treatment),
         _ if frame.baseline.is_some() => before_after(frame, observed),
         _ => one_sample(frame, observed),
     }
@@ -101,13 +99,7 @@ fn before_after(frame: &Frame<'_>, observed: &mut Observed) -> Result<f64, Obser
 
 /// A level against a constant: whole-day blocks, since nothing tells season from change.
 fn one_sample(frame: &Frame<'_>, observed: &mut Observed) -> Result<f64, Observation> {
-    let values = grid(
-        frame,
-        frame.counted(),
-        ALL,
-        frame.window.start,
-        observed.data_as_of,
-    );
+    let values = grid(frame, frame.counted(), ALL, frame.window.start, observed.data_as_of);
     refuse_gaps(frame, observed, &values)?;
     let chosen = by_ladder(&values, Some(step_seconds(frame)));
     if let Some(sample) = observed.arms.get_mut(ALL) {
@@ -119,10 +111,7 @@ fn one_sample(frame: &Frame<'_>, observed: &mut Observed) -> Result<f64, Observa
 /// Complete blocks still to come before the series may be judged.
 fn missing_blocks(values: &[f64], chosen: &Chosen) -> f64 {
     let (count, needed) = match *chosen {
-        Ok((plan, needed)) => (
-            block_means(values, plan.length).iter().flatten().count(),
-            needed,
-        ),
+        Ok((plan, needed)) => (block_means(values, plan.length).iter().flatten().count(), needed),
         Err(Refusal::TooFewLater { blocks, needed, .. }) => (blocks, needed),
         Err(_) => return 0.0,
     };
@@ -149,11 +138,7 @@ fn by_ladder(values: &[f64], day_step: Option<f64>) -> Chosen {
     Err(match refusal {
         Some(why) if blocks >= MIN_REFERENCE_BLOCKS => why,
         Some(Refusal::StepNotInDay) => Refusal::StepNotInDay,
-        _ => Refusal::TooFewLater {
-            blocks,
-            needed: MIN_REFERENCE_BLOCKS,
-            length: first,
-        },
+        _ => Refusal::TooFewLater { blocks, needed: MIN_REFERENCE_BLOCKS, length: first },
     })
 }
 
@@ -163,19 +148,12 @@ fn blocks(values: &[f64], chosen: &Chosen) -> Blocks {
         Ok((plan, _)) => *plan,
         Err(why) => return refused(values, why),
     };
-    let means: Vec<f64> = block_means(values, plan.length)
-        .into_iter()
-        .flatten()
-        .collect();
+    let means: Vec<f64> = block_means(values, plan.length).into_iter().flatten().collect();
     let count = means.len();
     let size = count.max(1) as f64;
     let mean: f64 = means.iter().map(|mean| mean / size).sum();
     let squares: f64 = means.iter().map(|x| (x - mean) * (x - mean)).sum();
-    let sd = if count > 1 {
-        (squares / (size - 1.0)).sqrt()
-    } else {
-        0.0
-    };
+    let sd = if count > 1 { (squares / (size - 1.0)).sqrt() } else { 0.0 };
     Blocks {
         mean,
         sd,
@@ -190,11 +168,7 @@ fn refused(values: &[f64], why: &Refusal) -> Blocks {
     let present: Vec<f64> = values.iter().copied().filter(|x| x.is_finite()).collect();
     let size = present.len().max(1) as f64;
     let (length, lag1, count) = match *why {
-        Refusal::TooShort {
-            length,
-            lag1,
-            blocks,
-        } => (length, lag1, blocks),
+        Refusal::TooShort { length, lag1, blocks } => (length, lag1, blocks),
         Refusal::TooFewLater { length, blocks, .. } => (length, 0.0, blocks),
         _ => (1, 0.0, 0),
     };
@@ -276,11 +250,7 @@ fn mask(left: &mut [f64], right: &mut [f64]) {
 }
 
 fn differences(treatment: &[f64], control: &[f64]) -> Grid {
-    treatment
-        .iter()
-        .zip(control)
-        .map(|(treatment, control)| treatment - control)
-        .collect()
+    treatment.iter().zip(control).map(|(treatment, control)| treatment - control).collect()
 }
 
 /// More than a fifth of the steps missing is no data, not a shorter series.
@@ -289,13 +259,6 @@ fn refuse_gaps(frame: &Frame<'_>, observed: &Observed, values: &[f64]) -> Result
     if share <= crate::stats::blocks::MAX_MISSING {
         return Ok(());
     }
-    let why = format!(
-        "{:.0} % of the steps of `{}` are missing",
-        share * 100.0,
-        frame.signal.name
-    );
-    Err(Observation::NoData {
-        since: Some(observed.data_as_of),
-        why,
-    })
+    let why = format!("{:.0} % of the steps of `{}` are missing", share * 100.0, frame.signal.name);
+    Err(Observation::NoData { since: Some(observed.data_as_of), why })
 }

@@ -20,25 +20,13 @@ fn single(form: Form) -> Experiment {
 }
 
 fn daily(arm: &str, from: i64, to: i64, num: f64, den: f64) -> Vec<Point> {
-    (from..to)
-        .map(|day| point(arm, 24 * day, 24, Sums::Proportion { num, den }))
-        .collect()
+    (from..to).map(|day| point(arm, 24 * day, 24, Sums::Proportion { num, den })).collect()
 }
 
 fn look(experiment: &Experiment, points: &[Point], at: Timestamp) -> Observation {
-    let input = SeriesInput {
-        points,
-        failure: None,
-        last_good: Some(day(-1)),
-        lateness: Span::ZERO,
-    };
-    observe(
-        experiment,
-        &experiment.signals[0],
-        &cycle(experiment),
-        at,
-        &input,
-    )
+    let input =
+        SeriesInput { points, failure: None, last_good: Some(day(-1)), lateness: Span::ZERO };
+    observe(experiment, &experiment.signals[0], &cycle(experiment), at, &input)
 }
 
 fn ok(observation: Observation) -> Observed {
@@ -55,13 +43,7 @@ fn only_closed_and_matured_periods_count_and_the_rest_waits() {
     let points = daily(ALL, -3, 21, 3.0, 10.0);
     let observed = ok(look(&experiment, &points, day(20)));
     // Day d closes at d + 1 and matures 14 days later: days 0 to 5 by day 20, 6 to 19 wait.
-    assert_eq!(
-        observed.arms[ALL].sums,
-        Sums::Proportion {
-            num: 18.0,
-            den: 60.0
-        }
-    );
+    assert_eq!(observed.arms[ALL].sums, Sums::Proportion { num: 18.0, den: 60.0 });
     assert_eq!(observed.arms[ALL].cells, 6);
     assert_eq!(observed.waiting, 140.0, "days 6 to 19");
     assert_eq!(observed.data_as_of, day(6));
@@ -72,39 +54,20 @@ fn immature_says_until_when() {
     let mut experiment = single(Form::Proportion);
     experiment.signals[0].matures_after = Span::days(14);
     let seen = look(&experiment, &daily(ALL, 0, 5, 3.0, 10.0), day(5));
-    assert_eq!(
-        seen,
-        Observation::Immature {
-            until: day(15),
-            waiting: 50.0
-        }
-    );
+    assert_eq!(seen, Observation::Immature { until: day(15), waiting: 50.0 });
     let nothing_yet = look(&experiment, &[], day(1));
-    assert_eq!(
-        nothing_yet,
-        Observation::Immature {
-            until: day(15),
-            waiting: 0.0
-        }
-    );
+    assert_eq!(nothing_yet, Observation::Immature { until: day(15), waiting: 0.0 });
 }
 
 #[test]
 fn empty_and_stale_are_no_data_with_the_last_good_instant() {
     let experiment = single(Form::Proportion);
-    let Observation::NoData { since, .. } = look(&experiment, &[], day(10)) else {
-        panic!()
-    };
+    let Observation::NoData { since, .. } = look(&experiment, &[], day(10)) else { panic!() };
     assert_eq!(since, Some(day(-1)));
     // Three grains are allowed: day 7 is the end of the newest row.
     let points = daily(ALL, 0, 7, 3.0, 10.0);
-    assert!(matches!(
-        look(&experiment, &points, day(10)),
-        Observation::Ok(_)
-    ));
-    let Observation::NoData { since, why } = look(&experiment, &points, day(11)) else {
-        panic!()
-    };
+    assert!(matches!(look(&experiment, &points, day(10)), Observation::Ok(_)));
+    let Observation::NoData { since, why } = look(&experiment, &points, day(11)) else { panic!() };
     assert_eq!((since, why.starts_with("stale")), (Some(day(7)), true));
 }
 
@@ -141,13 +104,7 @@ fn a_failed_source_is_a_source_error_whatever_is_stored() {
         last_good: None,
         lateness: Span::ZERO,
     };
-    let seen = observe(
-        &experiment,
-        &experiment.signals[0],
-        &cycle(&experiment),
-        day(7),
-        &input,
-    );
+    let seen = observe(&experiment, &experiment.signals[0], &cycle(&experiment), day(7), &input);
     assert!(matches!(seen, Observation::SourceError { since, .. } if since == day(6)));
 }
 
@@ -156,24 +113,12 @@ fn a_missing_arm_is_named() {
     let mut experiment = single(Form::Proportion);
     experiment.compare = arms();
     let points = daily("control", 0, 10, 3.0, 10.0);
-    let Observation::NoData { why, .. } = look(&experiment, &points, day(10)) else {
-        panic!()
-    };
+    let Observation::NoData { why, .. } = look(&experiment, &points, day(10)) else { panic!() };
     assert!(why.contains("`treatment`"), "{why}");
-    let both = [
-        points,
-        daily("treatment", 0, 10, 4.0, 10.0),
-        daily("third", 0, 10, 1.0, 10.0),
-    ];
+    let both = [points, daily("treatment", 0, 10, 4.0, 10.0), daily("third", 0, 10, 1.0, 10.0)];
     let observed = ok(look(&experiment, &both.concat(), day(10)));
     assert_eq!(observed.arms.len(), 3, "further arms count for the split");
-    assert_eq!(
-        observed.arms["treatment"].sums,
-        Sums::Proportion {
-            num: 40.0,
-            den: 100.0
-        }
-    );
+    assert_eq!(observed.arms["treatment"].sums, Sums::Proportion { num: 40.0, den: 100.0 });
 }
 
 #[test]
@@ -182,28 +127,15 @@ fn the_measured_baseline_is_fixed_before_the_first_start() {
     experiment.signals[0].from = Some(Baseline::Window(Span::days(28)));
     let points = daily(ALL, -40, 45, 11.0, 20.0);
     let observed = ok(look(&experiment, &points, day(10)));
-    let all = |days: f64| Sums::Proportion {
-        num: 11.0 * days,
-        den: 20.0 * days,
-    };
+    let all = |days: f64| Sums::Proportion { num: 11.0 * days, den: 20.0 * days };
     assert_eq!(observed.baseline.as_ref().unwrap().sums, all(28.0));
     // A later cycle keeps the first one's baseline.
     let mut second = cycle(&experiment);
     second.started_at = day(30);
     second.checkpoint_at = day(72);
-    let input = SeriesInput {
-        points: &points,
-        failure: None,
-        last_good: None,
-        lateness: Span::ZERO,
-    };
-    let seen = observe(
-        &experiment,
-        &experiment.signals[0],
-        &second,
-        day(40),
-        &input,
-    );
+    let input =
+        SeriesInput { points: &points, failure: None, last_good: None, lateness: Span::ZERO };
+    let seen = observe(&experiment, &experiment.signals[0], &second, day(40), &input);
     let observed = ok(seen);
     assert_eq!(observed.baseline.unwrap().sums, all(28.0));
     assert_eq!(observed.arms[ALL].sums, all(10.0));
@@ -224,11 +156,7 @@ fn declared_and_required_sizes_make_insufficient() {
     assert_eq!(more, 50.0);
     // Means need 100 units in each population.
     let experiment = single(Form::Mean);
-    let mean = Sums::Mean {
-        n: 6.0,
-        sum: 12.0,
-        sum_sq: 40.0,
-    };
+    let mean = Sums::Mean { n: 6.0, sum: 12.0, sum_sq: 40.0 };
     let points: Vec<Point> = (0..10).map(|day| point(ALL, 24 * day, 24, mean)).collect();
     let Observation::Insufficient { more, .. } = look(&experiment, &points, day(10)) else {
         panic!()
@@ -251,15 +179,7 @@ fn phi_is_computed_over_seven_cells() {
     assert_eq!(even.arms[ALL].phi, None);
     let alternating: Vec<Point> = (0..8)
         .map(|day| {
-            point(
-                ALL,
-                24 * day,
-                24,
-                Sums::Proportion {
-                    num: (day % 2 * 100) as f64,
-                    den: 100.0,
-                },
-            )
+            point(ALL, 24 * day, 24, Sums::Proportion { num: (day % 2 * 100) as f64, den: 100.0 })
         })
         .collect();
     let wild = ok(look(&experiment, &alternating, day(8)));
@@ -275,9 +195,7 @@ fn noise(step: i64) -> f64 {
 }
 
 fn hourly(arm: &str, hours: std::ops::Range<i64>, level: f64, salt: i64) -> Vec<Point> {
-    let value = |hour: i64| Sums::Value {
-        value: level + 20.0 * noise(7 * hour + salt),
-    };
+    let value = |hour: i64| Sums::Value { value: level + 20.0 * noise(7 * hour + salt) };
     hours.map(|hour| point(arm, hour, 1, value(hour))).collect()
 }
 
@@ -292,45 +210,29 @@ fn paired() -> Experiment {
 fn paired_arms_become_blocks_on_common_steps() {
     let experiment = paired();
     let both = |hours: i64| {
-        [
-            hourly("control", 0..hours, 450.0, 1),
-            hourly("treatment", 0..hours, 260.0, 2),
-        ]
-        .concat()
+        [hourly("control", 0..hours, 450.0, 1), hourly("treatment", 0..hours, 260.0, 2)].concat()
     };
     let observed = ok(look(&experiment, &both(480), day(20)));
     let pair = observed.paired.unwrap();
     assert!(pair.refused.is_none() && pair.count >= 16, "{pair:?}");
-    let (held, treated) = (
-        &observed.arms["control"].blocks,
-        &observed.arms["treatment"].blocks,
-    );
+    let (held, treated) = (&observed.arms["control"].blocks, &observed.arms["treatment"].blocks);
     let (held, treated) = (held.as_ref().unwrap(), treated.as_ref().unwrap());
     assert!((pair.mean - (treated.mean - held.mean)).abs() < 1e-9);
     assert!((pair.mean + 190.0).abs() < 2.0);
-    assert_eq!(
-        (held.block_len, treated.block_len),
-        (pair.block_len, pair.block_len)
-    );
+    assert_eq!((held.block_len, treated.block_len), (pair.block_len, pair.block_len));
     // A later look keeps the length that was chosen on the same prefix.
     let later = ok(look(&experiment, &both(720), day(30)));
     assert_eq!(later.paired.unwrap().block_len, pair.block_len);
     // 60 steps are 12 blocks of five; 16 are needed.
     let early = look(&experiment, &both(60), add_ms(day(2), Span::hours(12).ms));
-    assert!(
-        matches!(early, Observation::Insufficient { more, .. } if more == 4.0),
-        "{early:?}"
-    );
+    assert!(matches!(early, Observation::Insufficient { more, .. } if more == 4.0), "{early:?}");
 }
 
 #[test]
 fn the_grain_is_read_off_the_points_where_the_file_names_none() {
     let mut experiment = paired();
-    let points = [
-        hourly("control", 0..480, 450.0, 1),
-        hourly("treatment", 0..480, 260.0, 2),
-    ]
-    .concat();
+    let points =
+        [hourly("control", 0..480, 450.0, 1), hourly("treatment", 0..480, 260.0, 2)].concat();
     let named = look(&experiment, &points, day(20));
     experiment.signals[0].grain = None;
     assert_eq!(named, look(&experiment, &points, day(20)));
@@ -340,24 +242,16 @@ fn the_grain_is_read_off_the_points_where_the_file_names_none() {
 fn a_fifth_of_the_steps_missing_is_no_data() {
     let experiment = paired();
     let keep = |every: i64| -> Vec<Point> {
-        let points = [
-            hourly("control", 0..480, 450.0, 1),
-            hourly("treatment", 0..480, 260.0, 2),
-        ]
-        .concat();
+        let points =
+            [hourly("control", 0..480, 450.0, 1), hourly("treatment", 0..480, 260.0, 2)].concat();
         let hour = |point: &Point| crate::time::ms_between(ts(START), point.start) / 3_600_000;
         points
             .into_iter()
             .filter(|point| hour(point) % every != 0 || point.arm == "control")
             .collect()
     };
-    assert!(matches!(
-        look(&experiment, &keep(6), day(20)),
-        Observation::Ok(_)
-    ));
-    let Observation::NoData { why, .. } = look(&experiment, &keep(4), day(20)) else {
-        panic!()
-    };
+    assert!(matches!(look(&experiment, &keep(6), day(20)), Observation::Ok(_)));
+    let Observation::NoData { why, .. } = look(&experiment, &keep(4), day(20)) else { panic!() };
     assert!(why.contains("25 %"), "{why}");
 }
 
@@ -378,10 +272,7 @@ fn before_and_after_of_a_series_share_one_block_length() {
 fn value_or_count(form: Form, step: i64, value: f64) -> Sums {
     match form {
         Form::Value => Sums::Value { value },
-        _ => Sums::Proportion {
-            num: (step % 7) as f64,
-            den: 10.0,
-        },
+        _ => Sums::Proportion { num: (step % 7) as f64, den: 10.0 },
     }
 }
 
@@ -431,9 +322,6 @@ fn the_digest_names_exactly_the_used_points() {
     let with_future = [points.clone(), daily(ALL, 12, 13, 9.0, 9.0)].concat();
     assert_eq!(digest(&points), digest(&with_future));
     let mut restated = points.clone();
-    restated[3].sums = Sums::Proportion {
-        num: 4.0,
-        den: 10.0,
-    };
+    restated[3].sums = Sums::Proportion { num: 4.0, den: 10.0 };
     assert_ne!(digest(&points), digest(&restated));
 }

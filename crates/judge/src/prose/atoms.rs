@@ -52,10 +52,7 @@ pub fn atom_line(atom: &AtomView, record: &EvaluationRecord) -> String {
     if let Some(evidence) = &atom.evidence {
         let interval = interval_text(&evidence.interval, &|end| scale.text(end));
         let n: f64 = evidence.n.values().sum();
-        parts.push(format!(
-            "seen {} ({interval})",
-            scale.text(seen(atom, evidence))
-        ));
+        parts.push(format!("seen {} ({interval})", scale.text(seen(atom, evidence))));
         parts.push(format!("n = {}", count(n)));
     }
     let no_test = if atom.no_test { " (no test)" } else { "" };

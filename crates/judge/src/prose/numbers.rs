@@ -76,9 +76,7 @@ fn plain(value: f64) -> String {
 }
 
 fn grouped(digits: &str) -> String {
-    let (sign, digits) = digits
-        .strip_prefix('-')
-        .map_or(("", digits), |rest| ("-", rest));
+    let (sign, digits) = digits.strip_prefix('-').map_or(("", digits), |rest| ("-", rest));
     let mut text = String::from(sign);
     for (index, digit) in digits.chars().enumerate() {
         if index > 0 && (digits.len() - index).is_multiple_of(3) {
@@ -96,18 +94,9 @@ mod tests {
     #[test]
     fn percent_and_points_never_mix() {
         assert_eq!(format_change(0.1, true, Form::Proportion, None), "+10.0 %");
-        assert_eq!(
-            format_change(0.03, false, Form::Proportion, None),
-            "+3.0 pts"
-        );
-        assert_eq!(
-            format_change(-40.0, false, Form::Value, Some("ms")),
-            "-40.0 ms"
-        );
-        assert_eq!(
-            format_change(-0.25, true, Form::Value, Some("ms")),
-            "-25.0 %"
-        );
+        assert_eq!(format_change(0.03, false, Form::Proportion, None), "+3.0 pts");
+        assert_eq!(format_change(-40.0, false, Form::Value, Some("ms")), "-40.0 ms");
+        assert_eq!(format_change(-0.25, true, Form::Value, Some("ms")), "-25.0 %");
         assert_eq!(format_change(2.5, false, Form::Mean, None), "+2.5");
     }
 
@@ -125,10 +114,7 @@ mod tests {
     fn zero_has_no_sign() {
         assert_eq!(format_change(0.0, false, Form::Proportion, None), "0.0 pts");
         assert_eq!(format_change(-0.0, true, Form::Mean, None), "0.0 %");
-        assert_eq!(
-            format_change(-1e-14, false, Form::Mean, None),
-            "0.000000000000"
-        );
+        assert_eq!(format_change(-1e-14, false, Form::Mean, None), "0.000000000000");
     }
 
     #[test]

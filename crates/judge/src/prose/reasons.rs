@@ -17,9 +17,7 @@ pub fn reason_sentence(reason: &Reason, record: &EvaluationRecord) -> String {
 pub(super) fn sentence(words: &str) -> String {
     let mut sentence = words.to_owned();
     let first_word = words.split([' ', ',']).next().unwrap_or_default();
-    let is_name = first_word
-        .bytes()
-        .any(|byte| byte == b'_' || byte.is_ascii_digit());
+    let is_name = first_word.bytes().any(|byte| byte == b'_' || byte.is_ascii_digit());
     if !is_name && let Some(first) = sentence.get_mut(0..1) {
         first.make_ascii_uppercase();
     }
@@ -34,19 +32,14 @@ pub(super) fn short_reason(reason: &Reason, record: &EvaluationRecord) -> String
         None => "an atom of the rule".to_owned(),
     };
     match reason {
-        Reason::GuardrailTripped {
-            guardrail,
-            value,
-            limit,
-        } => tripped(guardrail, *value, *limit, &record.input.experiment),
+        Reason::GuardrailTripped { guardrail, value, limit } => {
+            tripped(guardrail, *value, *limit, &record.input.experiment)
+        }
         Reason::AtomMet { atom: index } => atom(*index, ": met"),
         Reason::AtomNotMet { atom: index } => atom(*index, ""),
         Reason::AtomUnknown { atom: index } => atom(*index, ": inconclusive"),
         Reason::StopRuleHolds => match &record.stop_rule {
-            Some(rule) => format!(
-                "the stop rule holds: {}",
-                stop_text(rule.text.clone(), record)
-            ),
+            Some(rule) => format!("the stop rule holds: {}", stop_text(rule.text.clone(), record)),
             None => "the stop rule holds".to_owned(),
         },
         Reason::SignalIs { signal, state } => signal_is(signal, *state, record),
@@ -89,16 +82,8 @@ pub(super) fn short_reason(reason: &Reason, record: &EvaluationRecord) -> String
 
 /// The stop rule with the numbers of its atoms.
 fn stop_text(text: String, record: &EvaluationRecord) -> String {
-    let seen: Vec<_> = record
-        .stop_atoms
-        .iter()
-        .map(|atom| stop_atom(atom, record))
-        .collect();
-    if seen.is_empty() {
-        text
-    } else {
-        format!("{text} ({})", seen.join(", "))
-    }
+    let seen: Vec<_> = record.stop_atoms.iter().map(|atom| stop_atom(atom, record)).collect();
+    if seen.is_empty() { text } else { format!("{text} ({})", seen.join(", ")) }
 }
 
 fn stop_atom(atom: &AtomView, record: &EvaluationRecord) -> String {

@@ -69,14 +69,8 @@ fn because_is_at_most_three_sentences() {
 
 #[test]
 fn names_of_signals_keep_their_letters() {
-    assert_eq!(
-        reasons::sentence("activation_14d is flat"),
-        "activation_14d is flat."
-    );
-    assert_eq!(
-        reasons::sentence("guardrail x is tripped"),
-        "Guardrail x is tripped."
-    );
+    assert_eq!(reasons::sentence("activation_14d is flat"), "activation_14d is flat.");
+    assert_eq!(reasons::sentence("guardrail x is tripped"), "Guardrail x is tripped.");
     assert_eq!(reasons::sentence(""), ".");
 }
 
@@ -94,43 +88,27 @@ fn an_atom_shows_wanted_seen_interval_n_and_what_would_flip_it() {
     atom.met = Truth::True;
     let line = atom_line(&atom, &record);
     assert!(line.contains("met (no test), drifted"), "{line}");
-    assert!(
-        line.ends_with("flips when the estimate no longer reaches +3.0 pts"),
-        "{line}"
-    );
+    assert!(line.ends_with("flips when the estimate no longer reaches +3.0 pts"), "{line}");
     let unknown = |why, needs_more| {
         let mut atom = record.atoms[1].clone();
         (atom.met, atom.why, atom.needs_more) = (Truth::Unknown, why, needs_more);
         what_would_flip(&atom, &record)
     };
     let inconclusive = Some(UnknownWhy::Inconclusive);
-    assert_eq!(
-        unknown(inconclusive, Some(1_234.0)),
-        "needs about 1,234 more"
-    );
+    assert_eq!(unknown(inconclusive, Some(1_234.0)), "needs about 1,234 more");
     assert_eq!(
         unknown(inconclusive, None),
         "flips when the interval settles on one side of +3.0 pts"
     );
-    assert_eq!(
-        unknown(Some(UnknownWhy::NoData), Some(1.0)),
-        "flips when data come"
-    );
-    assert_eq!(
-        unknown(Some(UnknownWhy::NotNow), None),
-        "judged only at the checkpoint"
-    );
+    assert_eq!(unknown(Some(UnknownWhy::NoData), Some(1.0)), "flips when data come");
+    assert_eq!(unknown(Some(UnknownWhy::NotNow), None), "judged only at the checkpoint");
 }
 
 #[test]
 fn a_level_is_shown_as_a_level_with_its_side() {
     let look = Look::passing().with(|input, analysis| {
-        let Rule::And(rules) = &mut input.experiment.checkpoint.continue_when else {
-            panic!()
-        };
-        let Rule::Atom(atom) = &mut rules[0] else {
-            panic!()
-        };
+        let Rule::And(rules) = &mut input.experiment.checkpoint.continue_when else { panic!() };
+        let Rule::Atom(atom) = &mut rules[0] else { panic!() };
         (atom.kind, atom.side, atom.amount) = (AtomKind::Level, Side::AtMost, Amount::Level(0.3));
         analysis.atoms[0].kind = AtomKind::Level;
         analysis.atoms[0].wanted = 0.3;
@@ -143,18 +121,10 @@ fn a_level_is_shown_as_a_level_with_its_side() {
 #[test]
 fn what_next_says_who_does_what_by_when() {
     let next = |look: Look| what_next(&record(look));
-    assert_eq!(
-        next(Look::passing()),
-        "Make it the default: growth keeps it."
-    );
+    assert_eq!(next(Look::passing()), "Make it the default: growth keeps it.");
     // An instant at 00:00 is the end of the day before.
-    let extend = Look::passing()
-        .decidable(1, 9.0)
-        .state("o", SignalState::Inconclusive);
-    assert_eq!(
-        next(extend),
-        "It goes on unchanged; decided again on 2026-08-09."
-    );
+    let extend = Look::passing().decidable(1, 9.0).state("o", SignalState::Inconclusive);
+    assert_eq!(next(extend), "It goes on unchanged; decided again on 2026-08-09.");
     assert_eq!(next(Look::early()), "It is decided on 2026-07-12.");
     assert!(next(flat()).starts_with("Revise the file with another mechanism"));
     let stop = Look::early().guardrail(guardrail("errors", OnTrip::Stop), GuardrailState::Tripped);
@@ -182,16 +152,10 @@ fn every_reason_is_a_sentence() {
     let at = ts("2026-07-01T00:00:00Z");
     let all = [
         (Reason::StopRuleHolds, "The stop rule holds."),
-        (
-            Reason::AtomUnknown { atom: 1 },
-            "O +0.4 pts, needed +3.0 pts: inconclusive.",
-        ),
+        (Reason::AtomUnknown { atom: 1 }, "O +0.4 pts, needed +3.0 pts: inconclusive."),
         (Reason::AtomMet { atom: 9 }, "An atom of the rule."),
         (
-            Reason::DataMissing {
-                signal: "o".into(),
-                since: Some(at),
-            },
+            Reason::DataMissing { signal: "o".into(), since: Some(at) },
             "O has no data since 2026-06-30.",
         ),
         (
@@ -199,45 +163,23 @@ fn every_reason_is_a_sentence() {
             "Units are not split over the arms as planned (p = 1.2e-4).",
         ),
         (
-            Reason::DefinitionChanged {
-                signal: "x_1".into(),
-            },
+            Reason::DefinitionChanged { signal: "x_1".into() },
             "The definition of x_1 changed and nobody acknowledged it.",
         ),
         (
-            Reason::NeedsMore {
-                signal: "x_1".into(),
-                units: 101.2,
-            },
+            Reason::NeedsMore { signal: "x_1".into(), units: 101.2 },
             "x_1 needs about 101 more units.",
         ),
         (
-            Reason::NotShownSafe {
-                guardrail: "csat".into(),
-            },
+            Reason::NotShownSafe { guardrail: "csat".into() },
             "Guardrail csat is not shown to be safe.",
         ),
-        (
-            Reason::TooShort {
-                days: 4.0,
-                wanted_days: 7.0,
-            },
-            "It ran 4.0 days of at least 7.0.",
-        ),
-        (
-            Reason::OutcomeUnproven { signal: "o".into() },
-            "Outcome o is not proven yet.",
-        ),
+        (Reason::TooShort { days: 4.0, wanted_days: 7.0 }, "It ran 4.0 days of at least 7.0."),
+        (Reason::OutcomeUnproven { signal: "o".into() }, "Outcome o is not proven yet."),
         (Reason::CyclesUsed { cycles: 2 }, "All 2 cycles are used."),
+        (Reason::PastBy { by: at }, "The date of the aim, 2026-06-30, has passed."),
         (
-            Reason::PastBy { by: at },
-            "The date of the aim, 2026-06-30, has passed.",
-        ),
-        (
-            Reason::WaitsForMaturity {
-                signal: "o".into(),
-                until: at,
-            },
+            Reason::WaitsForMaturity { signal: "o".into(), until: at },
             "Nothing of o has matured before 2026-06-30.",
         ),
     ];

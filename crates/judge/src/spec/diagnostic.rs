@@ -33,11 +33,7 @@ pub struct SourcePos {
 
 impl SourcePos {
     /// The first character of the file: where a finding without a better place goes.
-    pub const FIRST: Self = Self {
-        line: 1,
-        column: 1,
-        end_column: 2,
-    };
+    pub const FIRST: Self = Self { line: 1, column: 1, end_column: 2 };
 }
 
 /// One thing that is wrong or worth knowing.
@@ -61,14 +57,7 @@ impl Diagnostic {
     /// A new diagnostic; the severity follows from the code's letter.
     pub fn new(code: &'static str, pos: SourcePos, message: impl Into<String>) -> Self {
         let severity = severity_of(code);
-        Self {
-            code,
-            severity,
-            pos,
-            message: message.into(),
-            cause: None,
-            hint: None,
-        }
+        Self { code, severity, pos, message: message.into(), cause: None, hint: None }
     }
 
     /// Adds why.
@@ -88,11 +77,7 @@ impl Diagnostic {
 
 /// `W` codes are warnings, all others errors.
 pub(super) fn severity_of(code: &str) -> Severity {
-    if code.starts_with('W') {
-        Severity::Warning
-    } else {
-        Severity::Error
-    }
+    if code.starts_with('W') { Severity::Warning } else { Severity::Error }
 }
 
 /// Every code with its meaning in one line, in order.
@@ -112,10 +97,7 @@ const CODES: &[(&str, &str)] = &[
     ("D0113", "nobody may say stop"),
     ("D0114", "no review rhythm"),
     ("D0115", "nothing said about what happens if it works"),
-    (
-        "D0116",
-        "`reversible` not stated, or `no` without an earlier test",
-    ),
+    ("D0116", "`reversible` not stated, or `no` without an earlier test"),
     ("D0117", "first seen after its `by`"),
     ("D0118", "no effect size to tune a test with"),
     ("E0101", "the file is larger or deeper than the limits"),
@@ -199,7 +181,7 @@ pub fn render(file_name: &str, text: &str, found: &[Diagnostic]) -> String {
         out.push('\n');
     }
     if let Some(more @ 1..) = found.len().checked_sub(SHOWN_DIAGNOSTICS) {
-        out.push_str(&format!("and {more} more like these\n\n"));
+        out.extend(["and ", &more.to_string(), " more like these\n\n"]);
     }
     if !found.is_empty() {
         out.push_str(&count_line(found));
@@ -213,11 +195,7 @@ fn render_one(out: &mut String, file_name: &str, lines: &[&str], found: &Diagnos
         Severity::Error => "error",
         Severity::Warning => "warning",
     };
-    let SourcePos {
-        line,
-        column,
-        end_column,
-    } = found.pos;
+    let SourcePos { line, column, end_column } = found.pos;
     let number = line.to_string();
     let gutter = " ".repeat(number.len());
     let index = (line as usize).saturating_sub(1);
@@ -232,11 +210,7 @@ fn render_one(out: &mut String, file_name: &str, lines: &[&str], found: &Diagnos
     put(format!("{gutter}--> {file_name}:{line}:{column}"));
     put(format!("{gutter} |"));
     put(format!("{number} | {shown}"));
-    put(format!(
-        "{gutter} | {}{}",
-        " ".repeat(offset),
-        "^".repeat(carets)
-    ));
+    put(format!("{gutter} | {}{}", " ".repeat(offset), "^".repeat(carets)));
     if let Some(cause) = &found.cause {
         put(format!("{gutter} = cause: {cause}"));
     }
@@ -247,10 +221,7 @@ fn render_one(out: &mut String, file_name: &str, lines: &[&str], found: &Diagnos
 
 /// The piece of a line around a column, and how many characters of it come before the column.
 fn excerpt(line: &str, column: usize) -> (String, usize) {
-    let chars: Vec<char> = line
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let chars: Vec<char> = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let before = column.saturating_sub(1).min(chars.len());
     if chars.len() <= SHOWN_CHARS {
         return (chars.iter().collect(), before);
@@ -271,20 +242,15 @@ fn excerpt(line: &str, column: usize) -> (String, usize) {
 }
 
 fn count_line(found: &[Diagnostic]) -> String {
-    let errors = found
-        .iter()
-        .filter(|one| one.severity == Severity::Error)
-        .count();
+    let errors = found.iter().filter(|one| one.severity == Severity::Error).count();
     let warnings = found.len() - errors;
     let count = |n: usize, word: &str| match n {
         0 => None,
         1 => Some(format!("1 {word}")),
         _ => Some(format!("{n} {word}s")),
     };
-    let parts: Vec<String> = [count(errors, "error"), count(warnings, "warning")]
-        .into_iter()
-        .flatten()
-        .collect();
+    let parts: Vec<String> =
+        [count(errors, "error"), count(warnings, "warning")].into_iter().flatten().collect();
     parts.join(", ")
 }
 
@@ -299,11 +265,7 @@ mod tests {
 
     #[test]
     fn carets_stand_under_the_characters() {
-        let pos = SourcePos {
-            line: 2,
-            column: 4,
-            end_column: 7,
-        };
+        let pos = SourcePos { line: 2, column: 4, end_column: 7 };
         let found = [Diagnostic::new("E0201", pos, "no").hint("yes")];
         let shown = render("a.yaml", "x\n  äöü: 1\n", &found);
         let lines: Vec<&str> = shown.lines().collect();
@@ -316,11 +278,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_diagnostics_is_shown_in_part_and_counted_whole() {
-        let pos = SourcePos {
-            line: 1,
-            column: 1,
-            end_column: 2,
-        };
+        let pos = SourcePos { line: 1, column: 1, end_column: 2 };
         let found = vec![Diagnostic::new("E0201", pos, "no"); 1_000];
         let shown = render("a.yaml", "x\n", &found);
         assert_eq!(shown.matches("error[E0201]").count(), SHOWN_DIAGNOSTICS);
@@ -331,11 +289,7 @@ mod tests {
     #[test]
     fn a_long_line_is_cut_around_the_caret() {
         let text = format!("{}BAD{}", "a".repeat(300), "b".repeat(300));
-        let pos = SourcePos {
-            line: 1,
-            column: 301,
-            end_column: 304,
-        };
+        let pos = SourcePos { line: 1, column: 301, end_column: 304 };
         let shown = render("a.yaml", &text, &[Diagnostic::new("W0101", pos, "x")]);
         let lines: Vec<&str> = shown.lines().collect();
         let at = lines[4].find('^').unwrap();

@@ -104,14 +104,10 @@ pub fn check(name: &str, text: &str, ctx: &Context, first_seen: Option<Timestamp
         }
         (None, None) => Vec::new(),
     };
-    let located: Vec<Diagnostic> = findings
-        .into_iter()
-        .map(|finding| finding.located(&parsed))
-        .collect();
+    let located: Vec<Diagnostic> =
+        findings.into_iter().map(|finding| finding.located(&parsed)).collect();
     parsed.diagnostics.extend(located);
-    parsed
-        .diagnostics
-        .sort_by_key(|one| (one.pos.line, one.pos.column, one.code));
+    parsed.diagnostics.sort_by_key(|one| (one.pos.line, one.pos.column, one.code));
     parsed
 }
 
@@ -134,13 +130,10 @@ fn change_is_judged(experiment: &Experiment, signal: &Signal) -> bool {
 
 /// Whether a `no_worse_than` guardrail watches the signal.
 fn is_guarded(experiment: &Experiment, signal: &str) -> bool {
-    experiment
-        .guardrails
-        .iter()
-        .any(|guardrail| match &guardrail.kind {
-            GuardrailKind::NoWorseThan(kind) => kind.signal == signal,
-            _ => false,
-        })
+    experiment.guardrails.iter().any(|guardrail| match &guardrail.kind {
+        GuardrailKind::NoWorseThan(kind) => kind.signal == signal,
+        _ => false,
+    })
 }
 
 fn signal_place(signal: &Signal) -> String {
@@ -226,10 +219,7 @@ fn dates(experiment: &Experiment, found: &mut Vec<Finding>) {
         if cycle_ms > 0 && needed_ms > room_ms {
             let cycles = checkpoint.cycles;
             let message = format!("`by` is too near for {cycles} cycles of {days} days");
-            let hint = format!(
-                "move `by`, or set `cycles: {}`",
-                (room_ms / cycle_ms).max(1)
-            );
+            let hint = format!("move `by`, or set `cycles: {}`", (room_ms / cycle_ms).max(1));
             found.push(Finding::new("W0106", "aim.0.by", message).hint(hint));
         }
     }
@@ -281,15 +271,9 @@ fn comparisons(experiment: &Experiment, found: &mut Vec<Finding>) {
 }
 
 fn safety(experiment: &Experiment, found: &mut Vec<Finding>) {
-    let stops = experiment
-        .guardrails
-        .iter()
-        .find(|guardrail| guardrail.on_trip == OnTrip::Stop);
+    let stops = experiment.guardrails.iter().find(|guardrail| guardrail.on_trip == OnTrip::Stop);
     if let (Some(guardrail), None) = (stops, &experiment.rollback.action) {
-        let message = format!(
-            "guardrail `{}` stops, but no action turns it off",
-            guardrail.name
-        );
+        let message = format!("guardrail `{}` stops, but no action turns it off", guardrail.name);
         let hint = "add `rollback: {action: ...}`: a stop that nobody carries out is toothless";
         found.push(Finding::new("W0110", "rollback", message).hint(hint));
     }

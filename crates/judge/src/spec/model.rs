@@ -72,23 +72,17 @@ impl Experiment {
 
     /// Signals with `role: outcome`, in file order.
     pub fn outcomes(&self) -> impl Iterator<Item = &Signal> {
-        self.signals
-            .iter()
-            .filter(|signal| signal.role == Role::Outcome)
+        self.signals.iter().filter(|signal| signal.role == Role::Outcome)
     }
 
     /// Signals with `role: proxy`, in file order.
     pub fn proxies(&self) -> impl Iterator<Item = &Signal> {
-        self.signals
-            .iter()
-            .filter(|signal| signal.role == Role::Proxy)
+        self.signals.iter().filter(|signal| signal.role == Role::Proxy)
     }
 
     /// The guardrail of that name.
     pub fn guardrail(&self, name: &str) -> Option<&Guardrail> {
-        self.guardrails
-            .iter()
-            .find(|guardrail| guardrail.name == name)
+        self.guardrails.iter().find(|guardrail| guardrail.name == name)
     }
 
     /// The aim on that signal.
@@ -103,10 +97,7 @@ impl Experiment {
 
     /// The longest time an outcome's unit needs until it counts.
     pub fn longest_outcome_maturity(&self) -> Span {
-        self.outcomes()
-            .map(|signal| signal.matures_after)
-            .max()
-            .unwrap_or(Span::ZERO)
+        self.outcomes().map(|signal| signal.matures_after).max().unwrap_or(Span::ZERO)
     }
 }
 

@@ -60,11 +60,7 @@ pub(super) fn suggestion<'a>(
 
 /// `` `a`, `b`, `c` ``, cut after twelve.
 pub(super) fn list(names: &[&str]) -> String {
-    let mut shown: Vec<String> = names
-        .iter()
-        .take(12)
-        .map(|name| format!("`{name}`"))
-        .collect();
+    let mut shown: Vec<String> = names.iter().take(12).map(|name| format!("`{name}`")).collect();
     if names.len() > 12 {
         shown.push(format!("and {} more", names.len() - 12));
     }
@@ -81,10 +77,7 @@ mod tests {
         assert_eq!(nearest("sginal", names), Some("signal"));
         assert_eq!(nearest("behavior", names), Some("behaviour"));
         assert_eq!(nearest("zzzzz", names), None);
-        assert_eq!(
-            nearest("activation", ["activation_14d", "csat"]),
-            Some("activation_14d")
-        );
+        assert_eq!(nearest("activation", ["activation_14d", "csat"]), Some("activation_14d"));
         assert_eq!(suggestion("zz", ["a", "b"]), "known: `a`, `b`");
         assert_eq!(suggestion("zz", []), "there is none to choose from");
     }

@@ -56,9 +56,7 @@ pub struct Parsed {
 impl Parsed {
     /// Whether any diagnostic is an error.
     pub fn has_errors(&self) -> bool {
-        self.diagnostics
-            .iter()
-            .any(|one| one.severity == Severity::Error)
+        self.diagnostics.iter().any(|one| one.severity == Severity::Error)
     }
 
     /// The place of a path, else of the nearest section around it, else of the file's start.
@@ -101,18 +99,10 @@ pub(super) fn read_file(name: &str, text: &str, ctx: &Context) -> (Parsed, Optio
     report_unchecked(&mut walk);
     let revision = revision(text, &walk.files_read);
     let sketch = sketch.map(|sketch| Experiment { revision, ..sketch });
-    let Walk {
-        found: mut diagnostics,
-        places,
-        ..
-    } = walk;
+    let Walk { found: mut diagnostics, places, .. } = walk;
     diagnostics.sort_by_key(|one| (one.pos.line, one.pos.column, one.code));
     diagnostics.dedup();
-    let mut parsed = Parsed {
-        experiment: None,
-        diagnostics,
-        places,
-    };
+    let mut parsed = Parsed { experiment: None, diagnostics, places };
     if !parsed.has_errors() {
         parsed.experiment.clone_from(&sketch);
     }
@@ -147,9 +137,7 @@ fn report_blanks(node: &Node, found: &mut Vec<Diagnostic>) {
 fn walk_experiment(walk: &mut Walk<'_>, top: &Fields<'_>, name: &str) -> Experiment {
     let timezone = timezone(walk, top);
     let id = about::id(walk, top, name);
-    let title = walk
-        .required(top, "title", "What is tried")
-        .and_then(|n| walk.text(n, "title"));
+    let title = walk.required(top, "title", "What is tried").and_then(|n| walk.text(n, "title"));
     let people = about::people(walk, top);
     let compare = compare::compare(walk, top.get("compare"), "compare");
     let signals = signals::signals(walk, top, compare.as_ref());

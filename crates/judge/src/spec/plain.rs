@@ -23,9 +23,7 @@ fn value(node: Node) -> Value {
         Kind::Scalar(scalar) => Value::String(scalar.text),
         Kind::List(items) => Value::Array(items.into_iter().map(value).collect()),
         Kind::Map(entries) => {
-            let entries = entries
-                .into_iter()
-                .map(|entry| (entry.key, value(entry.value)));
+            let entries = entries.into_iter().map(|entry| (entry.key, value(entry.value)));
             Value::Object(entries.collect())
         }
     }
@@ -38,10 +36,7 @@ mod tests {
     #[test]
     fn scalars_stay_text_and_faults_are_told() {
         let read = plain_yaml("case.yaml", "a: 1\nb: [x, 2026-06-01]\nc:\n").unwrap();
-        assert_eq!(
-            read,
-            serde_json::json!({"a": "1", "b": ["x", "2026-06-01"], "c": null})
-        );
+        assert_eq!(read, serde_json::json!({"a": "1", "b": ["x", "2026-06-01"], "c": null}));
         let fault = plain_yaml("case.yaml", "a: 1\na: 2\n").unwrap_err();
         assert!(fault.contains("case.yaml"), "{fault}");
     }

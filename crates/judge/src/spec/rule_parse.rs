@@ -37,11 +37,7 @@ pub struct SignalInfo {
 
 impl From<&Signal> for SignalInfo {
     fn from(signal: &Signal) -> Self {
-        Self {
-            name: signal.name.clone(),
-            form: Some(signal.form),
-            unit: signal.unit.clone(),
-        }
+        Self { name: signal.name.clone(), form: Some(signal.form), unit: signal.unit.clone() }
     }
 }
 
@@ -66,13 +62,7 @@ pub struct RuleError {
 /// All faults of the text, in order; never empty.
 pub fn parse_rule(text: &str, signals: &[SignalInfo]) -> Result<Rule, Vec<RuleError>> {
     let chars: Vec<char> = text.chars().collect();
-    let mut parser = RuleParser {
-        chars,
-        at: 0,
-        signals,
-        errors: Vec::new(),
-        atoms: 0,
-    };
+    let mut parser = RuleParser { chars, at: 0, signals, errors: Vec::new(), atoms: 0 };
     if parser.chars.len() > MAX_CHARS {
         let message = format!("the rule has {} characters", parser.chars.len());
         let hint = format!("at most {MAX_CHARS}; a rule that cannot be said aloud is not kept");
@@ -212,9 +202,7 @@ impl RuleParser<'_> {
             return None;
         }
         if self.take_keyword("not") {
-            return self
-                .not_rule(depth + 1)
-                .map(|rule| Rule::Not(Box::new(rule)));
+            return self.not_rule(depth + 1).map(|rule| Rule::Not(Box::new(rule)));
         }
         if self.peek(0) == Some('(') {
             let open = self.at;
@@ -226,12 +214,7 @@ impl RuleParser<'_> {
                 return rule;
             }
             if rule.is_some() {
-                self.error(
-                    "E0601",
-                    (open, 1),
-                    "a bracket that is never closed",
-                    "add `)`",
-                );
+                self.error("E0601", (open, 1), "a bracket that is never closed", "add `)`");
             }
             return None;
         }
@@ -274,12 +257,7 @@ impl RuleParser<'_> {
         self.atoms += 1;
         if self.atoms > MAX_ATOMS {
             let hint = format!("at most {MAX_ATOMS} conditions");
-            self.error(
-                "E0606",
-                (self.at.saturating_sub(1), 1),
-                "the rule is too long",
-                hint,
-            );
+            self.error("E0606", (self.at.saturating_sub(1), 1), "the rule is too long", hint);
             return None;
         }
         atom.map(Rule::Atom)
@@ -289,19 +267,13 @@ impl RuleParser<'_> {
         self.skip_space();
         let start = self.at;
         let name = self.word();
-        let keyword = ["and", "or", "not"]
-            .iter()
-            .any(|word| name.eq_ignore_ascii_case(word));
+        let keyword = ["and", "or", "not"].iter().any(|word| name.eq_ignore_ascii_case(word));
         if name.is_empty() || keyword || name.starts_with(|c: char| c.is_ascii_digit()) {
             self.unexpected("the name of a signal");
             return None;
         }
         self.at += name.chars().count();
-        let info = self
-            .signals
-            .iter()
-            .find(|signal| signal.name == name)
-            .cloned();
+        let info = self.signals.iter().find(|signal| signal.name == name).cloned();
         if info.is_none() {
             let names = self.signals.iter().map(|signal| signal.name.as_str());
             let hint = suggestion(&name, names);
@@ -314,13 +286,7 @@ impl RuleParser<'_> {
         let (kind, side) = self.kind(&info, side, &quantity, start)?;
         let amount = self.amount(&info, kind, &quantity)?;
         let text = units::canonical(&info, kind, side, &quantity);
-        Some(Atom {
-            text,
-            signal: name,
-            kind,
-            side,
-            amount,
-        })
+        Some(Atom { text, signal: name, kind, side, amount })
     }
 
     /// `>=`, `<=`, `≥`, `≤` or nothing; other comparisons are faults.
@@ -367,34 +333,23 @@ impl RuleParser<'_> {
             self.unexpected("an operator and a number");
             return None;
         };
-        let value = rest
-            .get(..len)
-            .and_then(|digits| digits.parse::<f64>().ok());
+        let value = rest.get(..len).and_then(|digits| digits.parse::<f64>().ok());
         let Some(value) = value.filter(|value| *value <= MAX_NUMBER) else {
-            self.error(
-                "E0306",
-                (self.at, len),
-                "the number is out of bounds",
-                "at most 1e12",
-            );
+            self.error("E0306", (self.at, len), "the number is out of bounds", "at most 1e12");
             return None;
         };
         self.at += len;
         let number_end = self.at;
         let unit = self.unit(info);
-        let end = if matches!(unit, Written::Nothing) {
-            number_end
-        } else {
-            self.at
-        };
+        let end = if matches!(unit, Written::Nothing) { number_end } else { self.at };
         self.at = end;
         let unit_len = match &unit {
             Written::Nothing => 0,
             Written::Percent => 1,
             Written::Points => 3,
-            Written::Own => info
-                .and_then(|info| info.unit.as_ref())
-                .map_or(0, |u| u.chars().count()),
+            Written::Own => {
+                info.and_then(|info| info.unit.as_ref()).map_or(0, |u| u.chars().count())
+            }
             Written::Other(text) => text.chars().count(),
         };
         Some(Quantity {
@@ -409,15 +364,10 @@ impl RuleParser<'_> {
     /// The unit after a number: the signal's own if it stands there literally, else a word.
     fn unit(&mut self, info: Option<&SignalInfo>) -> Written {
         self.skip_space();
-        let own = info
-            .and_then(|info| info.unit.as_deref())
-            .filter(|unit| *unit != "%");
+        let own = info.and_then(|info| info.unit.as_deref()).filter(|unit| *unit != "%");
         if let Some(own) = own {
             let len = own.chars().count();
-            let literal = own
-                .chars()
-                .enumerate()
-                .all(|(i, c)| self.peek(i) == Some(c));
+            let literal = own.chars().enumerate().all(|(i, c)| self.peek(i) == Some(c));
             if literal && !self.peek(len).is_some_and(is_word) {
                 self.at += len;
                 return Written::Own;
@@ -428,18 +378,12 @@ impl RuleParser<'_> {
             return Written::Percent;
         }
         let word = self.word();
-        let keyword = ["and", "or", "not"]
-            .iter()
-            .any(|known| word.eq_ignore_ascii_case(known));
+        let keyword = ["and", "or", "not"].iter().any(|known| word.eq_ignore_ascii_case(known));
         if word.is_empty() || keyword {
             return Written::Nothing;
         }
         self.at += word.chars().count();
-        if word == "pts" {
-            Written::Points
-        } else {
-            Written::Other(word)
-        }
+        if word == "pts" { Written::Points } else { Written::Other(word) }
     }
 }
 
@@ -449,11 +393,7 @@ fn is_word(c: char) -> bool {
 
 /// A chain of one is that one.
 fn one_or(mut rules: Vec<Rule>, join: fn(Vec<Rule>) -> Rule) -> Rule {
-    if rules.len() == 1 {
-        rules.remove(0)
-    } else {
-        join(rules)
-    }
+    if rules.len() == 1 { rules.remove(0) } else { join(rules) }
 }
 
 #[cfg(test)]

@@ -90,10 +90,7 @@ pub(super) fn read(text: &str) -> (Option<Node>, Vec<Diagnostic>) {
     if let Some(refused) = refuse_text(text) {
         return (None, vec![refused]);
     }
-    let mut builder = Builder {
-        lines: text.lines().collect(),
-        ..Builder::default()
-    };
+    let mut builder = Builder { lines: text.lines().collect(), ..Builder::default() };
     for next in Parser::new_from_str(text) {
         let step = match next {
             Ok((event, span)) => builder.event(event, span),
@@ -175,46 +172,28 @@ impl Builder<'_> {
             Event::DocumentStart(_) => {
                 self.documents += 1;
                 if self.documents > 1 {
-                    return Err(
-                        Diagnostic::new("E0105", pos, "a second document begins here")
-                            .cause("one file holds one experiment")
-                            .hint("move it to a file of its own and remove the `---`"),
-                    );
+                    return Err(Diagnostic::new("E0105", pos, "a second document begins here")
+                        .cause("one file holds one experiment")
+                        .hint("move it to a file of its own and remove the `---`"));
                 }
             }
             Event::Alias(_) => {
                 self.refuse(pos, "an alias (`*name`)");
-                self.value(Node {
-                    kind: Kind::Broken,
-                    pos,
-                })?;
+                self.value(Node { kind: Kind::Broken, pos })?;
             }
             Event::Scalar(text, style, anchor, tag) => {
                 self.refuse_marks(pos, anchor, tag.is_some());
-                let start = Place {
-                    line: span.start.line(),
-                    col: span.start.col(),
-                };
-                let node = Node {
-                    kind: scalar(text.into_owned(), style, start),
-                    pos,
-                };
+                let start = Place { line: span.start.line(), col: span.start.col() };
+                let node = Node { kind: scalar(text.into_owned(), style, start), pos };
                 self.value(node)?;
             }
             Event::SequenceStart(anchor, tag) => {
                 self.refuse_marks(pos, anchor, tag.is_some());
-                self.open(Frame {
-                    pos,
-                    kind: FrameKind::List(Vec::new()),
-                })?;
+                self.open(Frame { pos, kind: FrameKind::List(Vec::new()) })?;
             }
             Event::MappingStart(anchor, tag) => {
                 self.refuse_marks(pos, anchor, tag.is_some());
-                let kind = FrameKind::Map {
-                    entries: Vec::new(),
-                    seen: BTreeMap::new(),
-                    key: None,
-                };
+                let kind = FrameKind::Map { entries: Vec::new(), seen: BTreeMap::new(), key: None };
                 self.open(Frame { pos, kind })?;
             }
             Event::SequenceEnd | Event::MappingEnd => self.close()?,
@@ -235,8 +214,7 @@ impl Builder<'_> {
     fn refuse(&mut self, pos: SourcePos, what: &str) {
         let hint = "write the value out; quote it if it begins with `*`, `&` or `!`";
         let message = format!("{what} is not used in experiment files");
-        self.found
-            .push(Diagnostic::new("E0103", pos, message).hint(hint));
+        self.found.push(Diagnostic::new("E0103", pos, message).hint(hint));
     }
 
     fn open(&mut self, frame: Frame) -> Result<(), Diagnostic> {
@@ -274,11 +252,7 @@ impl Builder<'_> {
         match &mut frame.kind {
             FrameKind::List(items) => items.push(node),
             FrameKind::Map { entries, seen, key } => match key.take() {
-                Some((Some(key), key_pos)) => entries.push(Entry {
-                    key,
-                    key_pos,
-                    value: node,
-                }),
+                Some((Some(key), key_pos)) => entries.push(Entry { key, key_pos, value: node }),
                 Some((None, _)) => {}
                 None => {
                     let pos = node.pos;
@@ -293,15 +267,8 @@ impl Builder<'_> {
     fn pos(&self, span: Span) -> SourcePos {
         let line = span.start.line().max(1);
         let column = span.start.col() + 1;
-        let width = self
-            .lines
-            .get(line - 1)
-            .map_or(0, |text| text.trim_end().chars().count());
-        let end = if span.end.line() == span.start.line() {
-            span.end.col() + 1
-        } else {
-            width + 1
-        };
+        let width = self.lines.get(line - 1).map_or(0, |text| text.trim_end().chars().count());
+        let end = if span.end.line() == span.start.line() { span.end.col() + 1 } else { width + 1 };
         SourcePos {
             line: line as u32,
             column: column as u32,
@@ -311,11 +278,7 @@ impl Builder<'_> {
 
     fn syntax(&self, mark: Marker, info: &str) -> Diagnostic {
         let pos = self.pos(Span::empty(mark));
-        let line = self
-            .lines
-            .get(mark.line().saturating_sub(1))
-            .copied()
-            .unwrap_or("");
+        let line = self.lines.get(mark.line().saturating_sub(1)).copied().unwrap_or("");
         let indent = line.len() - line.trim_start().len();
         let hint = if line.get(..indent).is_some_and(|space| space.contains('\t')) {
             "indent with spaces; YAML does not allow tabs there"
@@ -352,11 +315,7 @@ fn take_key(
         let message = format!("`{text}` is given twice");
         let cause = format!("it is already given on line {first}");
         let hint = "keep one of the two";
-        found.push(
-            Diagnostic::new("E0104", node.pos, message)
-                .cause(cause)
-                .hint(hint),
-        );
+        found.push(Diagnostic::new("E0104", node.pos, message).cause(cause).hint(hint));
         return None;
     }
     seen.insert(text.clone(), node.pos.line);
@@ -392,15 +351,9 @@ impl Scalar {
         let end_of_text = places.last().map_or(self.start, |&(_, after)| after);
         let start = places.get(offset).map_or(end_of_text, |&(at, _)| at);
         let last = (offset + len.max(1)).min(places.len()).checked_sub(1);
-        let end = last
-            .and_then(|index| places.get(index))
-            .map_or(start.col + 1, |&(_, after)| {
-                if after.line == start.line {
-                    after.col
-                } else {
-                    start.col + 1
-                }
-            });
+        let end = last.and_then(|index| places.get(index)).map_or(start.col + 1, |&(_, after)| {
+            if after.line == start.line { after.col } else { start.col + 1 }
+        });
         SourcePos {
             line: start.line as u32,
             column: start.col as u32 + 1,
@@ -426,26 +379,13 @@ impl RawText {
     fn new(file: &str, start: Place, style: Style) -> Self {
         let mut chars = Vec::new();
         for (index, line) in file.lines().enumerate().skip(start.line.saturating_sub(1)) {
-            let skip = if index + 1 == start.line {
-                start.col
-            } else {
-                0
-            };
+            let skip = if index + 1 == start.line { start.col } else { 0 };
             let number = index + 1;
             let place = |col| Place { line: number, col };
-            chars.extend(
-                line.chars()
-                    .enumerate()
-                    .skip(skip)
-                    .map(|(col, c)| (c, place(col))),
-            );
+            chars.extend(line.chars().enumerate().skip(skip).map(|(col, c)| (c, place(col))));
             chars.push(('\n', place(line.chars().count())));
         }
-        let mut raw = Self {
-            chars,
-            at: 0,
-            style,
-        };
+        let mut raw = Self { chars, at: 0, style };
         match style {
             Style::Single | Style::Double => raw.at = 1,
             // A block begins with its header (`>-`) unless the mark already stands behind it.
@@ -465,9 +405,7 @@ impl RawText {
 
     fn place(&self, at: usize) -> Place {
         let last = self.chars.len().saturating_sub(1);
-        self.chars
-            .get(at.min(last))
-            .map_or(Place { line: 1, col: 0 }, |&(_, place)| place)
+        self.chars.get(at.min(last)).map_or(Place { line: 1, col: 0 }, |&(_, place)| place)
     }
 
     fn next_for(&mut self, decoded: char) -> (Place, Place) {

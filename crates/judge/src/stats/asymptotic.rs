@@ -14,11 +14,7 @@ use super::{Sides, info_time, is_alpha};
 /// `rho` for the sample size `tuning_n` at which the interval is to be narrowest.
 #[must_use]
 pub fn rho(alpha: f64, tuning_n: f64, sides: Sides) -> f64 {
-    let a = if sides == Sides::One {
-        2.0 * alpha
-    } else {
-        alpha
-    };
+    let a = if sides == Sides::One { 2.0 * alpha } else { alpha };
     let usable = is_alpha(a) && tuning_n > 0.0 && tuning_n.is_finite();
     if !usable {
         return 0.0;

@@ -17,13 +17,7 @@ pub fn autocovariance(x: &[f64], lags: usize) -> Vec<f64> {
     let mean = x.iter().map(|v| v / n).sum::<f64>();
     let gaps: Vec<f64> = x.iter().map(|v| v - mean).collect();
     (0..=lags)
-        .map(|lag| {
-            gaps.iter()
-                .zip(gaps.iter().skip(lag))
-                .map(|(a, b)| a * b)
-                .sum::<f64>()
-                / n
-        })
+        .map(|lag| gaps.iter().zip(gaps.iter().skip(lag)).map(|(a, b)| a * b).sum::<f64>() / n)
         .collect()
 }
 
@@ -59,19 +53,13 @@ pub fn ljung_box(x: &[f64], lags: usize) -> Option<LjungBox> {
         })
         .sum();
     let statistic = n * (n + 2.0) * sum;
-    statistic.is_finite().then(|| LjungBox {
-        statistic,
-        p: chi_square_sf(statistic, lags as f64),
-    })
+    statistic.is_finite().then(|| LjungBox { statistic, p: chi_square_sf(statistic, lags as f64) })
 }
 
 /// Durbin-Watson statistic of residuals; `None` when all are 0.
 #[must_use]
 pub fn durbin_watson(residuals: &[f64]) -> Option<f64> {
-    let top: f64 = residuals
-        .windows(2)
-        .map(|w| (w[1] - w[0]) * (w[1] - w[0]))
-        .sum();
+    let top: f64 = residuals.windows(2).map(|w| (w[1] - w[0]) * (w[1] - w[0])).sum();
     let bottom: f64 = residuals.iter().map(|e| e * e).sum();
     let ratio = top / bottom;
     ratio.is_finite().then_some(ratio)
@@ -82,9 +70,8 @@ pub fn durbin_watson(residuals: &[f64]) -> Option<f64> {
 pub fn bartlett_long_run_variance(x: &[f64], bandwidth: usize) -> Option<f64> {
     let lags = bandwidth.min(x.len().checked_sub(1)?);
     let covariance = autocovariance(x, lags);
-    let tail: f64 = (1..=lags)
-        .map(|k| (1.0 - k as f64 / (bandwidth as f64 + 1.0)) * covariance[k])
-        .sum();
+    let tail: f64 =
+        (1..=lags).map(|k| (1.0 - k as f64 / (bandwidth as f64 + 1.0)) * covariance[k]).sum();
     let total = covariance[0] + 2.0 * tail;
     total.is_finite().then_some(total)
 }
@@ -110,20 +97,13 @@ pub fn politis_white(x: &[f64]) -> Option<BlockLength> {
     let covariance = autocovariance(x, most);
     let significant = 2.0 * (libm::log10(n) / n).sqrt();
     let correlations = windowed_correlations(x, most);
-    let quiet = (0..=most.saturating_sub(window)).find(|&start| {
-        correlations[start..start + window]
-            .iter()
-            .all(|r| *r < significant)
-    });
+    let quiet = (0..=most.saturating_sub(window))
+        .find(|&start| correlations[start..start + window].iter().all(|r| *r < significant));
     let m = quiet.map_or(most, |lag| 2 * lag.max(1)).min(most);
     let (mut slope, mut level) = (0.0, covariance[0]);
     for (k, value) in covariance.iter().enumerate().take(m + 1).skip(1) {
         let share = k as f64 / m as f64;
-        let taper = if share <= 0.5 {
-            1.0
-        } else {
-            2.0 * (1.0 - share)
-        };
+        let taper = if share <= 0.5 { 1.0 } else { 2.0 * (1.0 - share) };
         slope += 2.0 * taper * k as f64 * value;
         level += 2.0 * taper * value;
     }
@@ -132,10 +112,7 @@ pub fn politis_white(x: &[f64]) -> Option<BlockLength> {
         let raw = libm::cbrt(2.0 * slope * slope / (factor * level * level)) * libm::cbrt(n);
         raw.is_finite().then(|| raw.min(limit))
     };
-    Some(BlockLength {
-        stationary: length(2.0)?,
-        circular: length(4.0 / 3.0)?,
-    })
+    Some(BlockLength { stationary: length(2.0)?, circular: length(4.0 / 3.0)? })
 }
 
 /// |correlation| of the series with its shift, each part normalised on its own overlap.

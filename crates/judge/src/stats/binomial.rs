@@ -93,12 +93,8 @@ fn tails(alpha: f64, alternative: Alternative) -> (Option<f64>, Option<f64>) {
 pub fn clopper_pearson(x: f64, n: f64, alpha: f64, alternative: Alternative) -> Option<Interval> {
     let (x, n) = usable(x, n).filter(|_| is_alpha(alpha))?;
     let (below, above) = tails(alpha, alternative);
-    let lo = below
-        .filter(|_| x > 0.0)
-        .map_or(0.0, |tail| beta_quantile(tail, x, n - x + 1.0));
-    let hi = above
-        .filter(|_| x < n)
-        .map_or(1.0, |tail| 1.0 - beta_quantile(tail, n - x, x + 1.0));
+    let lo = below.filter(|_| x > 0.0).map_or(0.0, |tail| beta_quantile(tail, x, n - x + 1.0));
+    let hi = above.filter(|_| x < n).map_or(1.0, |tail| 1.0 - beta_quantile(tail, n - x, x + 1.0));
     Some(Interval::of(lo, hi))
 }
 
@@ -108,10 +104,7 @@ pub fn jeffreys(x: f64, n: f64, alpha: f64) -> Option<Interval> {
     let (x, n) = usable(x, n).filter(|_| is_alpha(alpha))?;
     let (a, b) = (x + 0.5, n - x + 0.5);
     let tail = 0.5 * alpha;
-    Some(Interval::of(
-        beta_quantile(tail, a, b),
-        1.0 - beta_quantile(tail, b, a),
-    ))
+    Some(Interval::of(beta_quantile(tail, a, b), 1.0 - beta_quantile(tail, b, a)))
 }
 
 /// Quantile of Beta(a, b) at a lower-tail probability, by bisection.
@@ -143,16 +136,8 @@ pub fn wilson(x: f64, n: f64, alpha: f64, alternative: Alternative) -> Option<In
         let root = (x * ((n - x) / n) + 0.25 * z * z).sqrt();
         Some(((x + 0.5 * z * z + sign * z * root) / (n + z * z)).clamp(0.0, 1.0))
     };
-    let lo = if x == 0.0 {
-        0.0
-    } else {
-        end(below, -1.0).unwrap_or(0.0)
-    };
-    let hi = if x == n {
-        1.0
-    } else {
-        end(above, 1.0).unwrap_or(1.0)
-    };
+    let lo = if x == 0.0 { 0.0 } else { end(below, -1.0).unwrap_or(0.0) };
+    let hi = if x == n { 1.0 } else { end(above, 1.0).unwrap_or(1.0) };
     Some(Interval::of(lo, hi))
 }
 

@@ -34,11 +34,7 @@ impl Sums {
     fn centred(&self) -> (f64, f64, f64) {
         let square = |products: f64, a: f64, b: f64| products - a * (b / self.n);
         let yy = square(self.yy, self.y, self.y).max(0.0);
-        (
-            yy,
-            square(self.xx, self.x, self.x).max(0.0),
-            square(self.xy, self.x, self.y),
-        )
+        (yy, square(self.xx, self.x, self.x).max(0.0), square(self.xy, self.x, self.y))
     }
 }
 
@@ -61,11 +57,7 @@ pub fn adjusted(arm: &Sums, theta: f64, pooled_x: f64) -> (f64, f64) {
     let mean = arm.y / arm.n - theta * (arm.x / arm.n - pooled_x);
     let squares = (yy + theta * theta * xx - 2.0 * theta * xy).max(0.0);
     let variance = squares / (arm.n - 1.0) / arm.n;
-    if arm.n > 1.0 && variance.is_finite() {
-        (bounded(mean), variance)
-    } else {
-        (0.0, UNBOUNDED)
-    }
+    if arm.n > 1.0 && variance.is_finite() { (bounded(mean), variance) } else { (0.0, UNBOUNDED) }
 }
 
 /// `m'_t - (1+r) m'_c` with the adjusted variances; `r = 0` is the plain difference.
@@ -73,9 +65,5 @@ pub fn adjusted(arm: &Sums, theta: f64, pooled_x: f64) -> (f64, f64) {
 pub fn contrast(treatment: &Sums, control: &Sums, r: f64) -> Contrast {
     let slope = theta(treatment, control);
     let pooled = (treatment.x + control.x) / (treatment.n + control.n);
-    linear(
-        adjusted(treatment, slope, pooled),
-        adjusted(control, slope, pooled),
-        1.0 + r,
-    )
+    linear(adjusted(treatment, slope, pooled), adjusted(control, slope, pooled), 1.0 + r)
 }

@@ -41,10 +41,7 @@ pub fn log_lift(treatment: (f64, f64), control: (f64, f64), c: f64) -> Option<In
     let half = c * log_se(treatment, control)?;
     let centre = libm::log(treatment.0 / control.0);
     let end = |x: f64| bounded(libm::expm1(x));
-    half.is_finite().then(|| Interval {
-        lo: end(centre - half),
-        hi: end(centre + half),
-    })
+    half.is_finite().then(|| Interval { lo: end(centre - half), hi: end(centre + half) })
 }
 
 /// Welch degrees of freedom of the log ratio; `n` are units per arm.
@@ -70,11 +67,7 @@ pub enum Fieller {
 #[must_use]
 pub fn fieller_g(control: (f64, f64), c: f64) -> f64 {
     let g = c * c * control.1 / (control.0 * control.0);
-    if g.is_nan() {
-        super::UNBOUNDED
-    } else {
-        bounded(g)
-    }
+    if g.is_nan() { super::UNBOUNDED } else { bounded(g) }
 }
 
 /// Fieller interval of the lift; arms are `(mean, variance of the mean)`.
@@ -89,10 +82,7 @@ pub fn fieller(treatment: (f64, f64), control: (f64, f64), c: f64) -> Fieller {
     let root = (v_t + ratio * ratio * v_c - g * v_t).max(0.0).sqrt();
     let half = c / m_c.abs() * root;
     let end = |x: f64| bounded(x / (1.0 - g) - 1.0);
-    Fieller::Bounded(Interval {
-        lo: end(ratio - half),
-        hi: end(ratio + half),
-    })
+    Fieller::Bounded(Interval { lo: end(ratio - half), hi: end(ratio + half) })
 }
 
 /// Sequential Fieller set of the lift, valid at every look; arms are `(mean, variance of it)`.

@@ -68,11 +68,7 @@ pub fn bounds(fractions: &[f64], alpha: f64, sides: Sides, phi: f64) -> Vec<f64>
     if !usable {
         return Vec::new();
     }
-    let total = if sides == Sides::Two {
-        0.5 * alpha
-    } else {
-        alpha
-    };
+    let total = if sides == Sides::Two { 0.5 * alpha } else { alpha };
     let spent = |t: f64| total * libm::pow(t, phi);
     let times: Vec<f64> = fractions.iter().map(|t| clip(*t)).collect();
     let mut found: Vec<f64> = Vec::with_capacity(times.len());
@@ -86,10 +82,7 @@ pub fn bounds(fractions: &[f64], alpha: f64, sides: Sides, phi: f64) -> Vec<f64>
         let target = spent(t) - spent(before);
         let b = solve(grid.as_ref(), t, dt, target);
         // The next look that moves information decides how fine this density must be.
-        let next = times[k + 1..]
-            .iter()
-            .copied()
-            .find(|later| later - t > MIN_INCREMENT);
+        let next = times[k + 1..].iter().copied().find(|later| later - t > MIN_INCREMENT);
         if let Some(next) = next {
             let width = dt.min(next - t).sqrt() / POINTS_PER_SD;
             grid = Some(advance(grid.as_ref(), t, dt, b, width));

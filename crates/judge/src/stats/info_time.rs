@@ -41,10 +41,7 @@ impl Mixture {
             libm::log1p(ratio * ratio)
         };
         let weight = 1.0 / (1.0 + inverse * inverse);
-        (weight > 0.0).then_some(Self {
-            ln_one_plus_r,
-            weight,
-        })
+        (weight > 0.0).then_some(Self { ln_one_plus_r, weight })
     }
 }
 
@@ -93,11 +90,7 @@ pub fn half_width_one_sided_closed(se: f64, tau: f64, alpha: f64) -> f64 {
     };
     // ln(1 + sqrt(1+r)/(2 alpha)) with the square root kept in logs.
     let ln_x = 0.5 * mix.ln_one_plus_r - libm::log(2.0 * alpha);
-    let log = if ln_x > 40.0 {
-        ln_x
-    } else {
-        libm::log1p(libm::exp(ln_x))
-    };
+    let log = if ln_x > 40.0 { ln_x } else { libm::log1p(libm::exp(ln_x)) };
     bounded(se * (2.0 * log / mix.weight).sqrt())
 }
 
@@ -132,11 +125,7 @@ pub fn log_e_one_sided(d: f64, se: f64, tau: f64) -> f64 {
 /// The latched p of a test is the minimum over looks.
 #[must_use]
 pub fn ln_p_from_log_e(log_e: f64) -> f64 {
-    if log_e.is_nan() {
-        0.0
-    } else {
-        (-log_e).clamp(-UNBOUNDED, 0.0)
-    }
+    if log_e.is_nan() { 0.0 } else { (-log_e).clamp(-UNBOUNDED, 0.0) }
 }
 
 /// `d ± half_width_two_sided`.

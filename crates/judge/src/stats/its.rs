@@ -84,13 +84,7 @@ pub fn fit(before: &[f64], after: &[f64], model: Model) -> Option<Fit> {
     // The rest of the series without the step's share carries rounding; weights act on y - mean.
     let centre = y.iter().map(|v| v / y.len() as f64).sum::<f64>();
     let step = weights.iter().zip(&y).map(|(w, v)| w * (v - centre)).sum();
-    Some(Fit {
-        step,
-        residuals,
-        terms: columns.len(),
-        weights,
-        inverse: 1.0 / norm,
-    })
+    Some(Fit { step, residuals, terms: columns.len(), weights, inverse: 1.0 / norm })
 }
 
 fn design(change: usize, n: usize, model: Model) -> Vec<Vec<f64>> {
@@ -150,22 +144,14 @@ impl Fit {
     #[must_use]
     pub fn hac_se(&self, lags: usize, corrected: bool) -> f64 {
         // V of one coefficient is the Bartlett sum over its own scores w_i e_i.
-        let scores: Vec<f64> = self
-            .weights
-            .iter()
-            .zip(&self.residuals)
-            .map(|(w, e)| w * e)
-            .collect();
+        let scores: Vec<f64> =
+            self.weights.iter().zip(&self.residuals).map(|(w, e)| w * e).collect();
         let mut total = dot(&scores, &scores);
         for lag in 1..=lags.min(scores.len() - 1) {
             let weight = 1.0 - lag as f64 / (lags as f64 + 1.0);
             total += 2.0 * weight * dot(&scores[lag..], &scores);
         }
-        let factor = if corrected {
-            scores.len() as f64 / self.df()
-        } else {
-            1.0
-        };
+        let factor = if corrected { scores.len() as f64 / self.df() } else { 1.0 };
         (factor * total.max(0.0)).sqrt()
     }
 
@@ -173,20 +159,12 @@ impl Fit {
     #[must_use]
     pub fn hac_test(&self, lags: usize) -> Option<StepTest> {
         let se = self.hac_se(lags, true);
-        let size = self
-            .residuals
-            .iter()
-            .fold(0.0_f64, |top, e| top.max(e.abs()));
+        let size = self.residuals.iter().fold(0.0_f64, |top, e| top.max(e.abs()));
         if size <= 1.0e-12 * self.step.abs() || !(se > 0.0 && se.is_finite()) {
             return None;
         }
         let (t, df) = (self.step / se, self.df());
-        Some(StepTest {
-            se,
-            t,
-            p: (2.0 * t_sf(t.abs(), df)).min(1.0),
-            df,
-        })
+        Some(StepTest { se, t, p: (2.0 * t_sf(t.abs(), df)).min(1.0), df })
     }
 
     /// Durbin-Watson statistic of the residuals.

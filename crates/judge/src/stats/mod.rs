@@ -57,19 +57,13 @@ pub struct Interval {
 
 impl Interval {
     /// The interval that excludes nothing.
-    pub const ALL: Self = Self {
-        lo: -UNBOUNDED,
-        hi: UNBOUNDED,
-    };
+    pub const ALL: Self = Self { lo: -UNBOUNDED, hi: UNBOUNDED };
 
     /// From computed ends: what is not a number becomes unbounded.
     #[must_use]
     pub(crate) fn of(lo: f64, hi: f64) -> Self {
         let lo = if lo.is_nan() { -UNBOUNDED } else { bounded(lo) };
-        Self {
-            lo,
-            hi: if hi.is_nan() { UNBOUNDED } else { bounded(hi) },
-        }
+        Self { lo, hi: if hi.is_nan() { UNBOUNDED } else { bounded(hi) } }
     }
 
     /// `centre ± half`, clamped to finite numbers.
@@ -78,10 +72,7 @@ impl Interval {
         if !centre.is_finite() || half.is_nan() {
             return Self::ALL;
         }
-        Self {
-            lo: bounded(centre - half),
-            hi: bounded(centre + half),
-        }
+        Self { lo: bounded(centre - half), hi: bounded(centre + half) }
     }
 
     /// Whether `x` lies inside, ends included.
@@ -93,26 +84,16 @@ impl Interval {
     /// The mirror image about zero (for "lower is better").
     #[must_use]
     pub fn mirrored(&self) -> Self {
-        Self {
-            lo: -self.hi,
-            hi: -self.lo,
-        }
+        Self { lo: -self.hi, hi: -self.lo }
     }
 
     /// The interval moved by `by`; unbounded ends stay unbounded.
     #[must_use]
     pub fn shifted(&self, by: f64) -> Self {
         let moved = |end: f64| {
-            if end.abs() >= UNBOUNDED {
-                end
-            } else {
-                bounded(end + by)
-            }
+            if end.abs() >= UNBOUNDED { end } else { bounded(end + by) }
         };
-        Self {
-            lo: moved(self.lo),
-            hi: moved(self.hi),
-        }
+        Self { lo: moved(self.lo), hi: moved(self.hi) }
     }
 
     /// Whether the lower end is [`UNBOUNDED`].
@@ -153,38 +134,26 @@ impl Contrast {
     /// Builds a contrast from an estimate and a variance; not-finite parts are made finite.
     #[must_use]
     pub fn from_variance(estimate: f64, variance: f64) -> Self {
-        Self {
-            estimate: bounded(estimate),
-            se: libm::sqrt(bounded(variance).max(0.0)),
-        }
+        Self { estimate: bounded(estimate), se: libm::sqrt(bounded(variance).max(0.0)) }
     }
 
     /// The contrast with every sign turned (for "lower is better").
     #[must_use]
     pub fn mirrored(self) -> Self {
-        Self {
-            estimate: -self.estimate,
-            se: self.se,
-        }
+        Self { estimate: -self.estimate, se: self.se }
     }
 
     /// The contrast against a threshold: `estimate - by`, same standard error.
     #[must_use]
     pub fn minus(self, by: f64) -> Self {
-        Self {
-            estimate: bounded(self.estimate - by),
-            se: self.se,
-        }
+        Self { estimate: bounded(self.estimate - by), se: self.se }
     }
 
     /// The standard error widened by the overdispersion factor: `SE * sqrt(max(1, phi))`.
     #[must_use]
     pub fn widened(self, phi: f64) -> Self {
         let factor = if phi.is_finite() { phi.max(1.0) } else { 1.0 };
-        Self {
-            estimate: self.estimate,
-            se: bounded(self.se * libm::sqrt(factor)),
-        }
+        Self { estimate: self.estimate, se: bounded(self.se * libm::sqrt(factor)) }
     }
 
     /// Whether there is no variance to test with, and which of the two cases it is.
@@ -213,11 +182,7 @@ pub enum Sides {
 /// Makes any number finite: NaN becomes 0, infinities become [`UNBOUNDED`].
 #[must_use]
 pub(crate) fn bounded(x: f64) -> f64 {
-    if x.is_nan() {
-        0.0
-    } else {
-        x.clamp(-UNBOUNDED, UNBOUNDED)
-    }
+    if x.is_nan() { 0.0 } else { x.clamp(-UNBOUNDED, UNBOUNDED) }
 }
 
 /// Whether `alpha` is an error probability one can work with.

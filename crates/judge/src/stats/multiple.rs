@@ -45,9 +45,7 @@ fn step_up(p: &[f64], factor: impl Fn(usize) -> f64) -> Vec<f64> {
 /// Bonferroni-adjusted p: `m p`.
 #[must_use]
 pub fn bonferroni(p: &[f64]) -> Vec<f64> {
-    p.iter()
-        .map(|x| (clean(*x) * p.len() as f64).min(1.0))
-        .collect()
+    p.iter().map(|x| (clean(*x) * p.len() as f64).min(1.0)).collect()
 }
 
 /// Holm-adjusted p.
@@ -75,11 +73,7 @@ pub fn hommel(p: &[f64]) -> Vec<f64> {
             .map(|i| m as f64 * sorted[n - m + i - 1] / i as f64)
             .fold(f64::INFINITY, f64::min);
         for (i, value) in adjusted.iter_mut().enumerate() {
-            let own = if i >= n - m {
-                simes
-            } else {
-                simes.min(m as f64 * sorted[i])
-            };
+            let own = if i >= n - m { simes } else { simes.min(m as f64 * sorted[i]) };
             *value = value.max(own);
         }
     }
@@ -107,11 +101,7 @@ pub fn benjamini_yekutieli(p: &[f64]) -> Vec<f64> {
 #[must_use]
 pub fn e_benjamini_hochberg(log_e: &[f64], alpha: f64) -> Vec<bool> {
     let value = |i: usize| {
-        if log_e[i].is_nan() {
-            f64::NEG_INFINITY
-        } else {
-            log_e[i]
-        }
+        if log_e[i].is_nan() { f64::NEG_INFINITY } else { log_e[i] }
     };
     let mut order: Vec<usize> = (0..log_e.len()).collect();
     order.sort_by(|a, b| value(*b).total_cmp(&value(*a)).then(a.cmp(b)));
@@ -128,18 +118,10 @@ pub fn e_benjamini_hochberg(log_e: &[f64], alpha: f64) -> Vec<bool> {
 /// Log of the mean of e-values: an e-value for the intersection, under any dependence.
 #[must_use]
 pub fn log_mean_e(log_e: &[f64]) -> f64 {
-    let top = log_e
-        .iter()
-        .copied()
-        .filter(|x| !x.is_nan())
-        .fold(f64::NEG_INFINITY, f64::max);
+    let top = log_e.iter().copied().filter(|x| !x.is_nan()).fold(f64::NEG_INFINITY, f64::max);
     if !top.is_finite() {
         return 0.0;
     }
-    let sum: f64 = log_e
-        .iter()
-        .filter(|x| !x.is_nan())
-        .map(|x| libm::exp(x - top))
-        .sum();
+    let sum: f64 = log_e.iter().filter(|x| !x.is_nan()).map(|x| libm::exp(x - top)).sum();
     super::bounded(top + libm::log(sum / log_e.len() as f64))
 }

@@ -42,21 +42,10 @@ pub fn prior(p0: f64, target: f64) -> Prior {
 /// The prior for a stated baseline and the size `tau0` of the effect aimed at (absolute).
 #[must_use]
 pub fn prior_tau(p0: f64, tau0: f64) -> Prior {
-    let p = if p0.is_nan() {
-        0.5
-    } else {
-        p0.clamp(EDGE, 1.0 - EDGE)
-    };
+    let p = if p0.is_nan() { 0.5 } else { p0.clamp(EDGE, 1.0 - EDGE) };
     let raw = p * (1.0 - p) / (tau0 * tau0) - 1.0;
-    let k = if raw.is_nan() {
-        K_MAX
-    } else {
-        raw.clamp(K_MIN, K_MAX)
-    };
-    Prior {
-        a: k * p,
-        b: k * (1.0 - p),
-    }
+    let k = if raw.is_nan() { K_MAX } else { raw.clamp(K_MIN, K_MAX) };
+    Prior { a: k * p, b: k * (1.0 - p) }
 }
 
 fn usable(prior: Prior, s: f64, n: f64) -> bool {
@@ -82,14 +71,8 @@ pub fn interval(prior: Prior, s: f64, n: f64, alpha: f64) -> Interval {
         return Interval { lo: 0.0, hi: 1.0 };
     }
     let lo = lower_root(prior, s, n, alpha);
-    let mirrored = Prior {
-        a: prior.b,
-        b: prior.a,
-    };
-    Interval {
-        lo,
-        hi: 1.0 - lower_root(mirrored, n - s, n, alpha),
-    }
+    let mirrored = Prior { a: prior.b, b: prior.a };
+    Interval { lo, hi: 1.0 - lower_root(mirrored, n - s, n, alpha) }
 }
 
 /// The smallest `q` not rejected: a one-sided lower bound at `ln(1/alpha)`.

@@ -32,10 +32,7 @@ pub fn phi_poisson(cells: &[(f64, f64)]) -> Option<f64> {
 }
 
 fn used(cells: &[(f64, f64)]) -> impl Iterator<Item = (f64, f64)> + '_ {
-    cells
-        .iter()
-        .copied()
-        .filter(|&(x, n)| x.is_finite() && n.is_finite() && n > 0.0)
+    cells.iter().copied().filter(|&(x, n)| x.is_finite() && n.is_finite() && n > 0.0)
 }
 
 fn totals(cells: &[(f64, f64)]) -> Option<(f64, f64)> {

@@ -46,22 +46,11 @@ pub fn prior(r0: f64, target: f64) -> Prior {
 /// The prior for a stated rate and the absolute size `tau0` of the change aimed at.
 #[must_use]
 pub fn prior_tau(r0: f64, tau0: f64) -> Prior {
-    let r = if r0.is_nan() {
-        RATE_MIN
-    } else {
-        r0.clamp(RATE_MIN, 1.0e12)
-    };
+    let r = if r0.is_nan() { RATE_MIN } else { r0.clamp(RATE_MIN, 1.0e12) };
     let ratio = r / tau0;
     let raw = ratio * ratio;
-    let shape = if raw.is_nan() {
-        SHAPE_MAX
-    } else {
-        raw.clamp(SHAPE_MIN, SHAPE_MAX)
-    };
-    Prior {
-        shape,
-        rate: shape / r,
-    }
+    let shape = if raw.is_nan() { SHAPE_MAX } else { raw.clamp(SHAPE_MIN, SHAPE_MAX) };
+    Prior { shape, rate: shape / r }
 }
 
 fn usable(prior: Prior, count: &Count) -> bool {
@@ -99,27 +88,17 @@ fn reduced(x: f64, y: f64) -> f64 {
 #[must_use]
 pub fn interval(prior: Prior, count: &Count, alpha: f64) -> Interval {
     if !usable(prior, count) || !is_alpha(alpha) {
-        return Interval {
-            lo: 0.0,
-            hi: UNBOUNDED,
-        };
+        return Interval { lo: 0.0, hi: UNBOUNDED };
     }
     let limit = -libm::log(alpha);
     let inside = |rate: f64| raw_log_e(prior, count, rate) < limit;
     let middle = count.events / count.exposure;
-    let lo = if count.events == 0.0 {
-        0.0
-    } else {
-        bisect(middle, 0.0, inside)
-    };
+    let lo = if count.events == 0.0 { 0.0 } else { bisect(middle, 0.0, inside) };
     let mut out = 2.0 * middle + 1.0 / count.exposure;
     while inside(out) && out < UNBOUNDED {
         out *= 2.0;
     }
-    Interval {
-        lo,
-        hi: bounded(bisect(middle, out, inside)),
-    }
+    Interval { lo, hi: bounded(bisect(middle, out, inside)) }
 }
 
 /// Lower one-sided bound at `ln(1/alpha)`.

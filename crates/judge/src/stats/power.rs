@@ -118,11 +118,7 @@ pub fn pooled_z_power(
     if !is_alpha(alpha) || !(shift + z).is_finite() {
         return None;
     }
-    let lower = if sides == Sides::Two {
-        norm_cdf(-shift - z)
-    } else {
-        0.0
-    };
+    let lower = if sides == Sides::Two { norm_cdf(-shift - z) } else { 0.0 };
     Some(norm_cdf(shift - z) + lower)
 }
 
@@ -261,9 +257,7 @@ pub fn needed_n_one_proportion(
         return None;
     }
     let limit = -libm::log(alpha);
-    smallest_n(N_LIMIT, |n| {
-        one_proportion::log_e(prior, share * n, n, q) >= limit
-    })
+    smallest_n(N_LIMIT, |n| one_proportion::log_e(prior, share * n, n, q) >= limit)
 }
 
 /// Exposure (whole units) at which the exact interval of [`poisson`] would exclude `rate0` with
@@ -275,14 +269,7 @@ pub fn needed_exposure(prior: poisson::Prior, rate: f64, rate0: f64, alpha: f64)
     }
     let limit = -libm::log(alpha);
     smallest_n(N_LIMIT, |exposure| {
-        poisson::log_e(
-            prior,
-            &Count {
-                events: rate * exposure,
-                exposure,
-            },
-            rate0,
-        ) >= limit
+        poisson::log_e(prior, &Count { events: rate * exposure, exposure }, rate0) >= limit
     })
 }
 
@@ -297,19 +284,11 @@ pub fn days_left(n_now: f64, n_needed: f64, last_days: &[f64]) -> Option<f64> {
     if n_needed <= n_now {
         return Some(0.0);
     }
-    let mut days: Vec<f64> = last_days
-        .iter()
-        .copied()
-        .filter(|x| x.is_finite())
-        .collect();
+    let mut days: Vec<f64> = last_days.iter().copied().filter(|x| x.is_finite()).collect();
     days.sort_by(f64::total_cmp);
     let middle = days.len() / 2;
     let upper = *days.get(middle)?;
-    let rate = if days.len() % 2 == 1 {
-        upper
-    } else {
-        0.5 * (days[middle - 1] + upper)
-    };
+    let rate = if days.len() % 2 == 1 { upper } else { 0.5 * (days[middle - 1] + upper) };
     positive(rate).and_then(|per_day| positive(libm::ceil((n_needed - n_now) / per_day)))
 }
 
@@ -323,19 +302,11 @@ pub fn t_test_power(delta_sd: f64, n_c: f64, ratio: f64, alpha: f64, sides: Side
         return None;
     }
     let shift = delta_sd * (n_c * ratio / (1.0 + ratio)).sqrt();
-    let tail = if sides == Sides::Two {
-        0.5 * alpha
-    } else {
-        alpha
-    };
+    let tail = if sides == Sides::Two { 0.5 * alpha } else { alpha };
     let t = t_isf(tail, df);
     let reject = |scale: f64| {
         let upper = norm_cdf(shift - t * scale);
-        if sides == Sides::Two {
-            upper + norm_cdf(-shift - t * scale)
-        } else {
-            upper
-        }
+        if sides == Sides::Two { upper + norm_cdf(-shift - t * scale) } else { upper }
     };
     Some(chi_average(df, reject))
 }
@@ -422,9 +393,5 @@ pub fn exact_one_proportion_power(n: f64, p0: f64, p1: f64, alpha: f64) -> Optio
     }
     let n = libm::floor(n);
     let critical = smallest_n(n + 1.0, |k| binom_sf(k, n, p0) <= alpha)?;
-    Some(ExactPower {
-        critical,
-        size: binom_sf(critical, n, p0),
-        power: binom_sf(critical, n, p1),
-    })
+    Some(ExactPower { critical, size: binom_sf(critical, n, p0), power: binom_sf(critical, n, p1) })
 }

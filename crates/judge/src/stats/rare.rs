@@ -30,11 +30,7 @@ pub fn concentration(events: &Events, target: f64) -> f64 {
     let q = events.share(1.0);
     let tau = events.share(target) - q;
     let k = q * (1.0 - q) / (tau * tau) - 1.0;
-    if k.is_nan() {
-        CONCENTRATION
-    } else {
-        k.clamp(2.0, 1.0e6)
-    }
+    if k.is_nan() { CONCENTRATION } else { k.clamp(2.0, 1.0e6) }
 }
 
 /// Events and units (or exposure) of both arms during one allocation epoch.
@@ -62,11 +58,7 @@ impl Events {
     /// Treatment's expected share of the events at rate ratio `psi`.
     fn share(&self, psi: f64) -> f64 {
         let weight = psi * (self.treatment_size / self.control_size);
-        if weight.is_infinite() {
-            1.0
-        } else {
-            weight / (weight + 1.0)
-        }
+        if weight.is_infinite() { 1.0 } else { weight / (weight + 1.0) }
     }
 
     /// The rate ratio at which treatment's expected share is `q`.
@@ -119,10 +111,7 @@ pub fn interval_with(events: &Events, alpha: f64, k: f64) -> Interval {
     let total = events.treatment + events.control;
     let known = is_alpha(alpha) && k > 0.0 && k.is_finite();
     if !events.usable() || !known || total == 0.0 {
-        return Interval {
-            lo: 0.0,
-            hi: UNBOUNDED,
-        };
+        return Interval { lo: 0.0, hi: UNBOUNDED };
     }
     let limit = -libm::log(alpha);
     let low = edge((events.treatment, events.control), k, limit);

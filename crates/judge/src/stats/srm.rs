@@ -36,12 +36,8 @@ pub struct ChiSquare {
 
 /// `(count, normalised share)` of the arms with positive weight; `None` if no test is possible.
 fn weighted(counts: &[f64], shares: &[f64]) -> Option<Vec<(f64, f64)>> {
-    let mut cells: Vec<(f64, f64)> = counts
-        .iter()
-        .copied()
-        .zip(shares.iter().copied())
-        .filter(|&(_, th)| th > 0.0)
-        .collect();
+    let mut cells: Vec<(f64, f64)> =
+        counts.iter().copied().zip(shares.iter().copied()).filter(|&(_, th)| th > 0.0).collect();
     let weight: f64 = cells.iter().map(|&(_, th)| th).sum();
     let sane = cells.iter().all(|&(x, _)| x >= 0.0 && x.is_finite()) && weight.is_finite();
     for cell in &mut cells {
@@ -65,12 +61,7 @@ pub fn log_bf(counts: &[f64], shares: &[f64], k: f64) -> f64 {
 /// Log Bayes factor summed over allocation epochs `(counts, shares)`.
 #[must_use]
 pub fn log_bf_epochs<'a>(epochs: impl IntoIterator<Item = (&'a [f64], &'a [f64])>) -> f64 {
-    bounded(
-        epochs
-            .into_iter()
-            .map(|(x, th)| log_bf(x, th, CONCENTRATION))
-            .sum(),
-    )
+    bounded(epochs.into_iter().map(|(x, th)| log_bf(x, th, CONCENTRATION)).sum())
 }
 
 /// Pearson chi-square of the split; `None` with fewer than two weighted arms or no units.
@@ -83,19 +74,11 @@ pub fn chi_square(counts: &[f64], shares: &[f64]) -> Option<ChiSquare> {
     }
     let share = |&(x, th): &(f64, f64)| {
         let gap = x - total * th;
-        if gap == 0.0 {
-            0.0
-        } else {
-            gap * (gap / (total * th))
-        }
+        if gap == 0.0 { 0.0 } else { gap * (gap / (total * th)) }
     };
     let statistic = bounded(cells.iter().map(share).sum());
     let df = cells.len() as f64 - 1.0;
-    Some(ChiSquare {
-        statistic,
-        df,
-        p: chi_square_sf(statistic, df),
-    })
+    Some(ChiSquare { statistic, df, p: chi_square_sf(statistic, df) })
 }
 
 /// Whether a latched `ln p` is an alarm at `alpha`, given the units seen.

@@ -38,9 +38,7 @@ impl Cusum {
         if z.is_nan() {
             return self;
         }
-        Self {
-            sum: bounded(self.sum + z - k).max(0.0),
-        }
+        Self { sum: bounded(self.sum + z - k).max(0.0) }
     }
 
     /// Whether the sum is above the alarm level `h`.
@@ -63,10 +61,7 @@ impl Ewma {
     /// The state before any value.
     #[must_use]
     pub fn new(target: f64) -> Self {
-        Self {
-            mean: bounded(target),
-            count: 0,
-        }
+        Self { mean: bounded(target), count: 0 }
     }
 
     /// Adds one value with weight `lambda` in (0, 1].
@@ -75,10 +70,7 @@ impl Ewma {
         if x.is_nan() {
             return self;
         }
-        Self {
-            mean: bounded(lambda * x + (1.0 - lambda) * self.mean),
-            count: self.count + 1,
-        }
+        Self { mean: bounded(lambda * x + (1.0 - lambda) * self.mean), count: self.count + 1 }
     }
 
     /// Half-width of the control limits around the target for values of standard deviation `sd`.

@@ -102,11 +102,7 @@ impl Moments {
     #[must_use]
     pub fn from_mean_sd(mean: f64, sd: f64, n: f64) -> Self {
         let sum_sq = sd * sd * (n - 1.0) + mean * mean * n;
-        Self {
-            n,
-            sum: mean * n,
-            sum_sq,
-        }
+        Self { n, sum: mean * n, sum_sq }
     }
 
     /// `sum / n`; 0 when empty.
@@ -151,10 +147,7 @@ impl RatioSums {
         }
         let per_unit = spread / (self.n - 1.0);
         let mean_den = self.den / self.n;
-        variance(
-            per_unit / (mean_den * mean_den * self.n),
-            self.n > 1.0 && self.den != 0.0,
-        )
+        variance(per_unit / (mean_den * mean_den * self.n), self.n > 1.0 && self.den != 0.0)
     }
 }
 
@@ -225,27 +218,15 @@ pub fn linear(treatment: (f64, f64), control: (f64, f64), w: f64) -> Contrast {
 }
 
 fn quotient(top: f64, bottom: f64) -> f64 {
-    if bottom == 0.0 {
-        0.0
-    } else {
-        bounded(top / bottom)
-    }
+    if bottom == 0.0 { 0.0 } else { bounded(top / bottom) }
 }
 
 fn variance(value: f64, known: bool) -> f64 {
-    if known && !value.is_nan() {
-        value.clamp(0.0, UNBOUNDED)
-    } else {
-        UNBOUNDED
-    }
+    if known && !value.is_nan() { value.clamp(0.0, UNBOUNDED) } else { UNBOUNDED }
 }
 
 /// `sum xy - sum x sum y / n`, with rounding noise set to 0.
 fn centred(products: f64, x: f64, y: f64, n: f64) -> f64 {
     let rest = products - x * (y / n);
-    if rest <= NOISE * products.abs() {
-        0.0
-    } else {
-        rest
-    }
+    if rest <= NOISE * products.abs() { 0.0 } else { rest }
 }

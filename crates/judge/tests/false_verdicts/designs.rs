@@ -40,13 +40,8 @@ pub(crate) enum Design {
 
 impl Design {
     /// All of them, in the order of the table.
-    pub(crate) const ALL: [Self; 5] = [
-        Self::TwoArms,
-        Self::StatedBaseline,
-        Self::Mean,
-        Self::PairedSeries,
-        Self::RareEvents,
-    ];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::TwoArms, Self::StatedBaseline, Self::Mean, Self::PairedSeries, Self::RareEvents];
 
     /// In words.
     pub(crate) fn name(self) -> &'static str {
@@ -75,26 +70,16 @@ impl Design {
     }
 
     fn arms(self) -> &'static [&'static str] {
-        if self.has_arms() {
-            &["control", "treatment"]
-        } else {
-            &[ALL]
-        }
+        if self.has_arms() { &["control", "treatment"] } else { &[ALL] }
     }
 
     /// `form`, `want`, `from`, `to`, the threshold, further keys and columns of the outcome.
     fn outcome(self) -> [&'static str; 7] {
         let counts = "num: num, den: den";
         match self {
-            Self::TwoArms | Self::StatedBaseline => [
-                "proportion",
-                "up",
-                "27%",
-                "30%",
-                ">= +3pts",
-                "matures_after: 0d",
-                counts,
-            ],
+            Self::TwoArms | Self::StatedBaseline => {
+                ["proportion", "up", "27%", "30%", ">= +3pts", "matures_after: 0d", counts]
+            }
             Self::Mean => {
                 let moments = "n: n, sum: sum, sum_sq: sum_sq";
                 let more = "matures_after: 0d, unit: items";
@@ -102,25 +87,11 @@ impl Design {
             }
             Self::PairedSeries => {
                 let more = "grain: 6h, unit: ms";
-                [
-                    "value",
-                    "down",
-                    "100",
-                    "95",
-                    "<= -5ms",
-                    more,
-                    "value: value",
-                ]
+                ["value", "down", "100", "95", "<= -5ms", more, "value: value"]
             }
-            Self::RareEvents => [
-                "proportion",
-                "down",
-                "0.25%",
-                "0.05%",
-                "<= -0.1pts",
-                "matures_after: 0d",
-                counts,
-            ],
+            Self::RareEvents => {
+                ["proportion", "down", "0.25%", "0.05%", "<= -0.1pts", "matures_after: 0d", counts]
+            }
         }
     }
 }
@@ -152,13 +123,7 @@ impl Run {
         let experiment = parsed.experiment.unwrap();
         let mut dice = Dice::new(seed + 1_000_003 * design as u64);
         let series = days(design, looks, &mut dice);
-        Self {
-            design,
-            looks,
-            text,
-            experiment,
-            series,
-        }
+        Self { design, looks, text, experiment, series }
     }
 
     /// Points of one series.
@@ -232,18 +197,9 @@ fn days(design: Design, looks: i64, dice: &mut Dice) -> [(&'static str, Vec<Poin
         let mut left = UNITS;
         for (index, arm) in arms.iter().enumerate() {
             let last = index + 1 == arms.len();
-            let units = if last {
-                left
-            } else {
-                dice.hits(UNITS, 0.5) as u32
-            };
+            let units = if last { left } else { dice.hits(UNITS, 0.5) as u32 };
             left -= units;
-            let point = |sums| Point {
-                arm: (*arm).to_owned(),
-                start: from,
-                end: to,
-                sums,
-            };
+            let point = |sums| Point { arm: (*arm).to_owned(), start: from, end: to, sums };
             step.push(point(share(dice, units, 0.4)));
             care.push(point(share(dice, ASKED, 0.8)));
             match design {
@@ -258,30 +214,14 @@ fn days(design: Design, looks: i64, dice: &mut Dice) -> [(&'static str, Vec<Poin
         if design == Design::PairedSeries {
             outcome.extend(waves.day(dice, day, arms));
         }
-        let sums = Sums::Proportion {
-            num: dice.poisson(REQUESTS / 1_000.0),
-            den: REQUESTS,
-        };
-        errors.push(Point {
-            arm: ALL.to_owned(),
-            start: from,
-            end: to,
-            sums,
-        });
+        let sums = Sums::Proportion { num: dice.poisson(REQUESTS / 1_000.0), den: REQUESTS };
+        errors.push(Point { arm: ALL.to_owned(), start: from, end: to, sums });
     }
-    [
-        ("step", step),
-        ("care", care),
-        ("outcome", outcome),
-        ("errors", errors),
-    ]
+    [("step", step), ("care", care), ("outcome", outcome), ("errors", errors)]
 }
 
 fn share(dice: &mut Dice, units: u32, share: f64) -> Sums {
-    Sums::Proportion {
-        num: dice.hits(units, share),
-        den: f64::from(units),
-    }
+    Sums::Proportion { num: dice.hits(units, share), den: f64::from(units) }
 }
 
 fn amounts(dice: &mut Dice, units: u32) -> Sums {
@@ -291,11 +231,7 @@ fn amounts(dice: &mut Dice, units: u32) -> Sums {
         sum += amount;
         sum_sq += amount * amount;
     }
-    Sums::Mean {
-        n: f64::from(units),
-        sum,
-        sum_sq,
-    }
+    Sums::Mean { n: f64::from(units), sum, sum_sq }
 }
 
 /// The load both arms share and each arm's own noise, all AR(1).
@@ -316,15 +252,8 @@ impl Waves {
             self.shared = PHI * self.shared + 10.0 * spread * dice.normal();
             for (own, arm) in self.own.iter_mut().zip(arms) {
                 *own = PHI * *own + 7.0 * spread * dice.normal();
-                let sums = Sums::Value {
-                    value: 100.0 + self.shared + *own,
-                };
-                points.push(Point {
-                    arm: (*arm).to_owned(),
-                    start,
-                    end,
-                    sums,
-                });
+                let sums = Sums::Value { value: 100.0 + self.shared + *own };
+                points.push(Point { arm: (*arm).to_owned(), start, end, sums });
             }
         }
         points

@@ -30,11 +30,7 @@ impl Dice {
 
     /// How many of `units` do what each does with probability `share`.
     pub(crate) fn hits(&mut self, units: u32, share: f64) -> f64 {
-        f64::from(
-            (0..units)
-                .map(|_| u32::from(self.uniform() < share))
-                .sum::<u32>(),
-        )
+        f64::from((0..units).map(|_| u32::from(self.uniform() < share)).sum::<u32>())
     }
 
     /// A Poisson count (Knuth: fine for small means).

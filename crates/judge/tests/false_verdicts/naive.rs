@@ -59,10 +59,7 @@ fn z(design: Design, [held, treated]: &[Totals; 2]) -> Option<f64> {
         Design::TwoArms | Design::RareEvents => {
             let pooled = (held.sum + treated.sum) / (held.n + treated.n);
             let parts = 1.0 / held.n + 1.0 / treated.n;
-            (
-                treated.mean() - held.mean(),
-                pooled * (1.0 - pooled) * parts,
-            )
+            (treated.mean() - held.mean(), pooled * (1.0 - pooled) * parts)
         }
         Design::StatedBaseline => (held.mean() - 0.27, 0.27 * 0.73 / held.n),
         Design::Mean => (treated.mean() - held.mean(), treated.error() + held.error()),
@@ -71,11 +68,7 @@ fn z(design: Design, [held, treated]: &[Totals; 2]) -> Option<f64> {
             let mut all = Totals::default();
             for (treated, held) in pairs {
                 let gap = treated - held;
-                all.add(Sums::Mean {
-                    n: 1.0,
-                    sum: gap,
-                    sum_sq: gap * gap,
-                });
+                all.add(Sums::Mean { n: 1.0, sum: gap, sum_sq: gap * gap });
             }
             // A week of steps before anybody computes a standard deviation.
             if all.n < 28.0 {

@@ -120,10 +120,7 @@ impl<'a> Player<'a> {
     fn error_budget(&mut self, at: Timestamp, eye: &mut Eye<'_>) -> Option<Said> {
         let experiment = self.experiment.as_ref().unwrap();
         let guardrail = experiment.guardrail("errors").unwrap();
-        let place = self
-            .statuses
-            .iter()
-            .position(|status| status.name == "errors");
+        let place = self.statuses.iter().position(|status| status.name == "errors");
         let outcome = judge(&GuardrailInput {
             experiment,
             guardrail,
@@ -160,12 +157,7 @@ pub(crate) fn asked(
     at: Timestamp,
     points: &[Point],
 ) -> Observation {
-    let input = SeriesInput {
-        points,
-        failure: None,
-        last_good: None,
-        lateness: Span::ZERO,
-    };
+    let input = SeriesInput { points, failure: None, last_good: None, lateness: Span::ZERO };
     observe(experiment, signal, cycle, at, &input)
 }
 

@@ -45,27 +45,18 @@ impl Sight {
             self.add(point);
         }
         self.counted = points.len();
-        let series = self
-            .arms
-            .values()
-            .any(|arm| matches!(arm.sums, Some(Sums::Value { .. })));
+        let series = self.arms.values().any(|arm| matches!(arm.sums, Some(Sums::Value { .. })));
         if series && self.plan.is_none() {
             let seen = asked(experiment, signal, cycle, at, points);
             self.plan = chosen(&seen);
             return seen;
         }
-        let samples = self
-            .arms
-            .iter()
-            .map(|(name, arm)| (name.clone(), self.sample(arm)));
+        let samples = self.arms.iter().map(|(name, arm)| (name.clone(), self.sample(arm)));
         let observed = Box::new(Observed {
             arms: samples.collect(),
             baseline: None,
             paired: self.plan.and_then(|plan| self.paired(plan)),
-            window: Window {
-                start: cycle.started_at,
-                end: at,
-            },
+            window: Window { start: cycle.started_at, end: at },
             data_as_of: at,
             waiting: 0.0,
             digest: String::new(),
@@ -115,10 +106,7 @@ fn chosen(seen: &Observation) -> Option<(usize, f64)> {
     let Observation::Ok(observed) = seen else {
         return None;
     };
-    let paired = observed
-        .paired
-        .as_ref()
-        .filter(|blocks| blocks.refused.is_none())?;
+    let paired = observed.paired.as_ref().filter(|blocks| blocks.refused.is_none())?;
     Some((paired.block_len as usize, paired.lag1))
 }
 

@@ -6,11 +6,7 @@ use judge::stats::{Sides, group_sequential, info_time, one_proportion, poisson, 
 
 /// `pmf * e`; an outcome whose probability underflows contributes nothing.
 fn weighted(pmf: f64, log_e: f64) -> f64 {
-    if pmf > 0.0 {
-        pmf * libm::exp(log_e)
-    } else {
-        0.0
-    }
+    if pmf > 0.0 { pmf * libm::exp(log_e) } else { 0.0 }
 }
 
 /// Under the tested value the mean of an e-value is exactly 1, at every sample size.
@@ -78,10 +74,7 @@ fn assert_calibrated(name: &str, false_alarms: u32, runs: u32, alpha: f64) {
     let share = f64::from(false_alarms) / runs;
     let slack = 2.0 * (alpha * (1.0 - alpha) / runs).sqrt();
     println!("{name}: {false_alarms} of {runs} A/A runs called different");
-    assert!(
-        share <= alpha + slack,
-        "{name}: {share} > {alpha} + {slack}"
-    );
+    assert!(share <= alpha + slack, "{name}: {share} > {alpha} + {slack}");
 }
 
 #[test]
@@ -130,10 +123,7 @@ fn a_true_baseline_looked_at_100_times_is_rarely_rejected() {
                 clock -= libm::log(1.0 - dice.uniform()) / 0.27;
             }
             ever_share |= !one_proportion::interval(prior, s, n, 0.05).contains(0.27);
-            let count = Count {
-                events,
-                exposure: n,
-            };
+            let count = Count { events, exposure: n };
             ever_rate |= !poisson::interval(gamma, &count, 0.05).contains(0.27);
         }
         share += u32::from(ever_share);
@@ -165,10 +155,7 @@ fn group_sequential_bounds_spend_exactly_their_alpha() {
         let z = group_sequential::bounds(&fractions, 0.05, Sides::Two, phi);
         let spent = spent_at_two_looks(fractions, [z[0], z[1]]);
         let target = 0.025 * libm::pow(fractions[1], phi);
-        assert!(
-            (spent / target - 1.0).abs() < 1e-6,
-            "{fractions:?}: {spent} for {target}"
-        );
+        assert!((spent / target - 1.0).abs() < 1e-6, "{fractions:?}: {spent} for {target}");
     }
 }
 

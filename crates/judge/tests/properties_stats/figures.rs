@@ -63,16 +63,7 @@ fn needed_sizes_are_the_smallest_that_suffice() {
     assert!(half(n) < 0.03 && half(n - 1.0) >= 0.03);
     let prior = poisson::prior(2.0, 3.0);
     let e = power::needed_exposure(prior, 3.0, 2.0, 0.05).unwrap();
-    let at = |e: f64| {
-        poisson::log_e(
-            prior,
-            &Count {
-                events: 3.0 * e,
-                exposure: e,
-            },
-            2.0,
-        )
-    };
+    let at = |e: f64| poisson::log_e(prior, &Count { events: 3.0 * e, exposure: e }, 2.0);
     assert!(at(e) >= libm::log(20.0) && at(e - 1.0) < libm::log(20.0));
     assert_eq!(power::needed_n(0.0, 0.02, 1000.0, 0.03, 0.05), None);
     assert_eq!(
@@ -83,10 +74,7 @@ fn needed_sizes_are_the_smallest_that_suffice() {
 
 #[test]
 fn days_left_counts_whole_days_at_the_median() {
-    assert_eq!(
-        power::days_left(100.0, 350.0, &[90.0, 100.0, 400.0]),
-        Some(3.0)
-    );
+    assert_eq!(power::days_left(100.0, 350.0, &[90.0, 100.0, 400.0]), Some(3.0));
     assert_eq!(power::days_left(100.0, 350.0, &[50.0, 75.0]), Some(4.0));
     assert_eq!(power::days_left(400.0, 350.0, &[]), Some(0.0));
     assert_eq!(power::days_left(100.0, 350.0, &[0.0, 0.0]), None);
@@ -104,14 +92,8 @@ fn at_the_threshold_half_of_all_looks_pass_whatever_the_size() {
 /// Day-7 retention of a public game experiment: 8,502 of 44,700 against 8,279 of 45,489.
 #[test]
 fn the_public_game_experiment_is_reproduced() {
-    let control = Proportion {
-        x: 8502.0,
-        n: 44_700.0,
-    };
-    let treatment = Proportion {
-        x: 8279.0,
-        n: 45_489.0,
-    };
+    let control = Proportion { x: 8502.0, n: 44_700.0 };
+    let treatment = Proportion { x: 8279.0, n: 45_489.0 };
     let z = two_proportion::pooled_z(&treatment, &control).unwrap();
     assert!((z + 3.164).abs() < 0.0005, "{z}");
     assert!((z_p(z, TwoSided) - 0.00155).abs() < 0.00001);
@@ -136,10 +118,7 @@ fn a_new_allocation_adds_its_evidence() {
     let sum = srm::log_bf(&first, &half, 100.0) + srm::log_bf(&second, &ramp, 100.0);
     assert_eq!(srm::log_bf_epochs(epochs), sum);
     assert!(srm::is_mismatch(libm::log(1e-4), 500.0, srm::ALPHA));
-    assert!(
-        !srm::is_mismatch(libm::log(1e-4), 99.0, srm::ALPHA),
-        "too few units"
-    );
+    assert!(!srm::is_mismatch(libm::log(1e-4), 99.0, srm::ALPHA), "too few units");
     assert!(!srm::is_mismatch(libm::log(2e-3), 500.0, srm::ALPHA));
 }
 
@@ -149,36 +128,20 @@ fn edges_of_exact_intervals_are_the_edges_of_the_range() {
     assert_eq!(one_proportion::interval(prior, 0.0, 500.0, 0.01).lo, 0.0);
     assert_eq!(one_proportion::interval(prior, 500.0, 500.0, 0.01).hi, 1.0);
     assert_eq!(one_proportion::log_e(prior, 0.0, 0.0, 0.001), 0.0);
-    let count = Count {
-        events: 0.0,
-        exposure: 100.0,
-    };
+    let count = Count { events: 0.0, exposure: 100.0 };
     let found = poisson::interval(poisson::prior(0.1, 0.2), &count, 0.05);
-    assert!(
-        found.lo == 0.0 && found.hi > 0.0 && found.hi < 0.5,
-        "{found:?}"
-    );
-    let none = rare::Events {
-        treatment: 0.0,
-        treatment_size: 100.0,
-        control: 0.0,
-        control_size: 100.0,
-    };
+    assert!(found.lo == 0.0 && found.hi > 0.0 && found.hi < 0.5, "{found:?}");
+    let none =
+        rare::Events { treatment: 0.0, treatment_size: 100.0, control: 0.0, control_size: 100.0 };
     let open = rare::interval(&none, 0.05);
     assert!(open.lo == 0.0 && open.hi == UNBOUNDED && open.hi_unbounded());
-    let harmed = rare::Events {
-        treatment: 11.0,
-        ..none
-    };
+    let harmed = rare::Events { treatment: 11.0, ..none };
     let k = rare::concentration(&harmed, 2.0);
     assert!((k - 8.0).abs() < 1e-9, "{k}");
     let found = rare::interval_with(&harmed, 0.05, k);
     assert!(found.lo > 1.0 && found.hi_unbounded(), "{found:?}");
     let slow = rare::interval(&harmed, 0.05);
-    assert!(
-        slow.contains(1.0),
-        "k = 100 waits for more events: {slow:?}"
-    );
+    assert!(slow.contains(1.0), "k = 100 waits for more events: {slow:?}");
 }
 
 /// A limit of 0.1 % on errors: breached, safe and unproven.
@@ -195,60 +158,21 @@ fn a_limit_is_breached_safe_or_unproven() {
 #[test]
 fn variance_floors_and_degenerate_contrasts() {
     let none = Proportion { x: 0.0, n: 50.0 };
-    assert!(
-        none.variance_of_mean() > 0.0,
-        "none seen is not none possible"
-    );
-    let constant = Moments {
-        n: 100.0,
-        sum: 500.0,
-        sum_sq: 2500.0,
-    };
+    assert!(none.variance_of_mean() > 0.0, "none seen is not none possible");
+    let constant = Moments { n: 100.0, sum: 500.0, sum_sq: 2500.0 };
     let same = two_arm::difference(&constant, &constant);
     assert_eq!(same.degenerate(), Some(Degenerate::Constant));
-    let other = Moments {
-        n: 100.0,
-        sum: 600.0,
-        sum_sq: 3600.0,
-    };
+    let other = Moments { n: 100.0, sum: 600.0, sum_sq: 3600.0 };
     let moved = two_arm::difference(&other, &constant);
     assert_eq!(moved.degenerate(), Some(Degenerate::ZeroVariance));
-    assert_eq!(
-        info_time::half_width_two_sided(moved.se, 1.0, 0.05),
-        UNBOUNDED
-    );
+    assert_eq!(info_time::half_width_two_sided(moved.se, 1.0, 0.05), UNBOUNDED);
     // A sum of 0.1 over and over leaves dust, not variance.
     let (sum, sum_sq) = (0..10_000).fold((0.0, 0.0), |a, _| (a.0 + 0.1, a.1 + 0.1 * 0.1));
-    assert_eq!(
-        Moments {
-            n: 10_000.0,
-            sum,
-            sum_sq
-        }
-        .variance(),
-        0.0
-    );
+    assert_eq!(Moments { n: 10_000.0, sum, sum_sq }.variance(), 0.0);
     let empty = Proportion { x: 0.0, n: 0.0 };
     assert_eq!(empty.variance_of_mean(), UNBOUNDED);
-    assert_eq!(
-        Contrast {
-            estimate: 1.0,
-            se: 2.0
-        }
-        .widened(4.0)
-        .se,
-        4.0
-    );
-    assert_eq!(
-        Contrast {
-            estimate: 1.0,
-            se: 2.0
-        }
-        .widened(0.5)
-        .se,
-        2.0,
-        "phi never narrows"
-    );
+    assert_eq!(Contrast { estimate: 1.0, se: 2.0 }.widened(4.0).se, 4.0);
+    assert_eq!(Contrast { estimate: 1.0, se: 2.0 }.widened(0.5).se, 2.0, "phi never narrows");
 }
 
 #[test]
@@ -263,14 +187,7 @@ fn a_ratio_of_equal_sums_has_no_variance_and_a_constant_denominator_is_a_mean() 
     };
     assert_eq!(same.variance_of_mean(), 0.0);
     let (sum, sum_sq, n) = (300.0, 1200.0, 100.0);
-    let ones = RatioSums {
-        n,
-        num: sum,
-        den: n,
-        num_sq: sum_sq,
-        den_sq: n,
-        cross: sum,
-    };
+    let ones = RatioSums { n, num: sum, den: n, num_sq: sum_sq, den_sq: n, cross: sum };
     let mean = Moments { n, sum, sum_sq };
     assert!((ones.variance_of_mean() - mean.variance_of_mean()).abs() < 1e-15);
 }
@@ -286,32 +203,22 @@ fn overdispersion_needs_seven_cells_and_is_one_for_perfect_noise() {
         "no variance to compare with"
     );
     // p = 1/2, n = 4: deviations of 1 have chi-square 1 each, eight cells give 8/7.
-    let cells: Vec<(f64, f64)> = (0..8)
-        .map(|i| (if i % 2 == 0 { 3.0 } else { 1.0 }, 4.0))
-        .collect();
+    let cells: Vec<(f64, f64)> =
+        (0..8).map(|i| (if i % 2 == 0 { 3.0 } else { 1.0 }, 4.0)).collect();
     assert!((overdispersion::phi_binomial(&cells).unwrap() - 8.0 / 7.0).abs() < 1e-12);
     // rate 4: deviations of 2 have chi-square 1 each.
-    let cells: Vec<(f64, f64)> = (0..8)
-        .map(|i| (if i % 2 == 0 { 6.0 } else { 2.0 }, 1.0))
-        .collect();
+    let cells: Vec<(f64, f64)> =
+        (0..8).map(|i| (if i % 2 == 0 { 6.0 } else { 2.0 }, 1.0)).collect();
     assert!((overdispersion::phi_poisson(&cells).unwrap() - 8.0 / 7.0).abs() < 1e-12);
 }
 
 #[test]
 fn a_covariate_that_explains_everything_removes_the_variance() {
     let arm = |shift: f64| {
-        let points: Vec<(f64, f64)> = (0..50)
-            .map(|i| (f64::from(i), 2.0 * f64::from(i) + shift))
-            .collect();
+        let points: Vec<(f64, f64)> =
+            (0..50).map(|i| (f64::from(i), 2.0 * f64::from(i) + shift)).collect();
         points.iter().fold(
-            cuped::Sums {
-                n: 0.0,
-                y: 0.0,
-                x: 0.0,
-                yy: 0.0,
-                xx: 0.0,
-                xy: 0.0,
-            },
+            cuped::Sums { n: 0.0, y: 0.0, x: 0.0, yy: 0.0, xx: 0.0, xy: 0.0 },
             |s, (x, y)| cuped::Sums {
                 n: s.n + 1.0,
                 y: s.y + y,
@@ -325,24 +232,15 @@ fn a_covariate_that_explains_everything_removes_the_variance() {
     let (treatment, control) = (arm(3.0), arm(0.0));
     assert!((cuped::theta(&treatment, &control) - 2.0).abs() < 1e-12);
     let contrast = cuped::contrast(&treatment, &control, 0.0);
-    assert!(
-        (contrast.estimate - 3.0).abs() < 1e-9 && contrast.se < 1e-6,
-        "{contrast:?}"
-    );
+    assert!((contrast.estimate - 3.0).abs() < 1e-9 && contrast.se < 1e-6, "{contrast:?}");
 }
 
 #[test]
 fn e_bh_rejects_the_largest_set_that_pays_its_price() {
     // K = 4, alpha 0.1: prices 40, 20, 13.3, 10 for ranks 1 to 4.
     let e = [25.0, 14.0, 21.0, 2.0].map(|x: f64| libm::log(x));
-    assert_eq!(
-        multiple::e_benjamini_hochberg(&e, 0.1),
-        [true, true, true, false]
-    );
-    assert_eq!(
-        multiple::e_benjamini_hochberg(&[libm::log(30.0), 0.0], 0.05),
-        [false, false]
-    );
+    assert_eq!(multiple::e_benjamini_hochberg(&e, 0.1), [true, true, true, false]);
+    assert_eq!(multiple::e_benjamini_hochberg(&[libm::log(30.0), 0.0], 0.05), [false, false]);
     let mean = multiple::log_mean_e(&[libm::log(3.0), libm::log(5.0)]);
     assert!((mean - libm::log(4.0)).abs() < 1e-12);
 }
@@ -350,9 +248,8 @@ fn e_bh_rejects_the_largest_set_that_pays_its_price() {
 #[test]
 fn exact_tails_agree_with_their_sums() {
     let p = binomial::exact_p(7.0, 20.0, 0.2, Greater).unwrap();
-    let sum: f64 = (7..=20)
-        .map(|k| judge::stats::special::binom_pmf(f64::from(k), 20.0, 0.2))
-        .sum();
+    let sum: f64 =
+        (7..=20).map(|k| judge::stats::special::binom_pmf(f64::from(k), 20.0, 0.2)).sum();
     assert!((p - sum).abs() < 1e-14);
 }
 

@@ -54,10 +54,7 @@ fn under_autocorrelation_false_alarms_stay_below_alpha() {
         let slack = 2.0 * (0.05 * 0.95 / f64::from(runs)).sqrt();
         println!("phi {phi}: {alarms} of {runs}");
         assert!(runs > 150, "phi {phi}: only {runs} runs were not refused");
-        assert!(
-            f64::from(alarms) / f64::from(runs) <= 0.05 + slack,
-            "phi {phi}: {alarms}"
-        );
+        assert!(f64::from(alarms) / f64::from(runs) <= 0.05 + slack, "phi {phi}: {alarms}");
     }
 }
 
@@ -72,41 +69,18 @@ fn strong_autocorrelation_on_a_short_baseline_is_refused() {
 #[test]
 fn refusals_say_why() {
     let flat = vec![5.0; 400];
-    assert_eq!(
-        blocks::two_sample(&flat, &flat, None),
-        Err(Refusal::Constant)
-    );
+    assert_eq!(blocks::two_sample(&flat, &flat, None), Err(Refusal::Constant));
     let short = blocks::plan(&flat[..79], None);
-    assert_eq!(
-        short,
-        Err(Refusal::TooShort {
-            blocks: 15,
-            length: 5,
-            lag1: 0.0
-        })
-    );
+    assert_eq!(short, Err(Refusal::TooShort { blocks: 15, length: 5, lag1: 0.0 }));
     let later = blocks::two_sample(&flat, &flat[..39], None);
-    assert_eq!(
-        later,
-        Err(Refusal::TooFewLater {
-            blocks: 7,
-            needed: 8,
-            length: 5
-        })
-    );
+    assert_eq!(later, Err(Refusal::TooFewLater { blocks: 7, needed: 8, length: 5 }));
     let mut gaps = flat.clone();
     for i in (0..400).step_by(4) {
         gaps[i] = f64::NAN;
     }
-    let missing = Refusal::Missing {
-        period: Period::Reference,
-        share: 0.25,
-    };
+    let missing = Refusal::Missing { period: Period::Reference, share: 0.25 };
     assert_eq!(blocks::plan(&gaps, None), Err(missing));
-    assert_eq!(
-        blocks::plan(&flat, Some(7000.0)),
-        Err(Refusal::StepNotInDay)
-    );
+    assert_eq!(blocks::plan(&flat, Some(7000.0)), Err(Refusal::StepNotInDay));
     assert_eq!(blocks::missing_share(&[]), 1.0);
 }
 
@@ -119,16 +93,8 @@ fn gaps_leave_the_time_axis_alone() {
         *gap = f64::INFINITY;
     }
     assert_eq!(blocks::block_means(&values, 5), [Some(2.0), Some(7.0)]);
-    assert_eq!(
-        blocks::block_means(&gaps, 5),
-        [Some(2.25), None],
-        "2 of 5 points are too few"
-    );
-    assert_eq!(
-        blocks::block_means(&values[..9], 5),
-        [Some(2.0)],
-        "an incomplete block waits"
-    );
+    assert_eq!(blocks::block_means(&gaps, 5), [Some(2.25), None], "2 of 5 points are too few");
+    assert_eq!(blocks::block_means(&values[..9], 5), [Some(2.0)], "an incomplete block waits");
 }
 
 #[test]
@@ -158,20 +124,9 @@ fn a_weekly_profile_is_removed_and_the_level_kept() {
     let rest = profile.remove(&values, &slots);
     assert!(rest.iter().all(|x| (x - 111.5).abs() < 1e-12));
     let risen: Vec<f64> = values.iter().map(|x| x + 7.0).collect();
-    assert!(
-        profile
-            .remove(&risen, &slots)
-            .iter()
-            .all(|x| (x - 118.5).abs() < 1e-12)
-    );
-    assert!(
-        Profile::new(&values[..168], &slots[..168]).is_none(),
-        "one week is not a profile"
-    );
-    assert!(
-        profile.remove(&[1.0], &[400])[0].is_nan(),
-        "a slot never seen is missing"
-    );
+    assert!(profile.remove(&risen, &slots).iter().all(|x| (x - 118.5).abs() < 1e-12));
+    assert!(Profile::new(&values[..168], &slots[..168]).is_none(), "one week is not a profile");
+    assert!(profile.remove(&[1.0], &[400])[0].is_nan(), "a slot never seen is missing");
 }
 
 #[test]
@@ -180,14 +135,8 @@ fn paired_differences_need_more_blocks_without_a_reference() {
     let deltas = ar1(&mut dice, 0.0, 60);
     let reference = ar1(&mut dice, 0.0, 2000);
     let with = blocks::one_sample(&deltas[..55], Some(&reference), None).unwrap();
-    assert_eq!(
-        (with.later_blocks, with.reference_blocks, with.df),
-        (11, 0, 10.0)
-    );
+    assert_eq!((with.later_blocks, with.reference_blocks, with.df), (11, 0, 10.0));
     assert!((with.inflation - 2.228_138_851_964_939 / 1.959_963_984_540_054).abs() < 1e-9);
     let without = blocks::one_sample(&deltas, None, None);
-    assert!(
-        matches!(without, Err(Refusal::TooShort { blocks: 12, .. })),
-        "{without:?}"
-    );
+    assert!(matches!(without, Err(Refusal::TooShort { blocks: 12, .. })), "{without:?}");
 }

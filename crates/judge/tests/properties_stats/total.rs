@@ -28,10 +28,7 @@ fn wild() -> impl Strategy<Value = f64> {
 
 /// No seed files: a failure prints its smallest input, which then becomes a case of its own.
 fn config(cases: u32) -> ProptestConfig {
-    ProptestConfig {
-        failure_persistence: None,
-        ..ProptestConfig::with_cases(cases)
-    }
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases) }
 }
 
 fn ends(x: Interval) -> [f64; 2] {
@@ -43,10 +40,7 @@ fn parts(x: Contrast) -> [f64; 2] {
 }
 
 fn finite(numbers: &[f64]) -> Result<(), TestCaseError> {
-    prop_assert!(
-        numbers.iter().all(|x| x.is_finite()),
-        "not finite: {numbers:?}"
-    );
+    prop_assert!(numbers.iter().all(|x| x.is_finite()), "not finite: {numbers:?}");
     Ok(())
 }
 

@@ -14,20 +14,13 @@ use serde_json::Value;
 use super::harness::{Got, Tolerance, map, num, nums, tol};
 
 fn share(arm: &Value) -> Proportion {
-    Proportion {
-        x: num(arm, "successes"),
-        n: num(arm, "trials"),
-    }
+    Proportion { x: num(arm, "successes"), n: num(arm, "trials") }
 }
 
 fn summary_side(arm: &Value) -> Side {
     let n = num(arm, "n");
     let sd = num(arm, "sd");
-    Side {
-        mean: num(arm, "mean"),
-        variance_of_mean: sd * sd / n,
-        n,
-    }
+    Side { mean: num(arm, "mean"), variance_of_mean: sd * sd / n, n }
 }
 
 fn score_tolerance(x: f64) -> Got {
@@ -35,15 +28,11 @@ fn score_tolerance(x: f64) -> Got {
 }
 
 fn score_interval(x: Option<Interval>) -> Got {
-    x.map_or(Got::Refused, |x| {
-        Got::List(vec![score_tolerance(x.lo), score_tolerance(x.hi)])
-    })
+    x.map_or(Got::Refused, |x| Got::List(vec![score_tolerance(x.lo), score_tolerance(x.hi)]))
 }
 
 fn statistic(z: Option<f64>) -> Got {
-    z.map_or(Got::Refused, |z| {
-        map([("stat", Got::Num(z)), ("p", Got::Num(z_p(z, TwoSided)))])
-    })
+    z.map_or(Got::Refused, |z| map([("stat", Got::Num(z)), ("p", Got::Num(z_p(z, TwoSided)))]))
 }
 
 const ROOTS: &str = "the oracle's root search leaves the right bracket when a cell is empty";
@@ -75,11 +64,7 @@ pub(crate) fn two_proportion(input: &Value, key: &str, _: &Value) -> Got {
         "test_wald" => {
             // Zero variance with a difference is invalid here; the oracle divides by it.
             let z = two::z(&t, &c, 0.0, Variance::Wald);
-            if z.is_none() {
-                Got::MustRefuse
-            } else {
-                statistic(z)
-            }
+            if z.is_none() { Got::MustRefuse } else { statistic(z) }
         }
         "test_agresti-caffo" => statistic(two::z(&t, &c, 0.0, Variance::AgrestiCaffo)),
         "fisher_p_two_sided" => Got::from(fisher::exact_p(&t, &c, TwoSided)),
@@ -104,11 +89,7 @@ fn slipped_z(t: &Proportion, c: &Proportion, value: f64) -> f64 {
     let p = q.signum() * (third * third - l1 / (3.0 * total)).sqrt();
     let cosine = (q / (p * p * p)).clamp(-1.0, 1.0);
     let angle = (core::f64::consts::PI + libm::acos(cosine)) / 3.0;
-    let p_c = if value == 0.0 {
-        hits / total
-    } else {
-        2.0 * p * libm::cos(angle) - third
-    };
+    let p_c = if value == 0.0 { hits / total } else { 2.0 * p * libm::cos(angle) - third };
     let p_t = p_c + value;
     let var = p_t * (1.0 - p_t) / t.n + p_c * (1.0 - p_c) / c.n;
     (t.mean() - c.mean() - value) / (var * total / (total - 1.0)).sqrt()
@@ -153,10 +134,7 @@ pub(crate) fn one_proportion(input: &Value, key: &str, _: &Value) -> Got {
         _ => panic!("unknown side {name}"),
     };
     let z = binomial::z_null_variance(x, n, p0);
-    let middle = |prefix: &str| {
-        key.strip_prefix(prefix)
-            .and_then(|r| r.strip_suffix("_0.95"))
-    };
+    let middle = |prefix: &str| key.strip_prefix(prefix).and_then(|r| r.strip_suffix("_0.95"));
     if let Some(name) = middle("exact_ci_") {
         return Got::from(binomial::clopper_pearson(x, n, 0.05, side(name)));
     }
@@ -174,20 +152,12 @@ pub(crate) fn one_proportion(input: &Value, key: &str, _: &Value) -> Got {
         "exact_p_greater_vs_baseline_plus_3pts" => {
             Got::from(binomial::exact_p(x, n, p0 + 0.03, Greater))
         }
-        _ => Got::from(binomial::exact_p(
-            x,
-            n,
-            p0,
-            side(key.strip_prefix("exact_p_").unwrap()),
-        )),
+        _ => Got::from(binomial::exact_p(x, n, p0, side(key.strip_prefix("exact_p_").unwrap()))),
     }
 }
 
 pub(crate) fn welch(input: &Value, key: &str, _: &Value) -> Got {
-    let (c, t) = (
-        summary_side(&input["control"]),
-        summary_side(&input["treatment"]),
-    );
+    let (c, t) = (summary_side(&input["control"]), summary_side(&input["treatment"]));
     let test = welch::welch(t, c);
     let arms = ((t.mean, t.variance_of_mean), (c.mean, c.variance_of_mean));
     let z95 = norm_isf(0.025);
@@ -218,10 +188,7 @@ pub(crate) fn welch(input: &Value, key: &str, _: &Value) -> Got {
 }
 
 fn linear_contrast(input: &Value, rest: &str) -> Got {
-    let (c, t) = (
-        summary_side(&input["control"]),
-        summary_side(&input["treatment"]),
-    );
+    let (c, t) = (summary_side(&input["control"]), summary_side(&input["treatment"]));
     let (what, r) = rest.split_once("_r=").unwrap();
     let part = |s: Side| (s.mean, s.variance_of_mean);
     let contrast = linear(part(t), part(c), 1.0 + r.parse::<f64>().unwrap());
@@ -233,10 +200,7 @@ fn linear_contrast(input: &Value, rest: &str) -> Got {
 }
 
 pub(crate) fn relative_lift(input: &Value, key: &str, expected: &Value) -> Got {
-    let (c, t) = (
-        summary_side(&input["control"]),
-        summary_side(&input["treatment"]),
-    );
+    let (c, t) = (summary_side(&input["control"]), summary_side(&input["treatment"]));
     let (law, name) = key.split_once('_').unwrap();
     let side = match name {
         "two-sided" => TwoSided,
@@ -260,36 +224,20 @@ fn lift_fields(t: Side, c: Side, student: bool, side: Alternative) -> Option<Fie
     let tail = if side == TwoSided { 0.025 } else { 0.05 };
     // A normal law is a t law with the degrees of freedom gone.
     let quantile = |df: f64| {
-        if student {
-            judge::stats::special::t_isf(tail, df)
-        } else {
-            norm_isf(tail)
-        }
+        if student { judge::stats::special::t_isf(tail, df) } else { norm_isf(tail) }
     };
     let cut = |both: Interval| match side {
         TwoSided => both,
-        Greater => Interval {
-            lo: both.lo,
-            hi: Interval::ALL.hi,
-        },
-        Less => Interval {
-            lo: Interval::ALL.lo,
-            hi: both.hi,
-        },
+        Greater => Interval { lo: both.lo, hi: Interval::ALL.hi },
+        Less => Interval { lo: Interval::ALL.lo, hi: both.hi },
     };
-    let absolute = cut(Interval::around(
-        test.contrast.estimate,
-        quantile(test.df) * test.contrast.se,
-    ));
+    let absolute =
+        cut(Interval::around(test.contrast.estimate, quantile(test.df) * test.contrast.se));
     let parts = |s: Side| (s.mean, s.variance_of_mean, s.n);
     let log_df = display::log_df(parts(t), parts(c))?;
     let lift = display::log_lift(arms.0, arms.1, quantile(log_df)).map(cut);
     let z = test.t(0.0);
-    let p = if student {
-        test.p(0.0, side)
-    } else {
-        z_p(z, side)
-    };
+    let p = if student { test.p(0.0, side) } else { z_p(z, side) };
     let end = |pick: &dyn Fn(Interval) -> f64| Got::from(lift.map(pick));
     Some(vec![
         ("control".into(), Got::Num(c.mean)),
@@ -297,10 +245,7 @@ fn lift_fields(t: Side, c: Side, student: bool, side: Alternative) -> Option<Fie
         ("effect_size".into(), Got::Num(test.contrast.estimate)),
         ("effect_size_ci_lower".into(), Got::Num(absolute.lo)),
         ("effect_size_ci_upper".into(), Got::Num(absolute.hi)),
-        (
-            "rel_effect_size".into(),
-            Got::from(display::lift(t.mean, c.mean)),
-        ),
+        ("rel_effect_size".into(), Got::from(display::lift(t.mean, c.mean))),
         ("rel_effect_size_ci_lower".into(), end(&|x| x.lo)),
         ("rel_effect_size_ci_upper".into(), end(&|x| x.hi)),
         ("pvalue".into(), Got::Num(p)),
@@ -322,11 +267,7 @@ pub(crate) fn ratio_delta(input: &Value, key: &str, expected: &Value) -> Got {
     };
     let [c, t] = ["control", "treatment"].map(|name| {
         let sums = sums(name);
-        Side {
-            mean: sums.mean(),
-            variance_of_mean: sums.variance_of_mean(),
-            n: sums.n,
-        }
+        Side { mean: sums.mean(), variance_of_mean: sums.variance_of_mean(), n: sums.n }
     });
     match key {
         "variance_control_per_unit" => Got::Num(c.variance_of_mean * c.n),
@@ -369,19 +310,12 @@ pub(crate) fn noninferiority(input: &Value, key: &str, _: &Value) -> Got {
         let z = z(how, margin).unwrap();
         return pair(z, z_p(z, Less), how);
     }
-    if let Some(how) = key
-        .strip_prefix("tost_")
-        .and_then(|rest| rest.strip_suffix("_p"))
-    {
+    if let Some(how) = key.strip_prefix("tost_").and_then(|rest| rest.strip_suffix("_p")) {
         let (low, high) = (z(how, -margin).unwrap(), z(how, margin).unwrap());
         return within(tost(z_p(low, Greater), z_p(high, Less)), how);
     }
     let arm = |s: Proportion| s.mean() * (1.0 - s.mean()) / s.n;
-    spotify(
-        Contrast::from_variance(t.mean() - c.mean(), arm(t) + arm(c)),
-        margin,
-        key,
-    )
+    spotify(Contrast::from_variance(t.mean() - c.mean(), arm(t) + arm(c)), margin, key)
 }
 
 fn noninferiority_means(t: Side, c: Side, margin: f64, key: &str) -> Got {
@@ -401,11 +335,7 @@ fn noninferiority_means(t: Side, c: Side, margin: f64, key: &str) -> Got {
 
 /// One-sided z test of the shifted contrast with its one-sided interval.
 fn spotify(contrast: Contrast, margin: f64, key: &str) -> Got {
-    let better = if key == "spotify_ztest_increase" {
-        Better::Higher
-    } else {
-        Better::Lower
-    };
+    let better = if key == "spotify_ztest_increase" { Better::Higher } else { Better::Lower };
     let shifted = inside_margin(contrast, margin, better);
     let half = norm_isf(0.05) * contrast.se;
     let (lo, hi, null) = match better {
@@ -416,10 +346,7 @@ fn spotify(contrast: Contrast, margin: f64, key: &str) -> Got {
         ("difference", Got::Num(contrast.estimate)),
         ("ci_lower", Got::Num(lo)),
         ("ci_upper", Got::Num(hi)),
-        (
-            "p-value",
-            Got::Num(z_p(shifted.estimate / shifted.se, Greater)),
-        ),
+        ("p-value", Got::Num(z_p(shifted.estimate / shifted.se, Greater))),
         ("null_hypothesis", Got::Num(null)),
     ])
 }
@@ -447,10 +374,7 @@ pub(crate) fn mannwhitney(input: &Value, key: &str, _: &Value) -> Got {
 pub(crate) fn poisson_rates(input: &Value, key: &str, _: &Value) -> Got {
     let count = |name: &str| {
         let arm = &input[name];
-        Count {
-            events: num(arm, "count"),
-            exposure: num(arm, "exposure"),
-        }
+        Count { events: num(arm, "count"), exposure: num(arm, "exposure") }
     };
     let (c, t) = (count("control"), count("treatment"));
     let p = |how: Statistic| Got::from(rates::z(&t, &c, how).map(|z| z_p(z, TwoSided)));

@@ -88,23 +88,16 @@ pub(crate) fn list(numbers: impl IntoIterator<Item = f64>) -> Got {
 /// A number of the input, or of a nested object (`"control/n"`).
 pub(crate) fn num(input: &Value, path: &str) -> f64 {
     let value = path.split('/').fold(input, |at, key| &at[key]);
-    value
-        .as_f64()
-        .unwrap_or_else(|| panic!("no number at {path} in {input}"))
+    value.as_f64().unwrap_or_else(|| panic!("no number at {path} in {input}"))
 }
 
 /// A list of numbers of the input.
 pub(crate) fn nums(input: &Value, key: &str) -> Vec<f64> {
-    let items = input[key]
-        .as_array()
-        .unwrap_or_else(|| panic!("no list at {key}"));
+    let items = input[key].as_array().unwrap_or_else(|| panic!("no list at {key}"));
     items.iter().map(|x| x.as_f64().unwrap()).collect()
 }
 
-#[allow(
-    clippy::disallowed_methods,
-    reason = "a test reads its reference files"
-)]
+#[allow(clippy::disallowed_methods, reason = "a test reads its reference files")]
 pub(crate) fn run_file(file: &str, runner: Runner) -> Report {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reference/");
     let text = std::fs::read_to_string(format!("{folder}{file}.json")).unwrap();
@@ -112,17 +105,10 @@ pub(crate) fn run_file(file: &str, runner: Runner) -> Report {
     let stated = &data["tolerance"];
     let default = Tolerance {
         rel: stated["default_rel"].as_f64().unwrap_or(0.0),
-        abs: stated["abs"]
-            .as_f64()
-            .or(stated["z_abs"].as_f64())
-            .unwrap_or(0.0),
+        abs: stated["abs"].as_f64().or(stated["z_abs"].as_f64()).unwrap_or(0.0),
     };
     let cases = data["cases"].as_array().unwrap();
-    assert_eq!(
-        Some(cases.len() as u64),
-        data["n_cases"].as_u64(),
-        "{file} is truncated"
-    );
+    assert_eq!(Some(cases.len() as u64), data["n_cases"].as_u64(), "{file} is truncated");
     let mut report = Report::default();
     for case in cases {
         let id = case["id"].as_str().unwrap();
@@ -139,9 +125,7 @@ pub(crate) fn compare_tree(path: &str, want: &Value, got: &Got, tolerance: Toler
     let mut report = Report::default();
     match (want, got) {
         (_, Got::Skip(reason)) => {
-            report
-                .skipped
-                .extend((0..leaves(want)).map(|_| (path.to_owned(), *reason)));
+            report.skipped.extend((0..leaves(want)).map(|_| (path.to_owned(), *reason)));
         }
         (_, Got::MustRefuse) => report.refused += leaves(want),
         (Value::Array(items), Got::List(ours)) if items.len() == ours.len() => {
@@ -154,17 +138,13 @@ pub(crate) fn compare_tree(path: &str, want: &Value, got: &Got, tolerance: Toler
                 let deeper = format!("{path}.{key}");
                 match ours.iter().find(|(name, _)| name == key) {
                     Some((_, our)) => report.merge(compare_tree(&deeper, value, our, tolerance)),
-                    None => report
-                        .failed
-                        .push(format!("{deeper}: nobody computes this field")),
+                    None => report.failed.push(format!("{deeper}: nobody computes this field")),
                 }
             }
         }
         (Value::Array(_) | Value::Object(_), Got::Refused) => {
             if has_finite(want) {
-                report
-                    .failed
-                    .push(format!("{path}: refused, the oracle says {want}"));
+                report.failed.push(format!("{path}: refused, the oracle says {want}"));
             } else {
                 report.refused += leaves(want);
             }
@@ -172,9 +152,7 @@ pub(crate) fn compare_tree(path: &str, want: &Value, got: &Got, tolerance: Toler
         (Value::Null, _) => report.refused += 1,
         (_, Got::Explained(replica, own, reason)) => {
             leaf(&mut report, path, want, &Got::Num(*replica), *own);
-            report
-                .explained
-                .extend((0..report.passed).map(|_| (path.to_owned(), *reason)));
+            report.explained.extend((0..report.passed).map(|_| (path.to_owned(), *reason)));
             report.passed = 0;
         }
         (_, Got::Within(ours, own)) => leaf(&mut report, path, want, &Got::Num(*ours), *own),
@@ -199,9 +177,7 @@ fn leaf(report: &mut Report, path: &str, want: &Value, got: &Got, tolerance: Tol
     if fits {
         report.passed += 1;
     } else {
-        report
-            .failed
-            .push(format!("{path}: ours {got:?}, the oracle says {want}"));
+        report.failed.push(format!("{path}: ours {got:?}, the oracle says {want}"));
     }
 }
 

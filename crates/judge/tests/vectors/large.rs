@@ -11,43 +11,23 @@ pub(crate) fn large_counts(input: &Value, key: &str, _: &Value) -> Got {
     match input["fn"].as_str().unwrap() {
         "srm" => {
             let k: f64 = key.strip_prefix("log_bf_k").unwrap().parse().unwrap();
-            Got::Num(srm::log_bf(
-                &nums(input, "observed"),
-                &nums(input, "weights"),
-                k,
-            ))
+            Got::Num(srm::log_bf(&nums(input, "observed"), &nums(input, "weights"), k))
         }
         "one_proportion" => {
             let prior = nums(input, "prior");
-            let prior = one_proportion::Prior {
-                a: prior[0],
-                b: prior[1],
-            };
-            Got::Num(one_proportion::log_e(
-                prior,
-                n("successes"),
-                n("trials"),
-                n("q"),
-            ))
+            let prior = one_proportion::Prior { a: prior[0], b: prior[1] };
+            Got::Num(one_proportion::log_e(prior, n("successes"), n("trials"), n("q")))
         }
         "poisson" => {
-            let prior = poisson::Prior {
-                shape: n("shape"),
-                rate: n("rate"),
-            };
-            let count = Count {
-                events: n("events"),
-                exposure: n("exposure"),
-            };
+            let prior = poisson::Prior { shape: n("shape"), rate: n("rate") };
+            let count = Count { events: n("events"), exposure: n("exposure") };
             Got::Num(poisson::log_e(prior, &count, n("tested")))
         }
         "ln_beta" => Got::Num(special::ln_beta(n("a"), n("b"))),
         "ln_phi" => Got::Num(special::ln_phi(n("x"))),
-        "half_width_one_sided" => Got::Num(info_time::half_width_one_sided(
-            n("se"),
-            n("tau"),
-            n("alpha"),
-        )),
+        "half_width_one_sided" => {
+            Got::Num(info_time::half_width_one_sided(n("se"), n("tau"), n("alpha")))
+        }
         // Probabilities and quantiles: the relative part alone.
         _ => Got::Within(tail(input, key), tol(1e-9, 0.0)),
     }

@@ -17,10 +17,7 @@ pub(crate) fn multiple_testing(input: &Value, key: &str, _: &Value) -> Got {
         _ => panic!("unknown field {key}"),
     };
     let reject = adjusted.iter().map(|p| Got::Bool(*p <= alpha)).collect();
-    map([
-        ("reject", Got::List(reject)),
-        ("p_adjusted", list(adjusted)),
-    ])
+    map([("reject", Got::List(reject)), ("p_adjusted", list(adjusted))])
 }
 
 pub(crate) fn power(input: &Value, key: &str, _: &Value) -> Got {
@@ -39,10 +36,7 @@ fn two_proportion_power(
     (alpha, d): (f64, f64),
     size: impl Fn(Option<f64>) -> Got,
 ) -> Got {
-    let (p, ratio) = (
-        num(input, "p_control"),
-        num(input, "ratio_treatment_to_control"),
-    );
+    let (p, ratio) = (num(input, "p_control"), num(input, "ratio_treatment_to_control"));
     let power = num(input, "power");
     let h = plan::cohen_h(p, p + d);
     let by_h = |sides| plan::two_arm_n_control(h, (1.0, 1.0), ratio, alpha, power, sides);

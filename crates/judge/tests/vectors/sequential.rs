@@ -30,10 +30,7 @@ pub(crate) fn info_time_cs(input: &Value, key: &str, _: &Value) -> Got {
 
 pub(crate) fn one_proportion(input: &Value, key: &str, _: &Value) -> Got {
     let prior = nums(input, "prior");
-    let prior = exact::Prior {
-        a: prior[0],
-        b: prior[1],
-    };
+    let prior = exact::Prior { a: prior[0], b: prior[1] };
     let (s, n) = (num(input, "successes"), num(input, "trials"));
     let bound = |x: f64| Got::Within(x, tol(0.0, 1e-9));
     match key {
@@ -93,12 +90,8 @@ fn srm_path(input: &Value) -> Got {
     let mut ln_p = 0.0_f64;
     let batches = input["batches"].as_array().unwrap();
     let steps = batches.iter().map(|batch| {
-        let batch: Vec<f64> = batch
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|x| x.as_f64().unwrap())
-            .collect();
+        let batch: Vec<f64> =
+            batch.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect();
         for (sum, x) in total.iter_mut().zip(&batch) {
             *sum += x;
         }
@@ -138,11 +131,7 @@ pub(crate) fn asymp_cs(input: &Value, key: &str, _: &Value) -> Got {
 
 pub(crate) fn group_sequential(input: &Value, key: &str, _: &Value) -> Got {
     assert_eq!(key, "z");
-    let sides = if num(input, "sides") == 2.0 {
-        Sides::Two
-    } else {
-        Sides::One
-    };
+    let sides = if num(input, "sides") == 2.0 { Sides::Two } else { Sides::One };
     let (alpha, phi) = (num(input, "alpha"), num(input, "spending_power"));
     let ours = gs::bounds(&nums(input, "information_fractions"), alpha, sides, phi);
     let entry = |(i, z): (usize, f64)| {
@@ -192,11 +181,7 @@ fn msprt_path(input: &Value, key: &str) -> Got {
         let n = i as f64 + 1.0;
         let log_e = info_time::log_e_two_sided(sum / n - theta, sigma / n.sqrt(), tau);
         ln_p = ln_p.min(info_time::ln_p_from_log_e(log_e));
-        if key == "log_e" {
-            log_e
-        } else {
-            libm::exp(ln_p)
-        }
+        if key == "log_e" { log_e } else { libm::exp(ln_p) }
     });
     list(steps.collect::<Vec<f64>>())
 }
@@ -212,18 +197,10 @@ fn side(arm: &Value) -> Side {
     if arm.get("trials").is_some() {
         let n = num(arm, "trials");
         let p = num(arm, "successes") / n;
-        return Side {
-            mean: p,
-            variance_of_mean: p * (1.0 - p) / n,
-            n,
-        };
+        return Side { mean: p, variance_of_mean: p * (1.0 - p) / n, n };
     }
     let n = num(arm, "n");
-    Side {
-        mean: num(arm, "mean"),
-        variance_of_mean: num(arm, "var") / n,
-        n,
-    }
+    Side { mean: num(arm, "mean"), variance_of_mean: num(arm, "var") / n, n }
 }
 
 /// GrowthBook's answer `{expected, ci, p, stderr, error}` to one of its twelve tests.
@@ -245,22 +222,11 @@ pub(crate) fn gb_test(
     let varies = treatment.variance_of_mean > 0.0 && control.variance_of_mean > 0.0;
     let (Some(contrast), Some(absolute)) = (contrast.filter(|_| varies), absolute) else {
         // The oracle answers 0 with an error text, we answer nothing.
-        return if error.is_string() {
-            Got::Refused
-        } else {
-            Got::Text("refused")
-        };
+        return if error.is_string() { Got::Refused } else { Got::Text("refused") };
     };
-    let test = Welch {
-        contrast,
-        df: absolute.df,
-    };
+    let test = Welch { contrast, df: absolute.df };
     let (interval, p) = if let Some(rest) = key.strip_prefix("fixed_") {
-        let side = if rest.starts_with("two_sided") {
-            TwoSided
-        } else {
-            Greater
-        };
+        let side = if rest.starts_with("two_sided") { TwoSided } else { Greater };
         (test.interval(0.05, side), Got::Num(test.p(0.0, side)))
     } else {
         gb_sequential(contrast, total, key)
@@ -284,11 +250,8 @@ fn gb_sequential(contrast: Contrast, total: f64, key: &str) -> (Interval, Got) {
         let p = libm::exp(info_time::ln_p_from_log_e(log_e));
         return (Interval::around(d, half(0.05, Sides::Two)), Got::Num(p));
     }
-    let (gap, mut interval) = if key.contains("greater") {
-        (d, Interval::ALL)
-    } else {
-        (-d, Interval::ALL)
-    };
+    let (gap, mut interval) =
+        if key.contains("greater") { (d, Interval::ALL) } else { (-d, Interval::ALL) };
     if key.contains("greater") {
         interval.lo = d - half(0.05, Sides::One);
     } else {
@@ -308,10 +271,7 @@ fn gb_sequential(contrast: Contrast, total: f64, key: &str) -> (Interval, Got) {
     // It stops once the bound is within 1e-5 of 0; where p is still steep its answer is a bound
     // only, as the file's notes say.
     if key == "seq_lesser_absolute_N5000" && total == 90_189.0 {
-        return (
-            interval,
-            Got::Skip("the oracle's bisection stops 9e-5 early"),
-        );
+        return (interval, Got::Skip("the oracle's bisection stops 9e-5 early"));
     }
     (interval, Got::Within(0.5 * (lo + hi), tol(0.0, 1e-5)))
 }

@@ -77,10 +77,7 @@ pub(crate) fn its_hac(input: &Value, key: &str, expected: &Value) -> Got {
 fn constant_series(fit: &Fit, rest: &str, expected: &Value) -> Got {
     assert!(fit.hac_test(0).is_none());
     let dust = 1e-10;
-    assert!(
-        fit.ols_se() < dust && fit.hac_se(0, false) < dust,
-        "not constant: {fit:?}"
-    );
+    assert!(fit.ols_se() < dust && fit.hac_se(0, false) < dust, "not constant: {fit:?}");
     if rest.ends_with("raw_z_se") {
         return Got::Num(fit.hac_se(0, false));
     }
@@ -101,9 +98,5 @@ fn ljung_box(pre: &[f64], expected: &Value) -> Got {
     }
     let lags = num(expected, "lags");
     let test = auto::ljung_box(pre, lags as usize).unwrap();
-    map([
-        ("lags", Got::Num(lags)),
-        ("stat", Got::Num(test.statistic)),
-        ("p", Got::Num(test.p)),
-    ])
+    map([("lags", Got::Num(lags)), ("stat", Got::Num(test.statistic)), ("p", Got::Num(test.p))])
 }

@@ -33,11 +33,7 @@ impl Fake {
         let seen = Arc::clone(&asked);
         let app = Router::new().fallback(move |uri: Uri, headers: HeaderMap, body: Bytes| {
             let form = url::form_urlencoded::parse(&body).into_owned().collect();
-            let one = Asked {
-                path: uri.path().to_owned(),
-                form,
-                headers,
-            };
+            let one = Asked { path: uri.path().to_owned(), form, headers };
             let (status, headers, body) = reply(&one);
             seen.lock().unwrap().push(one);
             let mut response = Response::builder().status(status);
@@ -69,28 +65,17 @@ pub(super) fn matrix(asked: &Asked, series: &[(&str, &str)]) -> Reply {
     } else {
         let (start, end, step) = (number("start"), number("end"), number("step"));
         let count = ((end - start) / step).round() as usize + 1;
-        (0..count)
-            .map(|index| start + step * index as f64)
-            .collect()
+        (0..count).map(|index| start + step * index as f64).collect()
     };
     let series: Vec<String> = series
         .iter()
         .map(|(labels, value)| {
-            let samples: Vec<String> = times
-                .iter()
-                .map(|time| format!("[{time},\"{value}\"]"))
-                .collect();
-            format!(
-                "{{\"metric\":{{{labels}}},\"values\":[{}]}}",
-                samples.join(",")
-            )
+            let samples: Vec<String> =
+                times.iter().map(|time| format!("[{time},\"{value}\"]")).collect();
+            format!("{{\"metric\":{{{labels}}},\"values\":[{}]}}", samples.join(","))
         })
         .collect();
-    (
-        200,
-        &[("content-type", "application/json")],
-        success(&series.join(",")),
-    )
+    (200, &[("content-type", "application/json")], success(&series.join(",")))
 }
 
 pub(super) fn success(series: &str) -> String {

@@ -88,9 +88,6 @@ fn peeking_keeps_its_promise_in_every_counted_design() {
     for (name, compare, p, per_look) in designs {
         let (judged, naive) = alarms(&compare, p, per_look);
         assert!(judged <= 0.081, "{name}: {judged}");
-        assert!(
-            naive >= 0.15,
-            "{name}: the naive test alarms in only {naive}"
-        );
+        assert!(naive >= 0.15, "{name}: the naive test alarms in only {naive}");
     }
 }

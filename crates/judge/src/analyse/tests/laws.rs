@@ -55,11 +55,7 @@ fn two_signals(rule: Rule) -> crate::spec::Experiment {
 
 /// One outcome, upwards or mirrored (failures counted, lower is better).
 fn mirrored(down: bool, compare: Compare, from: f64, threshold: Amount) -> crate::spec::Experiment {
-    let (want, side) = if down {
-        (Want::Down, Side::AtMost)
-    } else {
-        (Want::Up, Side::AtLeast)
-    };
+    let (want, side) = if down { (Want::Down, Side::AtMost) } else { (Want::Up, Side::AtLeast) };
     let flip = |amount: f64| if down { -amount } else { amount };
     let threshold = match threshold {
         Amount::Absolute(change) => Amount::Absolute(flip(change)),
@@ -81,16 +77,9 @@ fn mirrored(down: bool, compare: Compare, from: f64, threshold: Amount) -> crate
 
 fn evidences(analysis: &Analysis) -> Vec<Evidence> {
     let atoms = analysis.atoms.iter().chain(&analysis.stop_atoms);
-    let shown = analysis
-        .signals
-        .iter()
-        .filter_map(|view| view.evidence.clone());
+    let shown = analysis.signals.iter().filter_map(|view| view.evidence.clone());
     let harm = analysis.harm.iter().map(|check| check.evidence.clone());
-    atoms
-        .filter_map(|view| view.evidence.clone())
-        .chain(shown)
-        .chain(harm)
-        .collect()
+    atoms.filter_map(|view| view.evidence.clone()).chain(shown).chain(harm).collect()
 }
 
 fn assert_finite(analysis: &Analysis) {
@@ -103,20 +92,14 @@ fn assert_finite(analysis: &Analysis) {
             evidence.tau,
             evidence.p_seq,
         ];
-        assert!(
-            numbers.iter().all(|number| number.is_finite()),
-            "{evidence:?}"
-        );
+        assert!(numbers.iter().all(|number| number.is_finite()), "{evidence:?}");
         assert!(evidence.interval.lo <= evidence.interval.hi, "{evidence:?}");
         assert!((0.0..=1.0).contains(&evidence.p_seq));
         assert!(evidence.comparison.is_none_or(f64::is_finite));
         assert!(evidence.level.is_none_or(f64::is_finite));
     }
     for atom in &analysis.atoms {
-        assert!(
-            atom.needs_more
-                .is_none_or(|more| more.is_finite() && more >= 0.0)
-        );
+        assert!(atom.needs_more.is_none_or(|more| more.is_finite() && more >= 0.0));
     }
 }
 
@@ -137,11 +120,7 @@ fn at() -> Timestamp {
 
 fn stated(counts: (f64, f64)) -> LookInput {
     let experiment = mirrored(false, Compare::Baseline, 0.27, Amount::Absolute(0.03));
-    input(
-        experiment,
-        at(),
-        vec![("y", one(counts.0, counts.1, day(42)))],
-    )
+    input(experiment, at(), vec![("y", one(counts.0, counts.1, day(42)))])
 }
 
 proptest! {

@@ -31,11 +31,7 @@ fn two_arm(mode: EvidenceMode) -> Experiment {
 }
 
 fn look_at(experiment: Experiment, control: (f64, f64), treatment: (f64, f64)) -> LookInput {
-    input(
-        experiment,
-        day(42),
-        vec![("y", two_arms(control, treatment, day(28)))],
-    )
+    input(experiment, day(42), vec![("y", two_arms(control, treatment, day(28)))])
 }
 
 fn met(mode: EvidenceMode, treated: f64, at_checkpoint: bool) -> (Truth, Option<UnknownWhy>) {
@@ -48,34 +44,19 @@ fn met(mode: EvidenceMode, treated: f64, at_checkpoint: bool) -> (Truth, Option<
 fn the_four_modes_differ_where_they_should() {
     // h2 is about 2.7 pts (see the activation story). +3.0 pts exactly: 180 of 6000 more.
     let inconclusive = (Truth::Unknown, Some(UnknownWhy::Inconclusive));
-    assert_eq!(
-        met(EvidenceMode::Significant, 1800.0, true),
-        (Truth::True, None)
-    );
+    assert_eq!(met(EvidenceMode::Significant, 1800.0, true), (Truth::True, None));
     assert_eq!(met(EvidenceMode::Proven, 1800.0, true), inconclusive);
-    assert_eq!(
-        met(EvidenceMode::NotRefuted, 1800.0, true),
-        (Truth::True, None)
-    );
+    assert_eq!(met(EvidenceMode::NotRefuted, 1800.0, true), (Truth::True, None));
     assert_eq!(met(EvidenceMode::Point, 1800.0, true), (Truth::True, None));
     // +2.9 pts: significant needs the estimate, not_refuted only that +3 is still possible.
     assert_eq!(met(EvidenceMode::Significant, 1794.0, true), inconclusive);
-    assert_eq!(
-        met(EvidenceMode::NotRefuted, 1794.0, true),
-        (Truth::True, None)
-    );
+    assert_eq!(met(EvidenceMode::NotRefuted, 1794.0, true), (Truth::True, None));
     assert_eq!(met(EvidenceMode::Point, 1794.0, true), (Truth::False, None));
     // +6 pts: the whole interval [3.3, 8.7] lies beyond +3.
     assert_eq!(met(EvidenceMode::Proven, 1980.0, true), (Truth::True, None));
     // No change: U = 2.65 pts < 3.
-    assert_eq!(
-        met(EvidenceMode::Significant, 1620.0, true),
-        (Truth::False, None)
-    );
-    assert_eq!(
-        met(EvidenceMode::NotRefuted, 1620.0, true),
-        (Truth::False, None)
-    );
+    assert_eq!(met(EvidenceMode::Significant, 1620.0, true), (Truth::False, None));
+    assert_eq!(met(EvidenceMode::NotRefuted, 1620.0, true), (Truth::False, None));
 }
 
 #[test]
@@ -83,105 +64,58 @@ fn modes_without_a_test_wait_for_the_checkpoint() {
     let not_now = (Truth::Unknown, Some(UnknownWhy::NotNow));
     assert_eq!(met(EvidenceMode::Point, 1800.0, false), not_now);
     assert_eq!(met(EvidenceMode::NotRefuted, 1800.0, false), not_now);
-    assert_eq!(
-        met(EvidenceMode::Significant, 1800.0, false),
-        (Truth::True, None)
-    );
-    let look = look_at(
-        two_arm(EvidenceMode::Point),
-        (1620.0, 6000.0),
-        (1800.0, 6000.0),
-    );
+    assert_eq!(met(EvidenceMode::Significant, 1800.0, false), (Truth::True, None));
+    let look = look_at(two_arm(EvidenceMode::Point), (1620.0, 6000.0), (1800.0, 6000.0));
     assert!(judged(&look).atoms[0].no_test);
 }
 
 #[test]
 fn thresholds_are_reached_at_twelve_digits() {
     // 0.30 - 0.27 is 0.02999999999999997 in floating point and +3 pts in the file.
-    let look = look_at(
-        two_arm(EvidenceMode::Point),
-        (27_000.0, 1e5),
-        (30_000.0, 1e5),
-    );
+    let look = look_at(two_arm(EvidenceMode::Point), (27_000.0, 1e5), (30_000.0, 1e5));
     assert_eq!(judged(&look).atoms[0].met, Truth::True);
 }
 
 #[test]
 fn evidence_latches_and_says_when_it_has_drifted() {
-    let mut look = look_at(
-        two_arm(EvidenceMode::Significant),
-        (540.0, 2000.0),
-        (680.0, 2000.0),
-    );
+    let mut look = look_at(two_arm(EvidenceMode::Significant), (540.0, 2000.0), (680.0, 2000.0));
     let first = judged(&look);
     // +7 pts at 2,000: SE .0146, h2 .0452: excluded.
-    assert_eq!(
-        (first.atoms[0].met, first.atoms[0].latched),
-        (Truth::True, false)
-    );
+    assert_eq!((first.atoms[0].met, first.atoms[0].latched), (Truth::True, false));
     look.carry = first.carry;
     // Later +3.1 pts at 3,000: SE .0117, h2 .037: reached, no longer excluded, still latched.
     let later = two_arms((810.0, 3000.0), (903.0, 3000.0), day(28));
     look.observations.insert("y".to_owned(), later);
     let second = judged(&look);
     let atom = &second.atoms[0];
-    assert_eq!(
-        (atom.met, atom.latched, atom.drifted),
-        (Truth::True, true, true)
-    );
-    assert!(second.findings.contains(&Finding::Drifted {
-        signal: "y".to_owned()
-    }));
+    assert_eq!((atom.met, atom.latched, atom.drifted), (Truth::True, true, true));
+    assert!(second.findings.contains(&Finding::Drifted { signal: "y".to_owned() }));
     // The state uses the current interval.
     assert_eq!(state_of(&second, "y"), SignalState::Inconclusive);
     // Another target opens a new epoch: no latch, and a finding with the count of earlier ones.
     look.experiment.aims = vec![aim("y", 0.27, 0.40)];
     look.carry = second.carry;
     let third = judged(&look);
-    assert_eq!(
-        (third.atoms[0].met, third.atoms[0].latched),
-        (Truth::Unknown, false)
-    );
-    let retargeted = Finding::Retargeted {
-        signal: "y".to_owned(),
-        earlier: 1,
-    };
+    assert_eq!((third.atoms[0].met, third.atoms[0].latched), (Truth::Unknown, false));
+    let retargeted = Finding::Retargeted { signal: "y".to_owned(), earlier: 1 };
     assert_eq!(third.findings, vec![retargeted]);
 }
 
 #[test]
 fn an_edit_that_changes_no_statistics_carries_over() {
-    let mut look = look_at(
-        two_arm(EvidenceMode::Significant),
-        (540.0, 2000.0),
-        (680.0, 2000.0),
-    );
+    let mut look = look_at(two_arm(EvidenceMode::Significant), (540.0, 2000.0), (680.0, 2000.0));
     look.carry = judged(&look).carry;
     look.experiment.title = "A better title".to_owned();
     look.experiment.owner.name = "Somebody else".to_owned();
     let analysis = judged(&look);
     assert!(analysis.atoms[0].latched && analysis.findings.is_empty());
-    assert!(
-        analysis
-            .carry
-            .values()
-            .all(|state| state.looks == 2 && state.earlier_epochs == 0)
-    );
+    assert!(analysis.carry.values().all(|state| state.looks == 2 && state.earlier_epochs == 0));
 }
 
 fn tolerant(treated: f64) -> Analysis {
-    let rule = atom(
-        "y",
-        AtomKind::Tolerance,
-        Side::AtLeast,
-        Amount::Absolute(-0.02),
-    );
+    let rule = atom("y", AtomKind::Tolerance, Side::AtLeast, Amount::Absolute(-0.02));
     let experiment = experiment(arms(), vec![outcome(Form::Proportion, Want::Up)], rule);
-    judged(&look_at(
-        experiment,
-        (16_000.0, 20_000.0),
-        (treated, 20_000.0),
-    ))
+    judged(&look_at(experiment, (16_000.0, 20_000.0), (treated, 20_000.0)))
 }
 
 #[test]
@@ -190,10 +124,7 @@ fn tolerance_asks_only_for_the_bad_side() {
     let same = tolerant(16_000.0);
     assert_eq!(same.atoms[0].met, Truth::True);
     let evidence = same.atoms[0].evidence.as_ref().unwrap();
-    assert_eq!(
-        (evidence.sides, evidence.alpha, evidence.tau),
-        (1, 0.05, 0.02)
-    );
+    assert_eq!((evidence.sides, evidence.alpha, evidence.tau), (1, 0.05, 0.02));
     assert!(evidence.interval.hi_unbounded() && evidence.interval.lo > -0.012);
     // -1 pt: the bound -2.2 pts is beyond. -4 pts: the whole interval is.
     assert_eq!(tolerant(15_800.0).atoms[0].met, Truth::Unknown);
@@ -206,11 +137,7 @@ fn levelled(num: f64, den: f64, min_n: Option<u64>, mode: EvidenceMode) -> Analy
     let mut experiment = experiment(Compare::Baseline, vec![proxy], at_level("y", 0.80));
     experiment.units_per_week = Some(100.0);
     experiment.evidence = mode;
-    judged(&input(
-        experiment,
-        day(42),
-        vec![("y", one(num, den, day(28)))],
-    ))
+    judged(&input(experiment, day(42), vec![("y", one(num, den, day(28)))]))
 }
 
 #[test]
@@ -225,45 +152,25 @@ fn a_level_needs_enough_units_and_is_refuted_by_its_interval() {
         (few.atoms[0].met, few.atoms[0].why),
         (Truth::Unknown, Some(UnknownWhy::Insufficient))
     );
-    assert_eq!(
-        (few.atoms[0].needs_more, few.atoms[0].decidable),
-        (Some(1.0), true)
-    );
+    assert_eq!((few.atoms[0].needs_more, few.atoms[0].decidable), (Some(1.0), true));
     assert_eq!(state_of(&few, "y"), SignalState::TooEarly);
     // 75 of 100: below, not provably; 60 of 100 is (z = -5).
     assert_eq!(of(75.0, 100.0).atoms[0].met, Truth::Unknown);
     assert_eq!(state_of(&of(75.0, 100.0), "y"), SignalState::Inconclusive);
     assert_eq!(of(60.0, 100.0).atoms[0].met, Truth::False);
     assert_eq!(state_of(&of(60.0, 100.0), "y"), SignalState::Below);
-    assert_eq!(
-        levelled(82.0, 100.0, Some(200), significant).atoms[0].met,
-        Truth::Unknown
-    );
+    assert_eq!(levelled(82.0, 100.0, Some(200), significant).atoms[0].met, Truth::Unknown);
     // `proven` wants the interval too.
-    assert_eq!(
-        levelled(82.0, 100.0, None, EvidenceMode::Proven).atoms[0].met,
-        Truth::Unknown
-    );
-    assert_eq!(
-        levelled(98.0, 100.0, None, EvidenceMode::Proven).atoms[0].met,
-        Truth::True
-    );
+    assert_eq!(levelled(82.0, 100.0, None, EvidenceMode::Proven).atoms[0].met, Truth::Unknown);
+    assert_eq!(levelled(98.0, 100.0, None, EvidenceMode::Proven).atoms[0].met, Truth::True);
     let evidence = of(82.0, 100.0).atoms[0].evidence.clone().unwrap();
     assert_eq!((evidence.estimate, evidence.comparison), (0.82, None));
     assert!(evidence.interval.lo > 0.6 && evidence.interval.hi < 1.0);
 }
 
 fn method_of(compare: Compare, signal: Signal, seen: Observation) -> MethodName {
-    let to = if signal.form == Form::Proportion {
-        0.35
-    } else {
-        15.0
-    };
-    let from = if signal.form == Form::Proportion {
-        0.27
-    } else {
-        10.0
-    };
+    let to = if signal.form == Form::Proportion { 0.35 } else { 15.0 };
+    let from = if signal.form == Form::Proportion { 0.27 } else { 10.0 };
     let rule = moves("y", Side::AtLeast, Amount::Relative(0.10));
     let mut experiment = experiment(compare, vec![signal], rule);
     experiment.aims = vec![aim("y", from, to)];
@@ -285,66 +192,29 @@ fn every_row_of_the_method_table() {
         signal
     };
     let proportion = || stated(Form::Proportion, 0.27);
-    let mean = || {
-        sample(Sums::Mean {
-            n: 200.0,
-            sum: 2200.0,
-            sum_sq: 26_000.0,
-        })
-    };
-    let rate = || {
-        sample(Sums::Rate {
-            events: 120.0,
-            exposure: 10.0,
-        })
-    };
+    let mean = || sample(Sums::Mean { n: 200.0, sum: 2200.0, sum_sq: 26_000.0 });
+    let rate = || sample(Sums::Rate { events: 120.0, exposure: 10.0 });
     let single = |sample| seen(vec![(ALL, sample)], day(42));
-    let both = |sample: Sample| {
-        seen(
-            vec![("control", sample.clone()), ("treatment", sample)],
-            day(42),
-        )
-    };
+    let both =
+        |sample: Sample| seen(vec![("control", sample.clone()), ("treatment", sample)], day(42));
     let base = Compare::Baseline;
     let arms_of = |signal, seen| method_of(arms(), signal, seen);
     let stated_of = |signal, seen| method_of(base.clone(), signal, seen);
-    assert_eq!(
-        arms_of(proportion(), both(share(30.0, 100.0))),
-        InformationTime
-    );
+    assert_eq!(arms_of(proportion(), both(share(30.0, 100.0))), InformationTime);
     assert_eq!(arms_of(proportion(), both(share(9.0, 100.0))), RareEvents);
     assert_eq!(arms_of(proportion(), both(share(95.0, 100.0))), RareEvents);
-    assert_eq!(
-        arms_of(stated(Form::Mean, 10.0), both(mean())),
-        InformationTime
-    );
-    assert_eq!(
-        arms_of(stated(Form::Rate, 10.0), both(rate())),
-        InformationTime
-    );
-    assert_eq!(
-        stated_of(proportion(), single(share(30.0, 100.0))),
-        OneProportion
-    );
+    assert_eq!(arms_of(stated(Form::Mean, 10.0), both(mean())), InformationTime);
+    assert_eq!(arms_of(stated(Form::Rate, 10.0), both(rate())), InformationTime);
+    assert_eq!(stated_of(proportion(), single(share(30.0, 100.0))), OneProportion);
     let even = uneven(share(30.0, 100.0), 1.5);
     assert_eq!(stated_of(proportion(), single(even)), OneProportion);
     let spread = uneven(share(30.0, 100.0), 1.6);
     assert_eq!(stated_of(proportion(), single(spread)), InformationTime);
-    assert_eq!(
-        stated_of(stated(Form::Mean, 10.0), single(mean())),
-        InformationTime
-    );
+    assert_eq!(stated_of(stated(Form::Mean, 10.0), single(mean())), InformationTime);
     assert_eq!(stated_of(stated(Form::Rate, 10.0), single(rate())), OneRate);
     let mut counted = proportion();
-    counted.from = Some(Baseline::Counted {
-        x: 270.0,
-        n: 1000.0,
-        as_of: None,
-    });
-    assert_eq!(
-        stated_of(counted, single(share(30.0, 100.0))),
-        InformationTime
-    );
+    counted.from = Some(Baseline::Counted { x: 270.0, n: 1000.0, as_of: None });
+    assert_eq!(stated_of(counted, single(share(30.0, 100.0))), InformationTime);
 }
 
 #[test]
@@ -390,10 +260,7 @@ fn the_ledger_follows_the_rule_book() {
     experiment.signals.extend([proxy, other]);
     experiment.checkpoint.continue_when = Rule::And(vec![
         plus3(),
-        Rule::Or(vec![
-            moves("a", Side::AtLeast, Amount::Relative(0.1)),
-            at_level("a", 0.5),
-        ]),
+        Rule::Or(vec![moves("a", Side::AtLeast, Amount::Relative(0.1)), at_level("a", 0.5)]),
     ]);
     experiment.checkpoint.stop_when = Some(moves("a", Side::AtMost, Amount::Absolute(-0.01)));
     let kind = || {
@@ -432,10 +299,7 @@ fn harm_needs_its_margin_and_stop_when_its_threshold() {
         let mut experiment = two_arm(EvidenceMode::Significant);
         experiment.signals[0].harm_margin = margin;
         experiment.checkpoint.stop_when = Some(moves("y", Side::AtMost, Amount::Absolute(-0.04)));
-        let analysis = analyse(
-            &look_at(experiment, (1620.0, 6000.0), (treated, 6000.0)),
-            false,
-        );
+        let analysis = analyse(&look_at(experiment, (1620.0, 6000.0), (treated, 6000.0)), false);
         (
             analysis.harm[0].harmful,
             analysis.stop_rule.unwrap().value,
@@ -443,19 +307,10 @@ fn harm_needs_its_margin_and_stop_when_its_threshold() {
         )
     };
     // -3 pts at h1 of about 2.5 pts: harm; the threshold of -4 pts is not reached.
-    assert_eq!(
-        stopped(0.0, 1440.0),
-        (true, Truth::Unknown, SignalState::Harm)
-    );
-    assert_eq!(
-        stopped(0.05, 1440.0),
-        (false, Truth::Unknown, SignalState::Harm)
-    );
+    assert_eq!(stopped(0.0, 1440.0), (true, Truth::Unknown, SignalState::Harm));
+    assert_eq!(stopped(0.05, 1440.0), (false, Truth::Unknown, SignalState::Harm));
     assert_eq!(stopped(0.0, 1380.0), (true, Truth::True, SignalState::Harm));
-    assert_eq!(
-        stopped(0.0, 1980.0),
-        (false, Truth::False, SignalState::Met)
-    );
+    assert_eq!(stopped(0.0, 1980.0), (false, Truth::False, SignalState::Met));
 }
 
 fn state_of_first(signals: &[crate::analyse::SignalView]) -> SignalState {
@@ -465,11 +320,7 @@ fn state_of_first(signals: &[crate::analyse::SignalView]) -> SignalState {
 #[test]
 fn short_is_real_but_too_small() {
     // +0.5 pt at a million per arm: h2 is about .25 pt, far below +3 pts.
-    let look = look_at(
-        two_arm(EvidenceMode::Significant),
-        (270_000.0, 1e6),
-        (275_000.0, 1e6),
-    );
+    let look = look_at(two_arm(EvidenceMode::Significant), (270_000.0, 1e6), (275_000.0, 1e6));
     let analysis = judged(&look);
     assert_eq!(state_of(&analysis, "y"), SignalState::Short);
     assert_eq!(analysis.atoms[0].met, Truth::False);
@@ -479,55 +330,32 @@ fn short_is_real_but_too_small() {
 fn constant_and_zero_variance_are_not_evidence() {
     let means = |control: f64, treatment: f64| {
         let constant = |value: f64| {
-            sample(Sums::Mean {
-                n: 200.0,
-                sum: 200.0 * value,
-                sum_sq: 200.0 * value * value,
-            })
+            sample(Sums::Mean { n: 200.0, sum: 200.0 * value, sum_sq: 200.0 * value * value })
         };
         let rule = moves("y", Side::AtLeast, Amount::Absolute(1.0));
         let experiment = experiment(arms(), vec![outcome(Form::Mean, Want::Up)], rule);
-        let seen = seen(
-            vec![
-                ("control", constant(control)),
-                ("treatment", constant(treatment)),
-            ],
-            day(42),
-        );
+        let seen =
+            seen(vec![("control", constant(control)), ("treatment", constant(treatment))], day(42));
         let analysis = judged(&input(experiment, day(42), vec![("y", seen)]));
         (state_of(&analysis, "y"), analysis.atoms[0].why)
     };
-    assert_eq!(
-        means(5.0, 5.0),
-        (SignalState::Inconclusive, Some(UnknownWhy::Inconclusive))
-    );
-    assert_eq!(
-        means(5.0, 9.0),
-        (SignalState::Invalid, Some(UnknownWhy::Invalid))
-    );
+    assert_eq!(means(5.0, 5.0), (SignalState::Inconclusive, Some(UnknownWhy::Inconclusive)));
+    assert_eq!(means(5.0, 9.0), (SignalState::Invalid, Some(UnknownWhy::Invalid)));
 }
 
 #[test]
 fn a_wrong_split_is_found_and_stays_found() {
-    let mut look = look_at(
-        two_arm(EvidenceMode::Significant),
-        (540.0, 2000.0),
-        (680.0, 2600.0),
-    );
+    let mut look = look_at(two_arm(EvidenceMode::Significant), (540.0, 2000.0), (680.0, 2600.0));
     let first = judged(&look).split.unwrap();
     // 2000 : 2600 at 50 % each: z = 600/sqrt(4600) = 8.8.
     assert!(first.mismatch && first.p_seq < 1e-10);
     look.carry = judged(&look).carry;
-    look.observations.insert(
-        "y".to_owned(),
-        two_arms((540.0, 2000.0), (540.0, 2000.0), day(28)),
-    );
+    look.observations.insert("y".to_owned(), two_arms((540.0, 2000.0), (540.0, 2000.0), day(28)));
     assert!(judged(&look).split.unwrap().mismatch, "latched");
     look.carry.clear();
     assert!(!judged(&look).split.unwrap().mismatch);
     // Fewer than 100 units say nothing.
-    look.observations
-        .insert("y".to_owned(), two_arms((5.0, 10.0), (30.0, 89.0), day(28)));
+    look.observations.insert("y".to_owned(), two_arms((5.0, 10.0), (30.0, 89.0), day(28)));
     assert_eq!(judged(&look).split.unwrap().p_seq, 1.0);
 }
 
@@ -547,22 +375,10 @@ fn guarded(on_trip: OnTrip, treated: f64) -> (GuardrailState, bool) {
 #[test]
 fn no_worse_than_is_ok_unproven_or_tripped() {
     // h1 of about 1.16 pts (SE .004, tau .02): 0 is ok, -1 unproven, -2.5 tripped.
-    assert_eq!(
-        guarded(OnTrip::Alert, 16_000.0),
-        (GuardrailState::Ok, false)
-    );
-    assert_eq!(
-        guarded(OnTrip::Alert, 15_800.0),
-        (GuardrailState::Unproven, false)
-    );
-    assert_eq!(
-        guarded(OnTrip::Alert, 15_500.0),
-        (GuardrailState::Tripped, false)
-    );
-    assert_eq!(
-        guarded(OnTrip::Stop, 15_500.0),
-        (GuardrailState::Tripped, true)
-    );
+    assert_eq!(guarded(OnTrip::Alert, 16_000.0), (GuardrailState::Ok, false));
+    assert_eq!(guarded(OnTrip::Alert, 15_800.0), (GuardrailState::Unproven, false));
+    assert_eq!(guarded(OnTrip::Alert, 15_500.0), (GuardrailState::Tripped, false));
+    assert_eq!(guarded(OnTrip::Stop, 15_500.0), (GuardrailState::Tripped, true));
     // At exactly the margin with the interval beyond no change: tripped.
     assert_eq!(guarded(OnTrip::Alert, 15_600.0).0, GuardrailState::Tripped);
 }
@@ -570,17 +386,9 @@ fn no_worse_than_is_ok_unproven_or_tripped() {
 #[test]
 fn a_signal_without_tau_is_only_shown() {
     let mut experiment = two_arm(EvidenceMode::Significant);
-    experiment
-        .signals
-        .push(signal("load", Role::Leading, Form::Mean, Want::Down));
+    experiment.signals.push(signal("load", Role::Leading, Form::Mean, Want::Down));
     let mut look = look_at(experiment, (1620.0, 6000.0), (1800.0, 6000.0));
-    let mean = || {
-        sample(Sums::Mean {
-            n: 500.0,
-            sum: 900.0,
-            sum_sq: 4000.0,
-        })
-    };
+    let mean = || sample(Sums::Mean { n: 500.0, sum: 900.0, sum_sq: 4000.0 });
     let load = seen(vec![("control", mean()), ("treatment", mean())], day(42));
     look.observations.insert("load".to_owned(), load);
     let analysis = judged(&look);

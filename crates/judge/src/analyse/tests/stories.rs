@@ -14,10 +14,7 @@ use crate::spec::{
 use crate::time::Span;
 
 fn close_to(seen: f64, wanted: f64, within: f64) {
-    assert!(
-        (seen - wanted).abs() <= within,
-        "{seen} is not {wanted} +- {within}"
-    );
+    assert!((seen - wanted).abs() <= within, "{seen} is not {wanted} +- {within}");
 }
 
 fn activation(outcome: f64) -> LookInput {
@@ -41,10 +38,7 @@ fn activation(outcome: f64) -> LookInput {
         day(42),
         vec![
             ("action_x_24h", two_arms((2400.0, n), (2880.0, n), day(41))),
-            (
-                "activation_14d",
-                two_arms((1620.0, n), (outcome, n), day(28)),
-            ),
+            ("activation_14d", two_arms((1620.0, n), (outcome, n), day(28))),
         ],
     )
 }
@@ -65,23 +59,14 @@ fn activation_cycle_one_moves_the_proxy_and_not_the_outcome() {
     let outcome = atom_on(&analysis, "activation_14d");
     assert_eq!(outcome.met, Truth::False);
     let evidence = outcome.evidence.as_ref().unwrap();
-    assert_eq!(
-        (evidence.estimate, evidence.method),
-        (0.0, MethodName::InformationTime)
-    );
-    assert_eq!(
-        (evidence.tau, evidence.alpha, evidence.sides),
-        (0.08, 0.05, 2)
-    );
+    assert_eq!((evidence.estimate, evidence.method), (0.0, MethodName::InformationTime));
+    assert_eq!((evidence.tau, evidence.alpha, evidence.sides), (0.08, 0.05, 2));
     close_to(evidence.interval.hi, 0.0265, 5e-5);
     close_to(evidence.interval.lo, -0.0265, 5e-5);
     assert_eq!(analysis.rule.value, Truth::False);
     assert_eq!(analysis.stop_rule.unwrap().value, Truth::Unknown);
     assert!(!analysis.harm[0].harmful);
-    assert_eq!(
-        analysis.harm[0].evidence.alpha, 0.025,
-        "one distinct signal has the whole share"
-    );
+    assert_eq!(analysis.harm[0].evidence.alpha, 0.025, "one distinct signal has the whole share");
     assert_eq!(analysis.progress, Some(1.0));
     let split = analysis.split.unwrap();
     assert_eq!((split.mismatch, split.counts["control"]), (false, 6000.0));
@@ -112,12 +97,7 @@ fn recruiting() -> LookInput {
     let mut reply = signal("reply_rate", Role::Leading, Form::Proportion, Want::Up);
     reply.from = Some(Baseline::Stated(0.20));
     reply.matures_after = Span::days(14);
-    let mut screen = signal(
-        "qualified_screen",
-        Role::Outcome,
-        Form::Proportion,
-        Want::Up,
-    );
+    let mut screen = signal("qualified_screen", Role::Outcome, Form::Proportion, Want::Up);
     screen.from = Some(Baseline::Stated(0.06));
     screen.matures_after = Span::days(21);
     let rule = Rule::And(vec![
@@ -187,10 +167,7 @@ fn sales(calls: f64, qualified: f64, weeks: i64) -> LookInput {
 fn sales_at_160_calls_is_inconclusive_and_needs_about_100_more() {
     let analysis = judged(&sales(160.0, 23.0, 6));
     let atom = atom_on(&analysis, "conversion");
-    assert_eq!(
-        (atom.met, atom.why),
-        (Truth::Unknown, Some(UnknownWhy::Inconclusive))
-    );
+    assert_eq!((atom.met, atom.why), (Truth::Unknown, Some(UnknownWhy::Inconclusive)));
     assert_eq!(state_of(&analysis, "conversion"), SignalState::Inconclusive);
     // At 15 % the exact interval first excludes 9 % at 261 calls; four more weeks bring 160.
     assert!(atom.decidable, "320 calls are expected, 261 are enough");
@@ -208,25 +185,13 @@ fn sales_at_320_calls_is_met() {
 }
 
 fn blocks(mean: f64, sd: f64) -> Blocks {
-    Blocks {
-        mean,
-        sd,
-        count: 64,
-        block_len: 10,
-        lag1: 0.02,
-        refused: None,
-    }
+    Blocks { mean, sd, count: 64, block_len: 10, lag1: 0.02, refused: None }
 }
 
 fn platform() -> LookInput {
     let mut p95 = signal("quote_p95", Role::Proxy, Form::Value, Want::Down);
     p95.from = Some(Baseline::Stated(450.0));
-    let mut timeouts = signal(
-        "checkout_timeouts",
-        Role::Outcome,
-        Form::Proportion,
-        Want::Down,
-    );
+    let mut timeouts = signal("checkout_timeouts", Role::Outcome, Form::Proportion, Want::Down);
     timeouts.from = Some(Baseline::Stated(0.018));
     let mut tickets = signal("tickets_per_1k", Role::Outcome, Form::Rate, Want::Down);
     tickets.from = Some(Baseline::Stated(12.0));
@@ -236,10 +201,7 @@ fn platform() -> LookInput {
         moves("checkout_timeouts", Side::AtMost, Amount::Relative(-0.50)),
     ]);
     let mut experiment = experiment(arms(), vec![p95, timeouts, tickets], rule);
-    experiment.aims = vec![
-        aim("quote_p95", 450.0, 250.0),
-        aim("checkout_timeouts", 0.018, 0.006),
-    ];
+    experiment.aims = vec![aim("quote_p95", 450.0, 250.0), aim("checkout_timeouts", 0.018, 0.006)];
     // Treatment 260 +- 20, control 450 +- 30, differences -190 +- 20 over 64 blocks.
     let value = |blocks: Blocks| {
         let mut sample = sample(Sums::Value { value: blocks.mean });
@@ -251,25 +213,14 @@ fn platform() -> LookInput {
     if let Observation::Ok(observed) = &mut latency {
         observed.paired = Some(blocks(-190.0, 20.0));
     }
-    let rate = |events| {
-        sample(Sums::Rate {
-            events,
-            exposure: 100.0,
-        })
-    };
-    let tickets = seen(
-        vec![("control", rate(1200.0)), ("treatment", rate(1180.0))],
-        day(42),
-    );
+    let rate = |events| sample(Sums::Rate { events, exposure: 100.0 });
+    let tickets = seen(vec![("control", rate(1200.0)), ("treatment", rate(1180.0))], day(42));
     input(
         experiment,
         day(42),
         vec![
             ("quote_p95", latency),
-            (
-                "checkout_timeouts",
-                two_arms((900.0, 50_000.0), (350.0, 50_000.0), day(42)),
-            ),
+            ("checkout_timeouts", two_arms((900.0, 50_000.0), (350.0, 50_000.0), day(42))),
             ("tickets_per_1k", tickets),
         ],
     )
@@ -325,10 +276,7 @@ fn support() -> LookInput {
     experiment.guardrails = vec![guardrail("csat", kind, OnTrip::Alert)];
     let mut outcome = one(552.0, 1000.0, day(35));
     let mut satisfied = one(320.0, 400.0, day(35));
-    for (observation, x, n) in [
-        (&mut outcome, 660.0, 1200.0),
-        (&mut satisfied, 400.0, 500.0),
-    ] {
+    for (observation, x, n) in [(&mut outcome, 660.0, 1200.0), (&mut satisfied, 400.0, 500.0)] {
         if let Observation::Ok(observed) = observation {
             observed.baseline = Some(share(x, n));
         }
@@ -337,11 +285,7 @@ fn support() -> LookInput {
     input(
         experiment,
         day(35),
-        vec![
-            ("root_cause", root),
-            ("resolved_48h", outcome),
-            ("csat", satisfied),
-        ],
+        vec![("root_cause", root), ("resolved_48h", outcome), ("csat", satisfied)],
     )
 }
 
@@ -369,15 +313,10 @@ fn support_without_the_resolution_file_leaves_the_rule_unknown() {
     let mut input = support();
     let why = "no rows since the start".to_owned();
     let missing = Observation::NoData { since: None, why };
-    input
-        .observations
-        .insert("resolved_48h".to_owned(), missing);
+    input.observations.insert("resolved_48h".to_owned(), missing);
     let analysis = judged(&input);
     let atom = atom_on(&analysis, "resolved_48h");
-    assert_eq!(
-        (atom.met, atom.why),
-        (Truth::Unknown, Some(UnknownWhy::NoData))
-    );
+    assert_eq!((atom.met, atom.why), (Truth::Unknown, Some(UnknownWhy::NoData)));
     assert_eq!(state_of(&analysis, "resolved_48h"), SignalState::NoData);
     assert_eq!(analysis.rule.value, Truth::Unknown);
     assert_eq!(analysis.atoms[0].kind, AtomKind::Level);

@@ -7,11 +7,7 @@ use crate::fixture::{checkpoint_at, experiment, guardrail, ts};
 use crate::spec::{Compare, OnTrip};
 
 fn kinds(look: &Look) -> Vec<(AlarmKind, AlarmSeverity)> {
-    outcome(look)
-        .alarms
-        .iter()
-        .map(|alarm| (alarm.kind, alarm.severity))
-        .collect()
+    outcome(look).alarms.iter().map(|alarm| (alarm.kind, alarm.severity)).collect()
 }
 
 const CONFIRMED: (AlarmKind, AlarmSeverity) =
@@ -72,16 +68,10 @@ fn split_definition_and_missing_data_are_alarms() {
     let look = Look::early()
         .split(true)
         .missing("p")
-        .guardrail(
-            guardrail("errors", OnTrip::Alert),
-            GuardrailState::SourceError,
-        )
+        .guardrail(guardrail("errors", OnTrip::Alert), GuardrailState::SourceError)
         .with(|input, _| input.unacknowledged.push("o".into()));
     let found = outcome(&look).alarms;
-    let named: Vec<_> = found
-        .iter()
-        .map(|alarm| (alarm.kind, alarm.subject.as_str()))
-        .collect();
+    let named: Vec<_> = found.iter().map(|alarm| (alarm.kind, alarm.subject.as_str())).collect();
     assert_eq!(
         named,
         [
@@ -120,10 +110,7 @@ fn a_file_without_teeth_says_what_it_needs() {
     assert_eq!(nobody.clears, "somebody in can_stop who can authenticate");
     let mut no_action = with_trip(OnTrip::Stop);
     no_action.rollback.action = None;
-    assert_eq!(
-        toothless(&no_action, &known).unwrap().clears,
-        "a rollback action"
-    );
+    assert_eq!(toothless(&no_action, &known).unwrap().clears, "a rollback action");
     let mut alert = with_trip(OnTrip::Alert);
     alert.rollback.action = None;
     assert_eq!(toothless(&alert, &known), None);
@@ -131,18 +118,16 @@ fn a_file_without_teeth_says_what_it_needs() {
 
 #[test]
 fn findings_are_told_once() {
-    let look = Look::passing()
-        .state("p", SignalState::Short)
-        .with(|input, analysis| {
-            analysis.findings = vec![Finding::Short { signal: "p".into() }];
-            analysis.atoms[0].no_test = true;
-            if let Some(evidence) = analysis.signals[1].evidence.as_mut() {
-                evidence.exact_baseline = true;
-            }
-            if let Compare::Arms { split, .. } = &mut input.experiment.compare {
-                split.clear();
-            }
-        });
+    let look = Look::passing().state("p", SignalState::Short).with(|input, analysis| {
+        analysis.findings = vec![Finding::Short { signal: "p".into() }];
+        analysis.atoms[0].no_test = true;
+        if let Some(evidence) = analysis.signals[1].evidence.as_mut() {
+            evidence.exact_baseline = true;
+        }
+        if let Compare::Arms { split, .. } = &mut input.experiment.compare {
+            split.clear();
+        }
+    });
     assert_eq!(
         outcome(&look).findings,
         [

@@ -12,9 +12,7 @@ fn before_the_checkpoint_it_collects_whatever_the_rule_says() {
     assert!(!decision.at_checkpoint && !decision.ends_cycle);
     assert_eq!(decision.next_look_at, Some(ts("2026-06-21T00:00:00Z")));
     assert_eq!(decision.next_checkpoint_at, Some(checkpoint_at()));
-    let failing = Look::early()
-        .atom(0, Truth::False)
-        .state("o", SignalState::Flat);
+    let failing = Look::early().atom(0, Truth::False).state("o", SignalState::Flat);
     assert_eq!(row(&failing), ON_TRACK);
 }
 
@@ -32,9 +30,7 @@ fn stops_and_untrusted_data_do_not_wait_for_the_checkpoint() {
 
 #[test]
 fn futility_stops_early_only_where_the_file_says_so() {
-    let flat = Look::early()
-        .state("o", SignalState::Flat)
-        .state("p", SignalState::Flat);
+    let flat = Look::early().state("o", SignalState::Flat).state("p", SignalState::Flat);
     assert_eq!(row(&flat), ON_TRACK);
     let early = |input: &mut crate::record::LookInput, _: &mut crate::analyse::Analysis| {
         input.experiment.checkpoint.early_stop_futility = true;
@@ -74,10 +70,7 @@ fn a_sample_that_cannot_come_in_time_is_called_so() {
     assert_eq!(row(&look(36_001.0)), UNREACHABLE);
     assert_eq!(
         reasons(&look(36_001.0))[1],
-        Reason::NeedsMore {
-            signal: "o".into(),
-            units: 36_001.0
-        }
+        Reason::NeedsMore { signal: "o".into(), units: 36_001.0 }
     );
     // Another branch of an OR can still make it.
     let or = look(36_001.0).atom(0, Truth::Unknown).with(|_, analysis| {
@@ -88,8 +81,6 @@ fn a_sample_that_cannot_come_in_time_is_called_so() {
     // A rule that is false for another reason is not "unreachable".
     assert_eq!(row(&look(36_001.0).atom(0, Truth::False)), ON_TRACK);
     // Without units there is no rate.
-    let none = look(36_001.0)
-        .immature("o", "2026-06-25T00:00:00Z")
-        .decidable(1, 36_001.0);
+    let none = look(36_001.0).immature("o", "2026-06-25T00:00:00Z").decidable(1, 36_001.0);
     assert_eq!(row(&none), ON_TRACK);
 }

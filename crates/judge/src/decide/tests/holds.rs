@@ -30,9 +30,7 @@ fn a_changed_definition_holds_only_for_used_signals() {
     // An outcome counts without being named by the rule.
     let unnamed = changed("o").with(|input, _| {
         let rule = &mut input.experiment.checkpoint.continue_when;
-        let crate::spec::Rule::And(rules) = rule else {
-            panic!()
-        };
+        let crate::spec::Rule::And(rules) = rule else { panic!() };
         rules.truncate(1);
     });
     assert_eq!(row(&unnamed), CHANGED);
@@ -45,44 +43,23 @@ fn a_changed_definition_holds_only_for_used_signals() {
 fn missing_data_hold_when_the_root_is_unknown_because_of_them() {
     let look = Look::passing().missing("o");
     assert_eq!(row(&look), MISSING);
-    assert_eq!(
-        reasons(&look),
-        [Reason::DataMissing {
-            signal: "o".into(),
-            since: None
-        }]
-    );
+    assert_eq!(reasons(&look), [Reason::DataMissing { signal: "o".into(), since: None }]);
     // A false root, no outcome known and the only one missing: it could be futile.
-    assert_eq!(
-        row(&Look::passing().missing("o").atom(0, Truth::False)),
-        MISSING
-    );
+    assert_eq!(row(&Look::passing().missing("o").atom(0, Truth::False)), MISSING);
     // The same with a missing proxy and a live outcome: the verdict cannot change.
     let settled = Look::passing().missing("p").atom(1, Truth::False);
     assert_eq!(row(&settled), MECHANISM);
     // An inconclusive partner does not make the missing one harmless.
-    assert_eq!(
-        row(&Look::passing().missing("p").atom(1, Truth::Unknown)),
-        MISSING
-    );
+    assert_eq!(row(&Look::passing().missing("p").atom(1, Truth::Unknown)), MISSING);
     let down = Look::passing().missing("p").with(|input, _| {
         let since = ts("2026-07-10T00:00:00Z");
-        let error = Observation::SourceError {
-            class: "timeout".into(),
-            cause: "no answer".into(),
-            since,
-        };
+        let error =
+            Observation::SourceError { class: "timeout".into(), cause: "no answer".into(), since };
         input.observations.insert("p".into(), error);
     });
     assert_eq!(row(&down), MISSING);
     let since = Some(ts("2026-07-10T00:00:00Z"));
-    assert_eq!(
-        reasons(&down),
-        [Reason::DataMissing {
-            signal: "p".into(),
-            since
-        }]
-    );
+    assert_eq!(reasons(&down), [Reason::DataMissing { signal: "p".into(), since }]);
     // A signal without an observation is missing too.
     let none = Look::passing().atom(0, Truth::Unknown).with(|input, _| {
         input.observations.remove("p");
@@ -111,26 +88,13 @@ fn missing_data_hold_when_the_root_is_true_and_an_outcome_is_missing() {
 
 #[test]
 fn missing_data_hold_when_they_could_make_it_futile() {
-    let flat = || {
-        Look::passing()
-            .state("o", SignalState::Flat)
-            .atom(1, Truth::False)
-    };
+    let flat = || Look::passing().state("o", SignalState::Flat).atom(1, Truth::False);
     let look = flat().missing("p");
     assert_eq!(row(&look), MISSING);
-    assert_eq!(
-        reasons(&look),
-        [Reason::DataMissing {
-            signal: "p".into(),
-            since: None
-        }]
-    );
+    assert_eq!(reasons(&look), [Reason::DataMissing { signal: "p".into(), since: None }]);
     assert_eq!(row(&look.state("o", SignalState::Short)), MECHANISM);
     // Before the checkpoint nothing is held for missing data.
-    assert_eq!(
-        row(&flat().missing("p").at("2026-07-12T00:00:00Z")),
-        ON_TRACK
-    );
+    assert_eq!(row(&flat().missing("p").at("2026-07-12T00:00:00Z")), ON_TRACK);
 }
 
 #[test]
@@ -141,13 +105,7 @@ fn an_immature_outcome_moves_the_checkpoint_once() {
     let until = ts("2026-07-20T00:00:00Z");
     assert_eq!(decision.next_checkpoint_at, Some(until));
     assert_eq!(decision.next_look_at, Some(ts("2026-07-14T00:00:00Z")));
-    assert_eq!(
-        decision.reasons,
-        [Reason::WaitsForMaturity {
-            signal: "o".into(),
-            until
-        }]
-    );
+    assert_eq!(decision.reasons, [Reason::WaitsForMaturity { signal: "o".into(), until }]);
     assert!(!decision.ends_cycle);
     let waiting = |at: &str| {
         look.clone().at(at).with(|input, _| {
@@ -162,8 +120,5 @@ fn an_immature_outcome_moves_the_checkpoint_once() {
     // Once only: still immature at the moved checkpoint is decided.
     assert_eq!(row(&waiting("2026-07-20T00:00:00Z")), MECHANISM);
     // A proxy is not waited for.
-    assert_eq!(
-        row(&Look::passing().immature("p", "2026-07-20T00:00:00Z")),
-        MECHANISM
-    );
+    assert_eq!(row(&Look::passing().immature("p", "2026-07-20T00:00:00Z")), MECHANISM);
 }

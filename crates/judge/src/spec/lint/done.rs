@@ -17,13 +17,9 @@ pub(super) fn definition_of_done(
     if let (Some(seen), Some(by)) = (first_seen, experiment.by())
         && seen > by
     {
-        let finding = Finding::new(
-            "D0117",
-            "aim.0.by",
-            "the file was first seen after its `by`",
-        )
-        .cause("an experiment that nobody could stop was not an experiment")
-        .hint("set a new `start`, checkpoint and `by`");
+        let finding = Finding::new("D0117", "aim.0.by", "the file was first seen after its `by`")
+            .cause("an experiment that nobody could stop was not an experiment")
+            .hint("set a new `start`, checkpoint and `by`");
         found.push(finding);
     }
     found
@@ -56,20 +52,13 @@ fn one_aim(aim: &Aim, index: usize, found: &mut Vec<Finding>) {
         let hint = "say who does what: `behaviour: new signups complete their first win`";
         draft(found, "D0102", format!("{place}.behaviour"), message, hint);
     }
-    let missing: Vec<&str> = [
-        (aim.from.is_none(), "`from`"),
-        (aim.to.is_none(), "`to`"),
-        (aim.by.is_none(), "`by`"),
-    ]
-    .into_iter()
-    .filter_map(|(absent, name)| absent.then_some(name))
-    .collect();
+    let missing: Vec<&str> =
+        [(aim.from.is_none(), "`from`"), (aim.to.is_none(), "`to`"), (aim.by.is_none(), "`by`")]
+            .into_iter()
+            .filter_map(|(absent, name)| absent.then_some(name))
+            .collect();
     if !missing.is_empty() {
-        let message = format!(
-            "the aim on `{}` lacks {}",
-            aim.signal,
-            missing.join(" and ")
-        );
+        let message = format!("the aim on `{}` lacks {}", aim.signal, missing.join(" and "));
         let hint = "an aim goes from a number to a number by a date";
         draft(found, "D0103", place, message, hint);
     }
@@ -93,13 +82,7 @@ fn mechanism(experiment: &Experiment, found: &mut Vec<Finding>) {
         3 => draft(found, "D0104", "mechanism", "there is no mechanism", hint),
         _ => {
             let message = format!("the mechanism lacks {}", missing.join(" and "));
-            draft(
-                found,
-                "D0104",
-                "mechanism",
-                message,
-                "we believe X will move Y because Z",
-            );
+            draft(found, "D0104", "mechanism", message, "we believe X will move Y because Z");
         }
     }
 }
@@ -123,10 +106,7 @@ fn signals(experiment: &Experiment, found: &mut Vec<Finding>) {
             let hint = "add `from: {window: 28d}`, counts, or a stated level";
             draft(found, "D0107", signal_place(signal), message, hint);
         } else if !has_effect_size(experiment, signal) {
-            let message = format!(
-                "nothing says which change of `{}` would matter",
-                signal.name
-            );
+            let message = format!("nothing says which change of `{}` would matter", signal.name);
             let hint = "add an aim with `from` and `to`, or `min_effect:`";
             draft(found, "D0118", signal_place(signal), message, hint);
         }
@@ -145,15 +125,12 @@ fn has_effect_size(experiment: &Experiment, signal: &Signal) -> bool {
         .flat_map(|rule| rule.atoms())
         .any(|atom| atom.signal == signal.name && sizes(atom, level_known));
     let by_margin = is_guarded(experiment, &signal.name)
-        && experiment
-            .guardrails
-            .iter()
-            .any(|guardrail| match &guardrail.kind {
-                GuardrailKind::NoWorseThan(kind) if kind.signal == signal.name => {
-                    level_known || matches!(kind.margin, Margin::Absolute(_))
-                }
-                _ => false,
-            });
+        && experiment.guardrails.iter().any(|guardrail| match &guardrail.kind {
+            GuardrailKind::NoWorseThan(kind) if kind.signal == signal.name => {
+                level_known || matches!(kind.margin, Margin::Absolute(_))
+            }
+            _ => false,
+        });
     let by_plan =
         signal.form == Form::Proportion && power::planned_units(experiment, signal).is_some();
     aimed || signal.min_effect.is_some() || by_rule || by_margin || by_plan
@@ -175,13 +152,7 @@ fn people_and_safety(experiment: &Experiment, found: &mut Vec<Finding>) {
     }
     if experiment.rollback.plan.is_none() {
         let hint = "add `rollback: {plan: https://..., action: ...}`";
-        draft(
-            found,
-            "D0111",
-            "rollback",
-            "there is no rollback plan",
-            hint,
-        );
+        draft(found, "D0111", "rollback", "there is no rollback plan", hint);
     }
     if experiment.owner.name.is_empty() {
         let hint = "add `owner: {name: ..., contact: ...}`";

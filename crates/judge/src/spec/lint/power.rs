@@ -42,14 +42,9 @@ fn too_few(experiment: &Experiment, signal: &Signal) -> Option<Finding> {
     let short_by = wanted / effect;
     let needed = (planned * short_by * short_by).ceil();
     let points = (effect * 1e4).round() / 1e2;
-    let message = format!(
-        "`{}`: {planned:.0} units until the checkpoint are too few",
-        signal.name
-    );
+    let message = format!("`{}`: {planned:.0} units until the checkpoint are too few", signal.name);
     let finding = Finding::new("W0105", signal_place(signal), message)
-        .cause(format!(
-            "{points:+} pts needs about {needed:.0} units for a chance of 80 %"
-        ))
+        .cause(format!("{points:+} pts needs about {needed:.0} units for a chance of 80 %"))
         .hint("move the checkpoint, take more units, or aim for a larger effect");
     Some(finding)
 }
@@ -88,11 +83,7 @@ fn standard_error(
         variance(before) / (per_day * window_days).max(1.0)
     };
     let squared = match compare_of(experiment, signal) {
-        Compare::Arms {
-            control,
-            treatment,
-            split,
-        } => {
+        Compare::Arms { control, treatment, split } => {
             let units = |arm: &str| planned * share_of(split, arm);
             variance(before) / units(control) + variance(after) / units(treatment)
         }

@@ -15,13 +15,7 @@ pub(super) fn rules(experiment: &Experiment, found: &mut Vec<Finding>) {
             .hint("add the change of the outcome that you want to see");
         found.push(finding);
     }
-    judge(
-        experiment,
-        &checkpoint.continue_when,
-        continue_when,
-        false,
-        found,
-    );
+    judge(experiment, &checkpoint.continue_when, continue_when, false, found);
     if let Some(stop_when) = &checkpoint.stop_when {
         judge(experiment, stop_when, "checkpoint.stop_when", true, found);
     }
@@ -48,11 +42,7 @@ fn judge(experiment: &Experiment, rule: &Rule, place: &str, stops: bool, found: 
         if let Some(reason) = unreachable(experiment, signal, atom) {
             let message = format!("`{}` cannot be reached", atom.text);
             let hint = "choose a threshold that the signal can take";
-            found.push(
-                Finding::new("W0104", place, message)
-                    .cause(reason)
-                    .hint(hint),
-            );
+            found.push(Finding::new("W0104", place, message).cause(reason).hint(hint));
         }
         if straight.contains(&atom) {
             direction(signal, atom, place, stops, found);
@@ -119,8 +109,5 @@ fn could_be_counts(signal: &Signal) -> bool {
     let time = ["ns", "us", "ms", "s", "sec", "min", "m", "h"];
     signal.form == Form::Value
         && signal.role != Role::Guardrail
-        && signal
-            .unit
-            .as_deref()
-            .is_some_and(|unit| time.contains(&unit))
+        && signal.unit.as_deref().is_some_and(|unit| time.contains(&unit))
 }

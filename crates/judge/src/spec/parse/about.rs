@@ -29,11 +29,7 @@ pub(super) struct People {
 /// The experiment's id: `[a-z0-9-]`, at most 64.
 pub(super) fn id(walk: &mut Walk<'_>, top: &Fields<'_>, name: &str) -> Option<String> {
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-    let example = if is_id(stem) {
-        stem
-    } else {
-        "activation-action-x"
-    };
+    let example = if is_id(stem) { stem } else { "activation-action-x" };
     let node = walk.required(top, "experiment", example)?;
     let id = walk.text(node, "experiment")?;
     if !is_id(&id) {
@@ -53,32 +49,17 @@ fn is_id(id: &str) -> bool {
 }
 
 pub(super) fn people(walk: &mut Walk<'_>, top: &Fields<'_>) -> People {
-    let owner = top
-        .get("owner")
-        .and_then(|node| owner(walk, node))
-        .unwrap_or_default();
-    let labels = top
-        .get("labels")
-        .and_then(|node| labels(walk, node))
-        .unwrap_or_default();
-    let can_stop = top
-        .get("can_stop")
-        .and_then(|node| walk.texts(node, "can_stop"));
-    let notify = top
-        .get("notify")
-        .and_then(|node| walk.texts(node, "notify"));
+    let owner = top.get("owner").and_then(|node| owner(walk, node)).unwrap_or_default();
+    let labels = top.get("labels").and_then(|node| labels(walk, node)).unwrap_or_default();
+    let can_stop = top.get("can_stop").and_then(|node| walk.texts(node, "can_stop"));
+    let notify = top.get("notify").and_then(|node| walk.texts(node, "notify"));
     let notify = notify.unwrap_or_default();
     let receivers = walk.ctx.receivers.as_ref();
     for (name, pos) in &notify {
         walk.known_name("E0403", "receiver", name, *pos, receivers);
     }
     let names = |texts: Vec<(String, _)>| texts.into_iter().map(|(name, _)| name).collect();
-    People {
-        labels,
-        owner,
-        can_stop: names(can_stop.unwrap_or_default()),
-        notify: names(notify),
-    }
+    People { labels, owner, can_stop: names(can_stop.unwrap_or_default()), notify: names(notify) }
 }
 
 fn owner(walk: &mut Walk<'_>, node: &Node) -> Option<Owner> {
@@ -92,12 +73,7 @@ fn labels(walk: &mut Walk<'_>, node: &Node) -> Option<BTreeMap<String, String>> 
     let fields = walk.entries(node, "labels")?;
     if fields.entries.len() > MAX_LABELS {
         let message = format!("{} labels", fields.entries.len());
-        return walk.fail(
-            "E0310",
-            fields.pos,
-            message,
-            format!("at most {MAX_LABELS}"),
-        );
+        return walk.fail("E0310", fields.pos, message, format!("at most {MAX_LABELS}"));
     }
     let mut labels = BTreeMap::new();
     for entry in fields.entries {
@@ -142,20 +118,14 @@ pub(super) fn aims(walk: &mut Walk<'_>, top: &Fields<'_>, scales: &Scales) -> Ve
 
 fn aim(walk: &mut Walk<'_>, node: &Node, path: &str, scales: &Scales) -> Option<Aim> {
     let fields = walk.fields(node, path, keys::AIM)?;
-    let by = fields
-        .get("by")
-        .and_then(|node| walk.day_end(node, &join(path, "by")));
+    let by = fields.get("by").and_then(|node| walk.day_end(node, &join(path, "by")));
     let behaviour = walk.opt_text(&fields, "behaviour").unwrap_or_default();
     let example = scales.keys().next().map_or("a_signal", String::as_str);
     let signal_node = walk.required(&fields, "signal", example)?;
     let signal = signal_name(walk, signal_node, &join(path, "signal"), scales)?;
     let scale = scales.get(&signal).and_then(Option::as_ref)?;
-    let from = fields
-        .get("from")
-        .and_then(|n| walk.level(n, &join(path, "from"), scale));
-    let to = fields
-        .get("to")
-        .and_then(|n| walk.level(n, &join(path, "to"), scale));
+    let from = fields.get("from").and_then(|n| walk.level(n, &join(path, "from"), scale));
+    let to = fields.get("to").and_then(|n| walk.level(n, &join(path, "to"), scale));
     if let (Some(from), Some(to)) = (from, to)
         && from == to
     {
@@ -163,13 +133,7 @@ fn aim(walk: &mut Walk<'_>, node: &Node, path: &str, scales: &Scales) -> Option<
         let hint = "say where the behaviour should go";
         walk.report(Diagnostic::new("E0306", fields.key_pos("to"), message).hint(hint));
     }
-    Some(Aim {
-        signal,
-        behaviour,
-        from,
-        to,
-        by,
-    })
+    Some(Aim { signal, behaviour, from, to, by })
 }
 
 /// The name of a signal of this file.
@@ -213,10 +177,7 @@ pub(super) fn reversible(walk: &mut Walk<'_>, top: &Fields<'_>) -> Option<bool> 
 }
 
 pub(super) fn safety(walk: &mut Walk<'_>, top: &Fields<'_>) -> (Rollback, Option<Review>) {
-    let rollback = top
-        .get("rollback")
-        .and_then(|node| rollback(walk, node))
-        .unwrap_or_default();
+    let rollback = top.get("rollback").and_then(|node| rollback(walk, node)).unwrap_or_default();
     let review = top.get("review").and_then(|node| review(walk, node));
     (rollback, review)
 }
@@ -234,15 +195,9 @@ fn rollback(walk: &mut Walk<'_>, node: &Node) -> Option<Rollback> {
 
 fn review(walk: &mut Walk<'_>, node: &Node) -> Option<Review> {
     let fields = walk.fields(node, "review", keys::REVIEW)?;
-    let minutes = fields
-        .get("minutes")
-        .and_then(|n| walk.whole(n, "review.minutes", 1, 480));
+    let minutes = fields.get("minutes").and_then(|n| walk.whole(n, "review.minutes", 1, 480));
     let sample = walk.opt_text(&fields, "sample");
     let every = walk.required(&fields, "every", "7d")?;
     let every = walk.span(every, "review.every", Span::days(1))?;
-    Some(Review {
-        every,
-        minutes,
-        sample,
-    })
+    Some(Review { every, minutes, sample })
 }

@@ -78,9 +78,7 @@ fn when(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<When> {
             walk.fail("E0206", fields.key_pos("every"), message, hint)
         }
         (Some(node), None) => walk.day_end(node, "checkpoint.at").map(When::At),
-        (None, Some(node)) => walk
-            .span(node, "checkpoint.every", Span::hours(1))
-            .map(When::Every),
+        (None, Some(node)) => walk.span(node, "checkpoint.every", Span::hours(1)).map(When::Every),
         (None, None) => {
             let hint = "add `at: 2026-07-12`, or `every: 7d`";
             walk.fail("D0109", fields.pos, "the checkpoint has no date", hint)
@@ -93,14 +91,8 @@ fn look(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<LookPlan> {
     let Some(node) = fields.get("look") else {
         return Some(LookPlan::Always);
     };
-    let text = walk
-        .scalar(node, "checkpoint.look", "a look plan (`always`)")?
-        .text
-        .clone();
-    let looks = text
-        .trim()
-        .strip_prefix("weekly x")
-        .and_then(|count| count.parse::<u32>().ok());
+    let text = walk.scalar(node, "checkpoint.look", "a look plan (`always`)")?.text.clone();
+    let looks = text.trim().strip_prefix("weekly x").and_then(|count| count.parse::<u32>().ok());
     match (text.trim(), looks) {
         ("always", _) => Some(LookPlan::Always),
         ("once", _) => Some(LookPlan::Once),
@@ -147,10 +139,7 @@ pub(super) fn check_dates(
     by: Option<Timestamp>,
 ) {
     let key = |walk: &Walk<'_>, path: &str| {
-        walk.places
-            .get(path)
-            .copied()
-            .unwrap_or_else(|| top.key_pos("checkpoint"))
+        walk.places.get(path).copied().unwrap_or_else(|| top.key_pos("checkpoint"))
     };
     let When::At(at) = checkpoint.when else {
         if let Some(by) = by
@@ -180,15 +169,8 @@ pub(super) fn check_dates(
 }
 
 fn by_before_start(walk: &mut Walk<'_>, top: &Fields<'_>, by: Timestamp) {
-    let pos = walk
-        .places
-        .get("aim.0.by")
-        .copied()
-        .unwrap_or_else(|| top.key_pos("aim"));
-    let message = format!(
-        "the aim's `by` ({}) is before the start",
-        last_day(by, &walk.zone)
-    );
+    let pos = walk.places.get("aim.0.by").copied().unwrap_or_else(|| top.key_pos("aim"));
+    let message = format!("the aim's `by` ({}) is before the start", last_day(by, &walk.zone));
     let hint = "move `by` behind the checkpoint";
     walk.report(Diagnostic::new("E0408", pos, message).hint(hint));
 }

@@ -72,11 +72,7 @@ fn arms(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<Compare> {
             walk.report(Diagnostic::new("E0406", fields.key_pos("split"), message).hint(hint));
         }
     }
-    Some(Compare::Arms {
-        control,
-        treatment,
-        split,
-    })
+    Some(Compare::Arms { control, treatment, split })
 }
 
 fn arm(walk: &mut Walk<'_>, fields: &Fields<'_>, key: &str) -> Option<String> {
@@ -108,12 +104,7 @@ fn split(walk: &mut Walk<'_>, node: &Node, path: &str) -> Option<BTreeMap<String
     }
     if let Some((name, _)) = shares.iter().find(|(_, share)| **share <= 0.0) {
         let message = format!("arm `{name}` gets nobody");
-        return walk.fail(
-            "E0406",
-            fields.pos,
-            message,
-            "remove the arm or give it a share",
-        );
+        return walk.fail("E0406", fields.pos, message, "remove the arm or give it a share");
     }
     Some(shares)
 }

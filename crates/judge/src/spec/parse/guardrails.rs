@@ -79,10 +79,7 @@ fn kind(
     path: &str,
     scales: &Scales,
 ) -> Option<GuardrailKind> {
-    let mut kinds = fields
-        .entries
-        .iter()
-        .filter(|entry| keys::KINDS.contains(&entry.key.as_str()));
+    let mut kinds = fields.entries.iter().filter(|entry| keys::KINDS.contains(&entry.key.as_str()));
     let name = path.rsplit('.').next().unwrap_or_default();
     let Some(first) = kinds.next() else {
         let message = format!("guardrail `{name}` has no kind");
@@ -114,14 +111,7 @@ fn asked(
     fields: &Fields<'_>,
     columns: &'static [&'static str],
 ) -> (Option<String>, Option<Query>) {
-    query::source_and_query(
-        walk,
-        fields,
-        Wanted {
-            columns,
-            arms: false,
-        },
-    )
+    query::source_and_query(walk, fields, Wanted { columns, arms: false })
 }
 
 fn slo(walk: &mut Walk<'_>, node: &Node, path: &str) -> Option<Slo> {
@@ -163,22 +153,14 @@ fn threshold(walk: &mut Walk<'_>, node: &Node, path: &str) -> Option<Threshold> 
         }
         (Some((most, _)), Some((least, _))) if least > most => {
             let message = "nothing lies between `at_least` and `at_most`";
-            return walk.fail(
-                "E0306",
-                fields.key_pos("at_least"),
-                message,
-                "swap the bounds",
-            );
+            return walk.fail("E0306", fields.key_pos("at_least"), message, "swap the bounds");
         }
-        (most, least) => (
-            most.as_ref().map(|(value, _)| *value),
-            least.as_ref().map(|(value, _)| *value),
-        ),
+        (most, least) => {
+            (most.as_ref().map(|(value, _)| *value), least.as_ref().map(|(value, _)| *value))
+        }
     };
-    let (most_unit, least_unit) = (
-        most.and_then(|(_, unit)| unit),
-        least.and_then(|(_, unit)| unit),
-    );
+    let (most_unit, least_unit) =
+        (most.and_then(|(_, unit)| unit), least.and_then(|(_, unit)| unit));
     if let (Some(most), Some(least)) = (&most_unit, &least_unit)
         && most != least
     {
@@ -221,11 +203,7 @@ fn no_worse_than(
         let hint = "a margin is how much worse is tolerated, for example `2pts`";
         return walk.fail("E0306", node.pos, "the margin must be above 0", hint);
     }
-    Some(NoWorseThan {
-        signal,
-        margin,
-        require_proven: require?,
-    })
+    Some(NoWorseThan { signal, margin, require_proven: require? })
 }
 
 fn limit(walk: &mut Walk<'_>, node: &Node, path: &str) -> Option<Limit> {
@@ -243,9 +221,7 @@ fn limit(walk: &mut Walk<'_>, node: &Node, path: &str) -> Option<Limit> {
     let at_most = at_most.and_then(|node| {
         let path = join(path, "at_most");
         if of == Some(LimitOf::Sampled) {
-            return walk
-                .share(node, &path)
-                .map(|share| (share, Some("%".to_owned())));
+            return walk.share(node, &path).map(|share| (share, Some("%".to_owned())));
         }
         let (value, unit) = walk.bound(node, &path, "10%")?;
         if value < 0.0 {
@@ -265,12 +241,7 @@ fn limit(walk: &mut Walk<'_>, node: &Node, path: &str) -> Option<Limit> {
     let (at_most, unit) = at_most?;
     if of == Some(LimitOf::Sampled) && (at_most <= 0.0 || at_most >= 1.0) {
         let message = "a sampled share is judged against a limit between 0% and 100%";
-        return walk.fail(
-            "E0306",
-            fields.key_pos("at_most"),
-            message,
-            "write for example `5%`",
-        );
+        return walk.fail("E0306", fields.key_pos("at_most"), message, "write for example `5%`");
     }
     Some(Limit {
         at_most,
@@ -311,9 +282,5 @@ fn error_budget(walk: &mut Walk<'_>, node: &Node, path: &str) -> Option<ErrorBud
         let message = "the floor is out of bounds";
         return walk.fail("E0306", floor.pos, message, "between -100% and 100%");
     }
-    Some(ErrorBudget {
-        source: source?,
-        query: query?,
-        at_least,
-    })
+    Some(ErrorBudget { source: source?, query: query?, at_least })
 }

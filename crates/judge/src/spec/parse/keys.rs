@@ -77,24 +77,11 @@ pub(in crate::spec) const CHECKPOINT: &[&str] = &[
 pub(in crate::spec) const KINDS: &[&str] =
     &["slo", "threshold", "no_worse_than", "limit", "error_budget"];
 /// One guardrail, beside its kind.
-pub(in crate::spec) const GUARDRAIL: &[&str] = &[
-    "on_trip",
-    "on_missing",
-    "missing_for",
-    "for",
-    "keep_firing_for",
-    "every",
-];
+pub(in crate::spec) const GUARDRAIL: &[&str] =
+    &["on_trip", "on_missing", "missing_for", "for", "keep_firing_for", "every"];
 /// `slo`.
-pub(in crate::spec) const SLO: &[&str] = &[
-    "objective",
-    "source",
-    "query",
-    "scope",
-    "budget",
-    "bad",
-    "total",
-];
+pub(in crate::spec) const SLO: &[&str] =
+    &["objective", "source", "query", "scope", "budget", "bad", "total"];
 /// `threshold`.
 pub(in crate::spec) const THRESHOLD: &[&str] = &["source", "query", "value", "at_most", "at_least"];
 /// `no_worse_than`.
@@ -154,26 +141,19 @@ pub(in crate::spec) const EARLY_STOPS: &[(&str, bool)] = &[("futility", true), (
 pub(in crate::spec) const ON_TRIPS: &[(&str, OnTrip)] =
     &[("stop", OnTrip::Stop), ("alert", OnTrip::Alert)];
 /// `on_missing`.
-pub(in crate::spec) const ON_MISSINGS: &[(&str, OnMissing)] = &[
-    ("alert", OnMissing::Alert),
-    ("trip", OnMissing::Trip),
-    ("ignore", OnMissing::Ignore),
-];
+pub(in crate::spec) const ON_MISSINGS: &[(&str, OnMissing)] =
+    &[("alert", OnMissing::Alert), ("trip", OnMissing::Trip), ("ignore", OnMissing::Ignore)];
 /// `slo.scope`.
-pub(in crate::spec) const SCOPES: &[(&str, SloScope)] = &[
-    ("treatment", SloScope::Treatment),
-    ("service", SloScope::Service),
-];
+pub(in crate::spec) const SCOPES: &[(&str, SloScope)] =
+    &[("treatment", SloScope::Treatment), ("service", SloScope::Service)];
 /// `slo.budget`.
 pub(in crate::spec) const BUDGETS: &[(&str, BudgetPeriod)] =
     &[("lifetime", BudgetPeriod::Lifetime)];
 /// `no_worse_than.require`.
 pub(in crate::spec) const REQUIRES: &[(&str, bool)] = &[("proven", true)];
 /// `limit.of`.
-pub(in crate::spec) const LIMIT_OFS: &[(&str, LimitOf)] = &[
-    ("configured", LimitOf::Configured),
-    ("sampled", LimitOf::Sampled),
-];
+pub(in crate::spec) const LIMIT_OFS: &[(&str, LimitOf)] =
+    &[("configured", LimitOf::Configured), ("sampled", LimitOf::Sampled)];
 
 /// The comparison before its arms are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -53,8 +53,7 @@ impl Language {
 }
 
 fn is_sql(file: &str) -> bool {
-    file.rsplit_once('.')
-        .is_some_and(|(_, ending)| ending.eq_ignore_ascii_case("sql"))
+    file.rsplit_once('.').is_some_and(|(_, ending)| ending.eq_ignore_ascii_case("sql"))
 }
 
 /// Reads `source` and `query` (or the columns written directly beside it).
@@ -73,12 +72,7 @@ pub(super) fn source_and_query(
     let query = match (fields.get("query"), direct.first()) {
         (Some(_), Some(column)) => {
             let message = format!("`query` and `{}` exclude each other", column.key);
-            walk.fail(
-                "E0206",
-                column.key_pos,
-                message,
-                "move the column into `query`",
-            )
+            walk.fail("E0206", column.key_pos, message, "move the column into `query`")
         }
         (Some(node), None) => query_node(walk, node, &fields.at("query"), wanted, &source),
         (None, Some(_)) => {
@@ -103,17 +97,8 @@ type Source = Option<(String, Option<String>)>;
 fn source(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Source {
     let node = walk.required(fields, "source", "warehouse")?;
     let name = walk.text(node, &fields.at("source"))?;
-    let kind = walk
-        .ctx
-        .sources
-        .as_ref()
-        .and_then(|known| known.get(&name))
-        .cloned();
-    let names = walk
-        .ctx
-        .sources
-        .as_ref()
-        .map(|known| known.keys().cloned().collect());
+    let kind = walk.ctx.sources.as_ref().and_then(|known| known.get(&name)).cloned();
+    let names = walk.ctx.sources.as_ref().map(|known| known.keys().cloned().collect());
     walk.known_name("E0402", "source", &name, node.pos, names.as_ref());
     Some((name, kind))
 }
@@ -200,10 +185,7 @@ fn finish(
         Language::Csv => check_csv(walk, &query, fields, wanted),
         Language::Sql => check_sql(walk, &mut query, fields),
     }
-    (walk.found[before..]
-        .iter()
-        .all(|one| one.code.starts_with('W')))
-    .then_some(query)
+    (walk.found[before..].iter().all(|one| one.code.starts_with('W'))).then_some(query)
 }
 
 /// Reports contract columns that nothing delivers.
@@ -213,11 +195,7 @@ fn require_columns(walk: &mut Walk<'_>, query: &Query, fields: &Fields<'_>, want
     let Some(first) = missing.first() else {
         return;
     };
-    let message = format!(
-        "`{}` has no column for {}",
-        readable(&fields.path),
-        list(&missing)
-    );
+    let message = format!("`{}` has no column for {}", readable(&fields.path), list(&missing));
     let hint = format!("add `{first}: ...`");
     walk.report(Diagnostic::new("E0501", fields.pos, message).hint(hint));
 }
@@ -236,11 +214,7 @@ fn check_promql(walk: &mut Walk<'_>, query: &Query, fields: &Fields<'_>, wanted:
         for fault in template::check_promql(text) {
             let pos = match fields.get(name).map(|node| &node.kind) {
                 Some(Kind::Scalar(scalar)) => locate(walk, scalar, &fault),
-                _ => walk
-                    .places
-                    .get(&fields.at("columns"))
-                    .copied()
-                    .unwrap_or(fields.pos),
+                _ => walk.places.get(&fields.at("columns")).copied().unwrap_or(fields.pos),
             };
             report_fault(walk, pos, name, &fault);
         }
@@ -249,11 +223,7 @@ fn check_promql(walk: &mut Walk<'_>, query: &Query, fields: &Fields<'_>, wanted:
 
 /// The place of a fault in a text that was trimmed when it was read.
 fn locate(walk: &Walk<'_>, scalar: &Scalar, fault: &Fault) -> SourcePos {
-    let lead = scalar
-        .text
-        .chars()
-        .take_while(|c| c.is_whitespace())
-        .count();
+    let lead = scalar.text.chars().take_while(|c| c.is_whitespace()).count();
     scalar.locate(walk.file, lead + fault.offset, fault.len)
 }
 

@@ -24,27 +24,20 @@ pub(super) fn scales(top: &Fields<'_>) -> Scales {
         return Scales::new();
     };
     let plain = |entry: &Entry, key: &str| match &entry.value.kind {
-        Kind::Map(fields) => fields
-            .iter()
-            .find(|field| field.key == key)
-            .and_then(|field| match &field.value.kind {
+        Kind::Map(fields) => {
+            fields.iter().find(|field| field.key == key).and_then(|field| match &field.value.kind {
                 Kind::Scalar(Scalar { text, .. }) => Some(text.trim().to_owned()),
                 _ => None,
-            }),
+            })
+        }
         _ => None,
     };
     let scale = |entry: &Entry| {
         let written = plain(entry, "form")?;
         let (_, form) = keys::FORMS.iter().find(|(name, _)| *name == written)?;
-        Some(Scale {
-            form: *form,
-            unit: plain(entry, "unit"),
-        })
+        Some(Scale { form: *form, unit: plain(entry, "unit") })
     };
-    entries
-        .iter()
-        .map(|entry| (entry.key.clone(), scale(entry)))
-        .collect()
+    entries.iter().map(|entry| (entry.key.clone(), scale(entry))).collect()
 }
 
 /// All signals that could be read, in file order.
@@ -87,38 +80,24 @@ fn signal(
     let want = walk.required(&fields, "want", "up");
     let want = want.and_then(|node| walk.word(node, &word("want"), keys::WANTS));
     let unit = unit(walk, &fields, form);
-    let own = fields
-        .get("compare")
-        .map(|node| compare::compare(walk, Some(node), &word("compare")));
+    let own =
+        fields.get("compare").map(|node| compare::compare(walk, Some(node), &word("compare")));
     let grain = match fields.get("grain") {
         Some(node) => Some(walk.span(node, &word("grain"), Span::seconds(1))?),
         None => None,
     };
-    let min_n = fields
-        .get("min_n")
-        .and_then(|n| walk.number(n, &word("min_n"), (1.0, MAX_NUMBER)));
+    let min_n = fields.get("min_n").and_then(|n| walk.number(n, &word("min_n"), (1.0, MAX_NUMBER)));
     let matures_after = form.and_then(|form| matures_after(walk, &fields, form));
-    let arms = matches!(
-        own.as_ref().map_or(inherited, Option::as_ref),
-        Some(Compare::Arms { .. })
-    );
+    let arms = matches!(own.as_ref().map_or(inherited, Option::as_ref), Some(Compare::Arms { .. }));
     let (source, query) = match form {
         Some(form) => {
-            let wanted = Wanted {
-                columns: keys::form_columns(form),
-                arms,
-            };
+            let wanted = Wanted { columns: keys::form_columns(form), arms };
             query::source_and_query(walk, &fields, wanted)
         }
         None => (None, None),
     };
-    let scale = Scale {
-        form: form?,
-        unit: unit.clone(),
-    };
-    let from = fields
-        .get("from")
-        .map(|node| baseline(walk, node, &word("from"), &scale));
+    let scale = Scale { form: form?, unit: unit.clone() };
+    let from = fields.get("from").map(|node| baseline(walk, node, &word("from"), &scale));
     let mut change = |key: &str| match fields.get(key) {
         Some(node) => walk.change(node, &word(key), &scale).map(Some),
         None => Some(None),
@@ -151,9 +130,7 @@ fn unit(walk: &mut Walk<'_>, fields: &Fields<'_>, form: Option<Form>) -> Option<
         return walk.fail("E0206", pos, message, "remove `unit`");
     }
     let begins_well = unit == "%" || unit.starts_with(char::is_alphabetic);
-    let plain = unit
-        .chars()
-        .all(|c| c.is_alphanumeric() || matches!(c, ' ' | '/' | '%' | '_'));
+    let plain = unit.chars().all(|c| c.is_alphanumeric() || matches!(c, ' ' | '/' | '%' | '_'));
     if !begins_well || !plain || unit == "pts" || unit.len() > 32 {
         let message = format!("`{}` cannot be a unit", super::values::shorten(&unit));
         let hint = "letters, digits, spaces and `/`, for example `ms` or `per 1k sessions`";
@@ -171,13 +148,10 @@ fn matures_after(walk: &mut Walk<'_>, fields: &Fields<'_>, form: Form) -> Option
         return Some(Span::ZERO);
     }
     let name = fields.path.rsplit('.').next().unwrap_or_default();
-    let diagnostic = Diagnostic::new(
-        "D0108",
-        fields.pos,
-        format!("`{name}` has no `matures_after`"),
-    )
-    .cause("only units whose time is over are counted, and every count must say when")
-    .hint("add `matures_after: 14d`, or `0d` when a unit counts at once");
+    let diagnostic =
+        Diagnostic::new("D0108", fields.pos, format!("`{name}` has no `matures_after`"))
+            .cause("only units whose time is over are counted, and every count must say when")
+            .hint("add `matures_after: 14d`, or `0d` when a unit counts at once");
     walk.report(diagnostic);
     None
 }
@@ -197,9 +171,7 @@ fn baseline(walk: &mut Walk<'_>, node: &Node, path: &str, scale: &Scale) -> Opti
         let window = walk.span(window, &join(path, "window"), Span::hours(1))?;
         return Some(Baseline::Window(window));
     }
-    let as_of = fields
-        .get("as_of")
-        .and_then(|node| walk.day_end(node, &join(path, "as_of")));
+    let as_of = fields.get("as_of").and_then(|node| walk.day_end(node, &join(path, "as_of")));
     let x = walk.required(&fields, "x", "540");
     let x = x.and_then(|node| walk.number(node, &join(path, "x"), (0.0, MAX_NUMBER)));
     let n = walk.required(&fields, "n", "2000");
@@ -207,12 +179,7 @@ fn baseline(walk: &mut Walk<'_>, node: &Node, path: &str, scale: &Scale) -> Opti
     let (x, n) = (x?, n?);
     if scale.form == Form::Proportion && x > n {
         let message = format!("{x} of {n} is more than all");
-        return walk.fail(
-            "E0306",
-            fields.key_pos("x"),
-            message,
-            "`x` units of `n` did it",
-        );
+        return walk.fail("E0306", fields.key_pos("x"), message, "`x` units of `n` did it");
     }
     Some(Baseline::Counted { x, n, as_of })
 }
@@ -235,20 +202,14 @@ pub(super) fn check_aims(walk: &mut Walk<'_>, signals: &[Signal], aims: &[Aim]) 
         }
         let place = walk.places.get(&format!("aim.{index}.from")).copied();
         let pos = place.unwrap_or(crate::spec::diagnostic::SourcePos::FIRST);
-        let line = walk
-            .places
-            .get(&format!("signals.{}.from", signal.name))
-            .map(|pos| pos.line);
+        let line = walk.places.get(&format!("signals.{}.from", signal.name)).map(|pos| pos.line);
         let name = &signal.name;
         let diagnostic = Diagnostic::new(
             "E0405",
             pos,
             format!("the aim and `signals.{name}` disagree on `from`"),
         )
-        .cause(format!(
-            "the signal's own `from` is on line {}",
-            line.unwrap_or(0)
-        ))
+        .cause(format!("the signal's own `from` is on line {}", line.unwrap_or(0)))
         .hint("write the same number in both places");
         walk.report(diagnostic);
     }

@@ -6,14 +6,8 @@
 use crate::spec::nearest::suggestion;
 
 /// The only placeholders.
-pub(in crate::spec) const PLACEHOLDERS: &[&str] = &[
-    "start",
-    "end",
-    "start_date",
-    "end_date",
-    "experiments",
-    "grain",
-];
+pub(in crate::spec) const PLACEHOLDERS: &[&str] =
+    &["start", "end", "start_date", "end_date", "experiments", "grain"];
 
 /// What is wrong in a query text; offset and length in characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,13 +25,7 @@ fn fault(
     message: impl Into<String>,
     hint: impl Into<String>,
 ) -> Fault {
-    Fault {
-        code,
-        offset,
-        len,
-        message: message.into(),
-        hint: hint.into(),
-    }
+    Fault { code, offset, len, message: message.into(), hint: hint.into() }
 }
 
 /// Everything that is wrong with the placeholders of a PromQL expression.
@@ -88,11 +76,7 @@ fn string_len(chars: &[char]) -> usize {
     let quote = chars[0];
     let mut at = 1;
     while at < chars.len() && chars[at] != quote {
-        at += if chars[at] == '\\' && quote != '`' {
-            2
-        } else {
-            1
-        };
+        at += if chars[at] == '\\' && quote != '`' { 2 } else { 1 };
     }
     (at + 1).min(chars.len())
 }
@@ -135,21 +119,12 @@ fn unknown_placeholder(chars: &[char], at: usize, len: usize) -> Option<Fault> {
     let near = suggestion(name.trim(), PLACEHOLDERS.iter().copied());
     let hint = format!("placeholders are written `{{{{start}}}}`; {near}");
     let shown = super::values::shorten(&written);
-    Some(fault(
-        "E0504",
-        (at, len),
-        format!("unknown placeholder `{shown}`"),
-        hint,
-    ))
+    Some(fault("E0504", (at, len), format!("unknown placeholder `{shown}`"), hint))
 }
 
 /// Everything that is wrong in a SQL text.
 pub(super) fn check_sql(text: &str) -> Vec<Fault> {
-    let mut scan = SqlScan {
-        chars: text.chars().collect(),
-        at: 0,
-        ..SqlScan::default()
-    };
+    let mut scan = SqlScan { chars: text.chars().collect(), at: 0, ..SqlScan::default() };
     scan.run();
     scan.faults
 }
@@ -207,8 +182,7 @@ impl SqlScan {
             self.told_second = true;
             let message = "a second statement begins here";
             let hint = "a query is exactly one statement";
-            self.faults
-                .push(fault("E0506", (self.at, 1), message, hint));
+            self.faults.push(fault("E0506", (self.at, 1), message, hint));
         }
     }
 
@@ -307,12 +281,7 @@ impl SqlScan {
 
     fn unclosed(&mut self, at: usize, len: usize, what: &str) {
         let message = format!("a {what} that never ends");
-        self.faults.push(fault(
-            "E0506",
-            (at, len),
-            message,
-            format!("close the {what}"),
-        ));
+        self.faults.push(fault("E0506", (at, len), message, format!("close the {what}")));
     }
 
     /// Skips `'...'` or `"..."`; a doubled quote stays inside. `\` stands for an E'...' string.
@@ -343,10 +312,7 @@ impl SqlScan {
     /// Length of `$tag$` at the current place.
     fn dollar_tag(&self) -> Option<usize> {
         let rest = &self.chars[self.at + 1..];
-        let name = rest
-            .iter()
-            .take_while(|c| c.is_alphanumeric() || **c == '_')
-            .count();
+        let name = rest.iter().take_while(|c| c.is_alphanumeric() || **c == '_').count();
         let starts_with_digit = rest.first().is_some_and(char::is_ascii_digit);
         (rest.get(name) == Some(&'$') && !starts_with_digit).then_some(name + 2)
     }
@@ -375,10 +341,7 @@ mod tests {
     use super::*;
 
     fn found(sql: &str) -> Vec<(&'static str, usize)> {
-        check_sql(sql)
-            .into_iter()
-            .map(|fault| (fault.code, fault.offset))
-            .collect()
+        check_sql(sql).into_iter().map(|fault| (fault.code, fault.offset)).collect()
     }
 
     #[test]
@@ -410,15 +373,9 @@ mod tests {
     #[test]
     fn promql_takes_placeholders_in_code_only() {
         let found = |text: &str| -> Vec<(&'static str, usize)> {
-            check_promql(text)
-                .into_iter()
-                .map(|fault| (fault.code, fault.offset))
-                .collect()
+            check_promql(text).into_iter().map(|fault| (fault.code, fault.offset)).collect()
         };
-        assert_eq!(
-            found(r#"rate(x{a="}}",b=`\`}[{{grain}}] @ {{end}}) # why"#),
-            []
-        );
+        assert_eq!(found(r#"rate(x{a="}}",b=`\`}[{{grain}}] @ {{end}}) # why"#), []);
         assert_eq!(found(r#"x{a="{{grain}}"}"#), [("E0505", 5)]);
         assert_eq!(found(r#"x{a="\"{{grain}}"}"#), [("E0505", 7)]);
         assert_eq!(found("x # {{grain}}"), [("E0505", 4)]);

@@ -39,10 +39,7 @@ impl Quantity {
         if !value.is_finite() || !begins_well {
             return None;
         }
-        Some(Self {
-            value,
-            unit: (!unit.is_empty()).then(|| unit.to_owned()),
-        })
+        Some(Self { value, unit: (!unit.is_empty()).then(|| unit.to_owned()) })
     }
 
     pub(super) fn unit(&self) -> &str {
@@ -55,17 +52,10 @@ pub(in crate::spec) fn number_len(text: &str) -> Option<usize> {
     let whole = text.bytes().take_while(u8::is_ascii_digit).count();
     let rest = &text.as_bytes()[whole..];
     let fraction = match rest.split_first() {
-        Some((b'.', after)) => after
-            .iter()
-            .take_while(|byte| byte.is_ascii_digit())
-            .count(),
+        Some((b'.', after)) => after.iter().take_while(|byte| byte.is_ascii_digit()).count(),
         _ => 0,
     };
-    let len = if fraction > 0 {
-        whole + 1 + fraction
-    } else {
-        whole
-    };
+    let len = if fraction > 0 { whole + 1 + fraction } else { whole };
     (len > 0).then_some(len)
 }
 
@@ -119,18 +109,10 @@ pub(in crate::spec) fn hundredth(percent: f64) -> f64 {
 impl Walk<'_> {
     /// A number with an optional unit, within bounds.
     pub(super) fn quantity(&mut self, node: &Node, path: &str, example: &str) -> Option<Quantity> {
-        let text = self
-            .scalar(node, path, &format!("a number (`{example}`)"))?
-            .text
-            .clone();
+        let text = self.scalar(node, path, &format!("a number (`{example}`)"))?.text.clone();
         let Some(quantity) = Quantity::parse(&text) else {
             let message = format!("`{}` is not a number: `{}`", readable(path), shorten(&text));
-            return self.fail(
-                "E0301",
-                node.pos,
-                message,
-                format!("write for example `{example}`"),
-            );
+            return self.fail("E0301", node.pos, message, format!("write for example `{example}`"));
         };
         if quantity.value.abs() > MAX_NUMBER {
             let message = format!("`{}` is out of bounds", readable(path));
@@ -149,12 +131,7 @@ impl Walk<'_> {
         let quantity = self.quantity(node, path, &format!("{low}"))?;
         if let Some(unit) = &quantity.unit {
             let message = format!("`{}` takes no unit, found `{unit}`", readable(path));
-            return self.fail(
-                "E0302",
-                node.pos,
-                message,
-                format!("write `{}`", quantity.value),
-            );
+            return self.fail("E0302", node.pos, message, format!("write `{}`", quantity.value));
         }
         self.bounded(quantity.value, node.pos, path, (low, high))
     }
@@ -164,12 +141,7 @@ impl Walk<'_> {
         let value = self.number(node, path, (f64::from(low), f64::from(high)))?;
         if value.fract() != 0.0 {
             let message = format!("`{}` must be a whole number", readable(path));
-            return self.fail(
-                "E0301",
-                node.pos,
-                message,
-                format!("write `{}`", value.trunc()),
-            );
+            return self.fail("E0301", node.pos, message, format!("write `{}`", value.trunc()));
         }
         Some(value as u32)
     }
@@ -194,15 +166,12 @@ impl Walk<'_> {
         let Quantity { value, .. } = quantity;
         if quantity.unit() != "%" {
             let name = readable(path);
-            let message = format!(
-                "`{name}` needs a percentage, found `{value}{}`",
-                quantity.unit()
-            );
+            let message =
+                format!("`{name}` needs a percentage, found `{value}{}`", quantity.unit());
             let hint = format!("write {}", percent_readings(value));
             return self.fail("E0302", node.pos, message, hint);
         }
-        self.bounded(value, node.pos, path, (0.0, 100.0))
-            .map(hundredth)
+        self.bounded(value, node.pos, path, (0.0, 100.0)).map(hundredth)
     }
 
     /// A level of a signal: percent for shares, else a number in the signal's unit.
@@ -223,11 +192,7 @@ impl Walk<'_> {
     /// A change in contrast units: points for shares, else the signal's unit; not negative.
     pub(super) fn change(&mut self, node: &Node, path: &str, scale: &Scale) -> Option<f64> {
         let own = scale.unit.as_deref().unwrap_or("");
-        let example = if scale.percent().is_some() {
-            "2pts".into()
-        } else {
-            format!("40{own}")
-        };
+        let example = if scale.percent().is_some() { "2pts".into() } else { format!("40{own}") };
         let quantity = self.quantity(node, path, &example)?;
         let value = match (quantity.unit(), scale.percent()) {
             ("pts", Some(percent)) => percent.read(quantity.value),
@@ -272,11 +237,7 @@ impl Walk<'_> {
         example: &str,
     ) -> Option<(f64, Option<String>)> {
         let quantity = self.quantity(node, path, example)?;
-        let value = if quantity.unit() == "%" {
-            hundredth(quantity.value)
-        } else {
-            quantity.value
-        };
+        let value = if quantity.unit() == "%" { hundredth(quantity.value) } else { quantity.value };
         Some((value, quantity.unit))
     }
 
@@ -284,11 +245,7 @@ impl Walk<'_> {
     pub(super) fn span(&mut self, node: &Node, path: &str, min: Span) -> Option<Span> {
         let text = self.scalar(node, path, "a duration (`7d`)")?.text.clone();
         let Some(span) = Span::parse(&text) else {
-            let message = format!(
-                "`{}` is not a duration: `{}`",
-                readable(path),
-                shorten(&text)
-            );
+            let message = format!("`{}` is not a duration: `{}`", readable(path), shorten(&text));
             let hint = "a whole number and one of `s`, `m`, `h`, `d`, `w`, for example `7d`";
             return self.fail("E0303", node.pos, message, hint);
         };
@@ -315,11 +272,7 @@ impl Walk<'_> {
 
     /// An ISO date.
     fn date(&mut self, node: &Node, path: &str) -> Option<Date> {
-        let text = self
-            .scalar(node, path, "a date (`2026-06-01`)")?
-            .text
-            .trim()
-            .to_owned();
+        let text = self.scalar(node, path, "a date (`2026-06-01`)")?.text.trim().to_owned();
         let name = readable(path);
         let shape = text.len() == 10 && text.bytes().filter(|byte| *byte == b'-').count() == 2;
         let Some(date) = text.parse::<Date>().ok().filter(|_| shape) else {
@@ -336,14 +289,12 @@ impl Walk<'_> {
 
     /// 00:00 of a date in the file's zone.
     pub(super) fn day_start(&mut self, node: &Node, path: &str) -> Option<Timestamp> {
-        self.date(node, path)
-            .map(|date| start_of_day(date, &self.zone))
+        self.date(node, path).map(|date| start_of_day(date, &self.zone))
     }
 
     /// The end of a date in the file's zone.
     pub(super) fn day_end(&mut self, node: &Node, path: &str) -> Option<Timestamp> {
-        self.date(node, path)
-            .map(|date| end_of_day(date, &self.zone))
+        self.date(node, path).map(|date| end_of_day(date, &self.zone))
     }
 }
 
@@ -359,11 +310,7 @@ fn percent_readings(value: f64) -> String {
 
 /// At most forty characters of what was written, on one line.
 pub(super) fn shorten(text: &str) -> String {
-    let clean: String = text
-        .trim()
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let clean: String = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if clean.chars().count() <= 40 {
         return clean;
     }
@@ -389,10 +336,7 @@ mod tests {
         assert_eq!(read("27%"), Some((27.0, "%".into())));
         assert_eq!(read("\u{2212}3pts"), Some((-3.0, "pts".into())));
         assert_eq!(read("+0.5 ms"), Some((0.5, "ms".into())));
-        assert_eq!(
-            read("2 per 1k sessions"),
-            Some((2.0, "per 1k sessions".into()))
-        );
+        assert_eq!(read("2 per 1k sessions"), Some((2.0, "per 1k sessions".into())));
         for bad in ["", "-", "abc", "1.2.3", "1,5", ".", "--1", "%", "1 2"] {
             assert_eq!(read(bad), None, "{bad}");
         }

@@ -39,10 +39,7 @@ pub(super) struct Fields<'t> {
 impl<'t> Fields<'t> {
     /// The value of a key, if it was written.
     pub(super) fn get(&self, key: &str) -> Option<&'t Node> {
-        self.entries
-            .iter()
-            .find(|entry| entry.key == key)
-            .map(|entry| &entry.value)
+        self.entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
     }
 
     /// The place of a key, else of the map.
@@ -59,11 +56,7 @@ impl<'t> Fields<'t> {
 
 /// `a.b`, or `b` at the top.
 pub(super) fn join(path: &str, key: &str) -> String {
-    if path.is_empty() {
-        key.to_owned()
-    } else {
-        format!("{path}.{key}")
-    }
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
 impl<'a> Walk<'a> {
@@ -121,9 +114,7 @@ impl<'a> Walk<'a> {
 
     /// Whether a key was already reported as unknown.
     pub(super) fn is_unknown_key(&self, entry: &Entry) -> bool {
-        self.found
-            .iter()
-            .any(|one| one.code == "E0201" && one.pos == entry.key_pos)
+        self.found.iter().any(|one| one.code == "E0201" && one.pos == entry.key_pos)
     }
 
     /// The entries of a map with free keys.
@@ -135,11 +126,7 @@ impl<'a> Walk<'a> {
             self.places.insert(join(path, &entry.key), entry.key_pos);
         }
         let pos = self.places.get(path).copied().unwrap_or(node.pos);
-        Some(Fields {
-            path: path.to_owned(),
-            pos,
-            entries,
-        })
+        Some(Fields { path: path.to_owned(), pos, entries })
     }
 
     /// Reports a value of another kind than is needed.
@@ -147,11 +134,7 @@ impl<'a> Walk<'a> {
         if matches!(node.kind, Kind::Broken) {
             return None;
         }
-        let name = if path.is_empty() {
-            "the file"
-        } else {
-            &readable(path)
-        };
+        let name = if path.is_empty() { "the file" } else { &readable(path) };
         let pos = match node.kind {
             Kind::Null => self.places.get(path).copied().unwrap_or(node.pos),
             _ => node.pos,
@@ -176,12 +159,7 @@ impl<'a> Walk<'a> {
                 format!("`{}`", readable(&fields.path))
             };
             let message = format!("{place} has no `{key}`");
-            return self.fail(
-                "E0202",
-                fields.pos,
-                message,
-                format!("add `{key}: {example}`"),
-            );
+            return self.fail("E0202", fields.pos, message, format!("add `{key}: {example}`"));
         }
         found
     }
@@ -210,12 +188,7 @@ impl<'a> Walk<'a> {
         let length = text.chars().count();
         if length > MAX_TEXT {
             let message = format!("`{}` has {length} characters", readable(path));
-            return self.fail(
-                "E0309",
-                node.pos,
-                message,
-                format!("at most {MAX_TEXT}; link it"),
-            );
+            return self.fail("E0309", node.pos, message, format!("at most {MAX_TEXT}; link it"));
         }
         Some(text.to_owned())
     }
@@ -272,11 +245,7 @@ impl<'a> Walk<'a> {
         let allowed = format!("allowed: {}", list(&names));
         let near = crate::spec::nearest::nearest(&text, names.iter().copied());
         let hint = near.map_or(allowed.clone(), |near| {
-            if names.len() == 1 {
-                allowed.clone()
-            } else {
-                format!("write `{near}`; {allowed}")
-            }
+            if names.len() == 1 { allowed.clone() } else { format!("write `{near}`; {allowed}") }
         });
         self.fail("E0204", node.pos, message, hint)
     }
@@ -300,9 +269,7 @@ impl<'a> Walk<'a> {
         let name = entry.key.as_str();
         let good = name.len() <= 64
             && name.starts_with(|c: char| c.is_ascii_lowercase())
-            && name
-                .chars()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
             && !matches!(name, "and" | "or" | "not");
         if !good {
             let message = format!("`{name}` is not a name for a {what}");
@@ -339,9 +306,7 @@ impl<'a> Walk<'a> {
 
 /// A path as the reader of the file would say it: `aim.0.from` is `aim.from`.
 pub(super) fn readable(path: &str) -> String {
-    let parts: Vec<&str> = path
-        .split('.')
-        .filter(|part| !part.bytes().all(|b| b.is_ascii_digit()))
-        .collect();
+    let parts: Vec<&str> =
+        path.split('.').filter(|part| !part.bytes().all(|b| b.is_ascii_digit())).collect();
     parts.join(".")
 }

@@ -30,14 +30,8 @@ fn atom(text: &str) -> Atom {
 
 fn errors(text: &str) -> Vec<(&'static str, usize, usize)> {
     let errors = parse_rule(text, &signals()).unwrap_err();
-    assert!(
-        errors.iter().all(|error| error.hint.is_some()),
-        "{text}: {errors:?}"
-    );
-    errors
-        .into_iter()
-        .map(|error| (error.code, error.offset, error.len))
-        .collect()
+    assert!(errors.iter().all(|error| error.hint.is_some()), "{text}: {errors:?}");
+    errors.into_iter().map(|error| (error.code, error.offset, error.len)).collect()
 }
 
 #[test]
@@ -46,70 +40,16 @@ fn every_row_of_the_table_reads_as_written() {
     use AtomKind::{Movement, Tolerance};
     use Side::{AtLeast, AtMost};
     let rows = [
-        (
-            "p95 <= -25%",
-            "p95 <= -25%",
-            Movement,
-            AtMost,
-            Relative(-0.25),
-        ),
+        ("p95 <= -25%", "p95 <= -25%", Movement, AtMost, Relative(-0.25)),
         ("p95 -25%", "p95 <= -25%", Movement, AtMost, Relative(-0.25)),
-        (
-            "activation>=+3pts",
-            "activation >= +3pts",
-            Movement,
-            AtLeast,
-            Absolute(0.03),
-        ),
-        (
-            "p95 <= -40ms",
-            "p95 <= -40ms",
-            Movement,
-            AtMost,
-            Absolute(-40.0),
-        ),
-        (
-            "csat >= -2pts",
-            "csat >= -2pts",
-            Tolerance,
-            AtLeast,
-            Absolute(-0.02),
-        ),
-        (
-            "p95 <= +5%",
-            "p95 <= +5%",
-            Tolerance,
-            AtMost,
-            Relative(0.05),
-        ),
-        (
-            "csat >= 80%",
-            "csat >= 80%",
-            AtomKind::Level,
-            AtLeast,
-            Level(0.8),
-        ),
-        (
-            "p95 <= 250 ms",
-            "p95 <= 250ms",
-            AtomKind::Level,
-            AtMost,
-            Level(250.0),
-        ),
-        (
-            "p95 \u{2264} \u{2212}25 %",
-            "p95 <= -25%",
-            Movement,
-            AtMost,
-            Relative(-0.25),
-        ),
-        (
-            "csat \u{2265} 80%",
-            "csat >= 80%",
-            AtomKind::Level,
-            AtLeast,
-            Level(0.8),
-        ),
+        ("activation>=+3pts", "activation >= +3pts", Movement, AtLeast, Absolute(0.03)),
+        ("p95 <= -40ms", "p95 <= -40ms", Movement, AtMost, Absolute(-40.0)),
+        ("csat >= -2pts", "csat >= -2pts", Tolerance, AtLeast, Absolute(-0.02)),
+        ("p95 <= +5%", "p95 <= +5%", Tolerance, AtMost, Relative(0.05)),
+        ("csat >= 80%", "csat >= 80%", AtomKind::Level, AtLeast, Level(0.8)),
+        ("p95 <= 250 ms", "p95 <= 250ms", AtomKind::Level, AtMost, Level(250.0)),
+        ("p95 \u{2264} \u{2212}25 %", "p95 <= -25%", Movement, AtMost, Relative(-0.25)),
+        ("csat \u{2265} 80%", "csat >= 80%", AtomKind::Level, AtLeast, Level(0.8)),
         (
             "tickets -2 per 1k sessions",
             "tickets <= -2 per 1k sessions",
@@ -117,27 +57,9 @@ fn every_row_of_the_table_reads_as_written() {
             AtMost,
             Absolute(-2.0),
         ),
-        (
-            "hit_rate >= 60%",
-            "hit_rate >= 60%",
-            AtomKind::Level,
-            AtLeast,
-            Level(60.0),
-        ),
-        (
-            "hit_rate +5pts",
-            "hit_rate >= +5pts",
-            Movement,
-            AtLeast,
-            Absolute(5.0),
-        ),
-        (
-            "score >= +0.5",
-            "score >= +0.5",
-            Movement,
-            AtLeast,
-            Absolute(0.5),
-        ),
+        ("hit_rate >= 60%", "hit_rate >= 60%", AtomKind::Level, AtLeast, Level(60.0)),
+        ("hit_rate +5pts", "hit_rate >= +5pts", Movement, AtLeast, Absolute(5.0)),
+        ("score >= +0.5", "score >= +0.5", Movement, AtLeast, Absolute(0.5)),
     ];
     for (written, text, kind, side, amount) in rows {
         let read = atom(written);
@@ -153,9 +75,7 @@ fn every_row_of_the_table_reads_as_written() {
 fn and_binds_tighter_than_or_and_not_tightest() {
     let shown = |text: &str| parse_rule(text, &signals()).unwrap().to_string();
     let rule = parse_rule("csat +1% or csat +2% and not p95 -3%", &signals()).unwrap();
-    let Rule::Or(parts) = &rule else {
-        panic!("{rule:?}")
-    };
+    let Rule::Or(parts) = &rule else { panic!("{rule:?}") };
     assert!(matches!(&parts[1], Rule::And(inner) if matches!(inner[1], Rule::Not(_))));
     assert_eq!(
         shown("(csat +1% AND (p95 -2% and csat +3%))"),

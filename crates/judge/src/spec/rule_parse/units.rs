@@ -15,9 +15,7 @@ impl RuleParser<'_> {
         quantity: &Quantity,
         start: usize,
     ) -> Option<(AtomKind, Side)> {
-        let signed = quantity
-            .sign
-            .map(|s| if s > 0.0 { Side::AtLeast } else { Side::AtMost });
+        let signed = quantity.sign.map(|s| if s > 0.0 { Side::AtLeast } else { Side::AtMost });
         match (side, signed) {
             (Some(side), None) => Some((AtomKind::Level, side)),
             (None, Some(side)) => Some((AtomKind::Movement, side)),
@@ -48,11 +46,7 @@ impl RuleParser<'_> {
         let is_level = kind == AtomKind::Level;
         let Some(form) = info.form else {
             // The form is broken and reported; the shape of the rule can still be checked.
-            return Some(if is_level {
-                Amount::Level(signed)
-            } else {
-                Amount::Absolute(signed)
-            });
+            return Some(if is_level { Amount::Level(signed) } else { Amount::Absolute(signed) });
         };
         let percent = percent_of(form, info.unit.as_deref());
         match (&written.unit, is_level, percent) {
@@ -69,11 +63,7 @@ impl RuleParser<'_> {
             (Written::Own, true, _) => Some(Amount::Level(signed)),
             (Written::Own, false, _) => Some(Amount::Absolute(signed)),
             (Written::Nothing, _, _) if percent.is_none() && info.unit.is_none() => {
-                Some(if is_level {
-                    Amount::Level(signed)
-                } else {
-                    Amount::Absolute(signed)
-                })
+                Some(if is_level { Amount::Level(signed) } else { Amount::Absolute(signed) })
             }
             (Written::Nothing, _, _) => self.missing_unit(info, is_level, percent, written),
             _ => self.foreign_unit(info, percent, written),
@@ -169,14 +159,6 @@ pub(super) fn canonical(
         Side::AtLeast => ">=",
         Side::AtMost => "<=",
     };
-    let sign = if kind == AtomKind::Level {
-        ""
-    } else {
-        sign_text(written)
-    };
-    format!(
-        "{} {operator} {sign}{}",
-        info.name,
-        number_text(info, written)
-    )
+    let sign = if kind == AtomKind::Level { "" } else { sign_text(written) };
+    format!("{} {operator} {sign}{}", info.name, number_text(info, written))
 }

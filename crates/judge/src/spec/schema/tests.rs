@@ -24,25 +24,13 @@ fn the_shipped_schema_is_current() {
         fs::write(&path, &current).unwrap();
     }
     let shipped = fs::read_to_string(&path).unwrap();
-    assert!(
-        shipped == current,
-        "UPDATE_GOLDEN=1 cargo test -p judge rewrites {path:?}"
-    );
+    assert!(shipped == current, "UPDATE_GOLDEN=1 cargo test -p judge rewrites {path:?}");
 }
 
 /// The keys of one definition.
 fn schema_keys(schema: &Value, definition: &str) -> BTreeSet<String> {
-    let object = if definition.is_empty() {
-        schema
-    } else {
-        &schema["$defs"][definition]
-    };
-    object["properties"]
-        .as_object()
-        .unwrap()
-        .keys()
-        .cloned()
-        .collect()
+    let object = if definition.is_empty() { schema } else { &schema["$defs"][definition] };
+    object["properties"].as_object().unwrap().keys().cloned().collect()
 }
 
 fn names(keys: &[&str]) -> BTreeSet<String> {
@@ -74,17 +62,10 @@ fn walker_and_schema_know_the_same_keys() {
         ("Query", &query),
         ("Columns", keys::COLUMNS),
     ] {
-        assert_eq!(
-            schema_keys(&schema, definition),
-            names(known),
-            "{definition}"
-        );
+        assert_eq!(schema_keys(&schema, definition), names(known), "{definition}");
     }
     let designs = schema["$defs"]["Compare"]["oneOf"].as_array().unwrap();
-    let keys: BTreeSet<String> = designs
-        .iter()
-        .flat_map(|one| schema_keys(one, ""))
-        .collect();
+    let keys: BTreeSet<String> = designs.iter().flat_map(|one| schema_keys(one, "")).collect();
     assert_eq!(keys, names(keys::COMPARE));
 }
 
@@ -92,12 +73,7 @@ fn walker_and_schema_know_the_same_keys() {
 fn schema_words(schema: &Value, definition: &str) -> BTreeSet<String> {
     let object = &schema["$defs"][definition];
     let mut words = BTreeSet::new();
-    for choice in object["oneOf"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .chain([object])
-    {
+    for choice in object["oneOf"].as_array().into_iter().flatten().chain([object]) {
         words.extend(choice["const"].as_str().map(str::to_owned));
         let listed = choice["enum"].as_array().into_iter().flatten();
         words.extend(listed.filter_map(|word| word.as_str().map(str::to_owned)));
@@ -130,12 +106,7 @@ fn walker_and_schema_know_the_same_words() {
     let designs = schema["$defs"]["Compare"]["oneOf"].as_array().unwrap();
     let designs: BTreeSet<String> = designs
         .iter()
-        .map(|one| {
-            one["properties"]["design"]["const"]
-                .as_str()
-                .unwrap()
-                .to_owned()
-        })
+        .map(|one| one["properties"]["design"]["const"].as_str().unwrap().to_owned())
         .collect();
     assert_eq!(designs, words(keys::DESIGNS));
 }
@@ -145,10 +116,9 @@ fn to_json(node: &Node) -> Value {
     match &node.kind {
         Kind::Null | Kind::Broken => Value::Null,
         Kind::List(items) => items.iter().map(to_json).collect(),
-        Kind::Map(entries) => entries
-            .iter()
-            .map(|entry| (entry.key.clone(), to_json(&entry.value)))
-            .collect(),
+        Kind::Map(entries) => {
+            entries.iter().map(|entry| (entry.key.clone(), to_json(&entry.value))).collect()
+        }
         Kind::Scalar(scalar) => match (scalar.is_plain(), scalar.text.as_str()) {
             (true, "true") => json!(true),
             (true, "false") => json!(false),
@@ -167,12 +137,7 @@ fn fits(root: &Value, schema: &Value, value: &Value) -> bool {
     let Some(object) = schema.as_object() else {
         return schema != &json!(false);
     };
-    let all = |key: &str| {
-        schema[key]
-            .as_array()
-            .map(Vec::as_slice)
-            .unwrap_or_default()
-    };
+    let all = |key: &str| schema[key].as_array().map(Vec::as_slice).unwrap_or_default();
     let fitting = |key: &str| all(key).iter().filter(|one| fits(root, one, value)).count();
     object.iter().all(|(key, wanted)| match key.as_str() {
         "$ref" => {
@@ -186,32 +151,26 @@ fn fits(root: &Value, schema: &Value, value: &Value) -> bool {
         "oneOf" => fitting("oneOf") == 1,
         "allOf" => fitting("allOf") == all("allOf").len(),
         "not" => !fits(root, wanted, value),
-        "items" => value
-            .as_array()
-            .is_none_or(|items| items.iter().all(|item| fits(root, wanted, item))),
+        "items" => {
+            value.as_array().is_none_or(|items| items.iter().all(|item| fits(root, wanted, item)))
+        }
         "required" => value.as_object().is_none_or(|map| {
-            all("required")
-                .iter()
-                .all(|name| map.contains_key(name.as_str().unwrap()))
+            all("required").iter().all(|name| map.contains_key(name.as_str().unwrap()))
         }),
-        "maxProperties" => value
-            .as_object()
-            .is_none_or(|map| map.len() as u64 <= wanted.as_u64().unwrap()),
+        "maxProperties" => {
+            value.as_object().is_none_or(|map| map.len() as u64 <= wanted.as_u64().unwrap())
+        }
         "dependentRequired" => value.as_object().is_none_or(|map| {
             wanted.as_object().unwrap().iter().all(|(name, needs)| {
                 let needs = needs.as_array().unwrap();
                 !map.contains_key(name)
-                    || needs
-                        .iter()
-                        .all(|need| map.contains_key(need.as_str().unwrap()))
+                    || needs.iter().all(|need| map.contains_key(need.as_str().unwrap()))
             })
         }),
         "properties" | "additionalProperties" => value.as_object().is_none_or(|map| {
             map.iter().all(|(name, value)| {
                 let own = schema["properties"].get(name);
-                let rest = schema
-                    .get("additionalProperties")
-                    .unwrap_or(&Value::Bool(true));
+                let rest = schema.get("additionalProperties").unwrap_or(&Value::Bool(true));
                 fits(root, own.unwrap_or(rest), value)
             })
         }),
@@ -232,15 +191,12 @@ fn has_type(wanted: &Value, value: &Value) -> bool {
         "null" => value.is_null(),
         other => panic!("the validator does not know type `{other}`"),
     };
-    wanted
-        .as_array()
-        .map_or_else(|| is(wanted), |names| names.iter().any(is))
+    wanted.as_array().map_or_else(|| is(wanted), |names| names.iter().any(is))
 }
 
 /// Faults of shape that the schema must see too.
-const SHAPE_FAULTS: &[&str] = &[
-    "E0201", "E0202", "E0203", "E0204", "E0205", "E0308", "E0407", "D0109", "D0116",
-];
+const SHAPE_FAULTS: &[&str] =
+    &["E0201", "E0202", "E0203", "E0204", "E0205", "E0308", "E0407", "D0109", "D0116"];
 
 #[test]
 fn walker_and_schema_agree_on_every_file() {

@@ -125,11 +125,7 @@ impl BlockContrast {
         let w = 1.0 + r;
         let scale = self.block_sd * self.inflation;
         let parts = 1.0 / self.later_blocks as f64
-            + if self.reference_blocks == 0 {
-                0.0
-            } else {
-                w * w / self.reference_blocks as f64
-            };
+            + if self.reference_blocks == 0 { 0.0 } else { w * w / self.reference_blocks as f64 };
         let estimate = self.later_mean - w * self.reference_mean;
         Contrast::from_variance(estimate, scale * scale * parts)
     }
@@ -147,19 +143,11 @@ pub fn plan(reference: &[f64], day_step: Option<f64>) -> Result<BlockPlan, Refus
         let means = block_means(reference, length);
         let blocks = means.iter().flatten().count();
         if blocks < MIN_REFERENCE_BLOCKS {
-            return Err(Refusal::TooShort {
-                blocks,
-                length,
-                lag1,
-            });
+            return Err(Refusal::TooShort { blocks, length, lag1 });
         }
         lag1 = lag_one(&means);
         if lag1.abs() + 1.0 / blocks as f64 <= MAX_DEPENDENCE {
-            return Ok(BlockPlan {
-                length,
-                blocks,
-                lag1,
-            });
+            return Ok(BlockPlan { length, blocks, lag1 });
         }
         length *= 2;
     }
@@ -247,10 +235,7 @@ fn finish(
     let reference_mean = before.map_or(0.0, |part| part.mean);
     let se = bounded(sd * parts.sqrt() * inflation);
     Ok(BlockContrast {
-        contrast: Contrast {
-            estimate: bounded(after.mean - reference_mean),
-            se,
-        },
+        contrast: Contrast { estimate: bounded(after.mean - reference_mean), se },
         later_mean: bounded(after.mean),
         reference_mean: bounded(reference_mean),
         block_sd: bounded(sd),
@@ -266,20 +251,12 @@ fn finish(
 fn later_summary(values: &[f64], length: usize, needed: usize) -> Result<Summary, Refusal> {
     if values.len() / length.max(1) < needed {
         let blocks = values.len() / length.max(1);
-        return Err(Refusal::TooFewLater {
-            blocks,
-            needed,
-            length,
-        });
+        return Err(Refusal::TooFewLater { blocks, needed, length });
     }
     refuse_missing(values, Period::Later)?;
     let after = summary(values, length);
     if after.count < needed {
-        return Err(Refusal::TooFewLater {
-            blocks: after.count,
-            needed,
-            length,
-        });
+        return Err(Refusal::TooFewLater { blocks: after.count, needed, length });
     }
     Ok(after)
 }
@@ -296,20 +273,13 @@ pub fn missing_share(values: &[f64]) -> f64 {
 
 fn refuse_missing(values: &[f64], period: Period) -> Result<(), Refusal> {
     let share = missing_share(values);
-    if share > MAX_MISSING {
-        Err(Refusal::Missing { period, share })
-    } else {
-        Ok(())
-    }
+    if share > MAX_MISSING { Err(Refusal::Missing { period, share }) } else { Ok(()) }
 }
 
 /// Means of the complete blocks, in time order; `None` where fewer than half the points are there.
 #[must_use]
 pub fn block_means(values: &[f64], length: usize) -> Vec<Option<f64>> {
-    values
-        .chunks_exact(length.max(1))
-        .map(mean_of_block)
-        .collect()
+    values.chunks_exact(length.max(1)).map(mean_of_block).collect()
 }
 
 fn mean_of_block(block: &[f64]) -> Option<f64> {
@@ -319,13 +289,7 @@ fn mean_of_block(block: &[f64]) -> Option<f64> {
     }
     let size = present as f64;
     // Divided before summing: a block of huge values must not overflow.
-    Some(
-        block
-            .iter()
-            .filter(|x| x.is_finite())
-            .map(|x| x / size)
-            .sum(),
-    )
+    Some(block.iter().filter(|x| x.is_finite()).map(|x| x / size).sum())
 }
 
 /// Lag-1 autocorrelation of the block means; only neighbours that are both there count.
@@ -357,20 +321,8 @@ fn collect(means: &[Option<f64>]) -> Summary {
     let count = means.iter().flatten().count();
     let size = count.max(1) as f64;
     let mean: f64 = means.iter().flatten().map(|x| x / size).sum();
-    let squares: f64 = means
-        .iter()
-        .flatten()
-        .map(|x| (x - mean) * (x - mean))
-        .sum();
+    let squares: f64 = means.iter().flatten().map(|x| (x - mean) * (x - mean)).sum();
     // Equal values leave rounding dust behind; dust is not variance.
     let dust = 1.0e-26 * mean * mean * size;
-    Summary {
-        count,
-        mean,
-        squares: if squares > dust {
-            bounded(squares)
-        } else {
-            0.0
-        },
-    }
+    Summary { count, mean, squares: if squares > dust { bounded(squares) } else { 0.0 } }
 }

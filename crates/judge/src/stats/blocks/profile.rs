@@ -30,19 +30,13 @@ impl Profile {
                 groups[usize::from(*slot)].push(*value);
             }
         }
-        let thin = groups
-            .iter()
-            .zip(&seen)
-            .any(|(group, seen)| *seen && group.len() < 2);
+        let thin = groups.iter().zip(&seen).any(|(group, seen)| *seen && group.len() < 2);
         if thin || values.len() != slots.len() {
             return None;
         }
         let mut all: Vec<f64> = values.iter().copied().filter(|x| x.is_finite()).collect();
         let overall = median(&mut all)?;
-        Some(Self {
-            medians: groups.iter_mut().map(|group| median(group)).collect(),
-            overall,
-        })
+        Some(Self { medians: groups.iter_mut().map(|group| median(group)).collect(), overall })
     }
 
     /// The series without its profile; points in slots the reference never saw become missing.
@@ -61,9 +55,5 @@ fn median(values: &mut [f64]) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
     let upper = *values.get(middle)?;
-    Some(if values.len() % 2 == 1 {
-        upper
-    } else {
-        0.5 * values[middle - 1] + 0.5 * upper
-    })
+    Some(if values.len() % 2 == 1 { upper } else { 0.5 * values[middle - 1] + 0.5 * upper })
 }

@@ -40,21 +40,13 @@ pub fn mann_whitney(treatment: &[f64], control: &[f64]) -> Option<MannWhitney> {
     let (mut rank_sum, mut ties, mut done) = (0.0, 0.0, 0.0);
     for group in all.chunk_by(|a, b| a.0 == b.0) {
         let size = group.len() as f64;
-        let own = group
-            .iter()
-            .filter(|(_, is_treatment)| *is_treatment)
-            .count() as f64;
+        let own = group.iter().filter(|(_, is_treatment)| *is_treatment).count() as f64;
         rank_sum += own * (done + 0.5 * (size + 1.0));
         ties += size * size * size - size;
         done += size;
     }
     let (n, m) = (treatment.len() as f64, control.len() as f64);
-    Some(MannWhitney {
-        u: rank_sum - 0.5 * n * (n + 1.0),
-        n,
-        m,
-        ties,
-    })
+    Some(MannWhitney { u: rank_sum - 0.5 * n * (n + 1.0), n, m, ties })
 }
 
 impl MannWhitney {
@@ -81,11 +73,7 @@ impl MannWhitney {
             return correct.then_some(1.0);
         }
         let upper = z_p(gap / sd, Alternative::Greater);
-        let p = if alternative == Alternative::TwoSided {
-            2.0 * upper
-        } else {
-            upper
-        };
+        let p = if alternative == Alternative::TwoSided { 2.0 * upper } else { upper };
         Some(p.min(1.0))
     }
 
@@ -133,19 +121,13 @@ fn null_distribution(n: usize, m: usize) -> Vec<f64> {
 /// Hodges-Lehmann shift treatment - control; `None` for empty samples or NaN.
 #[must_use]
 pub fn hodges_lehmann(treatment: &[f64], control: &[f64]) -> Option<f64> {
-    let mut gaps: Vec<f64> = treatment
-        .iter()
-        .flat_map(|t| control.iter().map(move |c| t - c))
-        .collect();
+    let mut gaps: Vec<f64> =
+        treatment.iter().flat_map(|t| control.iter().map(move |c| t - c)).collect();
     if gaps.is_empty() || gaps.iter().any(|x| x.is_nan()) {
         return None;
     }
     gaps.sort_by(f64::total_cmp);
     let middle = gaps.len() / 2;
     let upper = gaps[middle];
-    Some(if gaps.len() % 2 == 1 {
-        upper
-    } else {
-        0.5 * (gaps[middle - 1] + upper)
-    })
+    Some(if gaps.len() % 2 == 1 { upper } else { 0.5 * (gaps[middle - 1] + upper) })
 }

@@ -84,10 +84,7 @@ pub fn ratio_log(treatment: &Count, control: &Count, alpha: f64) -> Option<Inter
     let (t, c) = (treatment.events + 0.5, control.events + 0.5);
     let centre = libm::log(t / c) - libm::log(treatment.exposure / control.exposure);
     let half = norm_isf(0.5 * alpha) * (1.0 / t + 1.0 / c).sqrt();
-    Some(Interval::of(
-        libm::exp(centre - half),
-        libm::exp(centre + half),
-    ))
+    Some(Interval::of(libm::exp(centre - half), libm::exp(centre + half)))
 }
 
 /// Score interval of the rate ratio; without any event the log method, with no control event
@@ -104,11 +101,7 @@ pub fn ratio_score(treatment: &Count, control: &Count, alpha: f64) -> Option<Int
     // c^2 x^2 - (2 t c + z^2 (t + c)) x + t^2 = 0 in x = ratio * E_t/E_c
     let half = t * c + 0.5 * z * z * (t + c);
     let root = (half * half - t * t * c * c).max(0.0).sqrt();
-    let hi = if c == 0.0 {
-        UNBOUNDED
-    } else {
-        (half + root) / (c * c) * scale
-    };
+    let hi = if c == 0.0 { UNBOUNDED } else { (half + root) / (c * c) * scale };
     // The maximum also turns an underflowed 0/0 into the bound 0.
     let lo = (t * t / (half + root) * scale).max(0.0);
     Some(Interval::of(lo, hi))
@@ -121,11 +114,7 @@ pub fn rate_exact(count: &Count, alpha: f64) -> Option<Interval> {
         return None;
     }
     let c = libm::round(count.events);
-    let lo = if c == 0.0 {
-        0.0
-    } else {
-        gamma_quantile(0.5 * alpha, c)
-    };
+    let lo = if c == 0.0 { 0.0 } else { gamma_quantile(0.5 * alpha, c) };
     let hi = gamma_quantile(1.0 - 0.5 * alpha, c + 1.0);
     Some(Interval::of(lo / count.exposure, hi / count.exposure))
 }

@@ -24,11 +24,7 @@ pub fn z_difference(treatment: &Proportion, control: &Proportion, value: f64) ->
     let p_c = constrained(treatment, control, value);
     let p_t = (p_c + value).clamp(0.0, 1.0);
     let var = p_t * (1.0 - p_t) / treatment.n + p_c * (1.0 - p_c) / control.n;
-    standardise(
-        treatment.mean() - control.mean() - value,
-        var,
-        treatment.n + control.n,
-    )
+    standardise(treatment.mean() - control.mean() - value, var, treatment.n + control.n)
 }
 
 /// z of "ratio treatment/control = `value`", `value > 0`.
@@ -71,11 +67,7 @@ fn constrained(treatment: &Proportion, control: &Proportion, value: f64) -> f64 
     let q = third * third * third - l1 * l2 / 6.0 + 0.5 * l0;
     let square = (third * third - l1 / 3.0).max(0.0).sqrt();
     let p = if q > 0.0 { square } else { -square };
-    let cosine = if p == 0.0 {
-        0.0
-    } else {
-        (q / (p * p * p)).clamp(-1.0, 1.0)
-    };
+    let cosine = if p == 0.0 { 0.0 } else { (q / (p * p * p)).clamp(-1.0, 1.0) };
     let (low, high) = ((-value).max(0.0), (1.0 - value).min(1.0));
     let mut root = (2.0 * p * libm::cos((PI + libm::acos(cosine)) / 3.0) - third).clamp(low, high);
     for _ in 0..3 {
@@ -106,11 +98,7 @@ pub fn difference_interval(
     let inside = |v: f64| z_difference(treatment, control, v).is_none_or(|z| z.abs() < limit);
     let open = 1.0 - 1.0e-12;
     let end = |edge: f64| {
-        if inside(edge) {
-            edge
-        } else {
-            bisect(d, edge, inside)
-        }
+        if inside(edge) { edge } else { bisect(d, edge, inside) }
     };
     Some(Interval::of(end(-open), end(open)))
 }
@@ -128,11 +116,7 @@ pub fn ratio_interval(
     let limit = norm_isf(0.5 * alpha);
     let ratio = treatment.mean() / control.mean();
     let inside = |v: f64| z_ratio(treatment, control, v).is_none_or(|z| z.abs() < limit);
-    let lo = if ratio > 0.0 {
-        bisect(ratio, 0.0, inside)
-    } else {
-        0.0
-    };
+    let lo = if ratio > 0.0 { bisect(ratio, 0.0, inside) } else { 0.0 };
     let mut far = 2.0 * ratio + 1.0;
     while inside(far) && far < 1.0e15 {
         far *= 2.0;

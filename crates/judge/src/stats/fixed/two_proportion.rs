@@ -52,11 +52,7 @@ pub enum Variance {
 
 fn difference(arms: (&Proportion, &Proportion), how: Variance) -> Option<(f64, f64)> {
     both(arms.0, arms.1)?;
-    let plus = if how == Variance::AgrestiCaffo {
-        1.0
-    } else {
-        0.0
-    };
+    let plus = if how == Variance::AgrestiCaffo { 1.0 } else { 0.0 };
     let part = |arm: &Proportion| {
         let n = arm.n + 2.0 * plus;
         let p = (arm.x + plus) / n;
@@ -118,8 +114,5 @@ pub fn ratio_log(
     }
     let centre = libm::log(x_t / n_t) - libm::log(x_c / n_c);
     let half = norm_isf(0.5 * alpha) * (1.0 / x_t - 1.0 / n_t + 1.0 / x_c - 1.0 / n_c).sqrt();
-    Some(Interval::of(
-        libm::exp(centre - half),
-        libm::exp(centre + half),
-    ))
+    Some(Interval::of(libm::exp(centre - half), libm::exp(centre + half)))
 }

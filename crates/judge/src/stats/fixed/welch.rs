@@ -71,25 +71,13 @@ impl Welch {
         if !is_alpha(alpha) {
             return Interval::ALL;
         }
-        let tail = if alternative == Alternative::TwoSided {
-            0.5 * alpha
-        } else {
-            alpha
-        };
-        let both = Interval::around(
-            self.contrast.estimate,
-            t_isf(tail, self.df) * self.contrast.se,
-        );
+        let tail = if alternative == Alternative::TwoSided { 0.5 * alpha } else { alpha };
+        let both =
+            Interval::around(self.contrast.estimate, t_isf(tail, self.df) * self.contrast.se);
         match alternative {
             Alternative::TwoSided => both,
-            Alternative::Greater => Interval {
-                lo: both.lo,
-                hi: Interval::ALL.hi,
-            },
-            Alternative::Less => Interval {
-                lo: Interval::ALL.lo,
-                hi: both.hi,
-            },
+            Alternative::Greater => Interval { lo: both.lo, hi: Interval::ALL.hi },
+            Alternative::Less => Interval { lo: Interval::ALL.lo, hi: both.hi },
         }
     }
 }

@@ -25,11 +25,7 @@ pub fn betainc(a: f64, b: f64, x: f64, y: f64) -> f64 {
     if a.min(b) > 100.0 && a + b > UNIFORM_FROM {
         return uniform(a, b, x, y);
     }
-    if x < (a + 1.0) / (a + b + 2.0) {
-        lower(a, b, x, y)
-    } else {
-        1.0 - lower(b, a, y, x)
-    }
+    if x < (a + 1.0) / (a + b + 2.0) { lower(a, b, x, y) } else { 1.0 - lower(b, a, y, x) }
 }
 
 /// `ln( x^a y^b / B(a,b) )`.
@@ -78,21 +74,14 @@ fn uniform(a: f64, b: f64, x: f64, y: f64) -> f64 {
     let n = a + b;
     let dev = deviance(a, n * x) + deviance(b, n * y);
     let gap = n * x - a;
-    let root = if gap < 0.0 {
-        -(2.0 * dev).sqrt()
-    } else {
-        (2.0 * dev).sqrt()
-    };
+    let root = if gap < 0.0 { -(2.0 * dev).sqrt() } else { (2.0 * dev).sqrt() };
     let main = 0.5 * libm::erfc(-root * core::f64::consts::FRAC_1_SQRT_2);
     let density = libm::exp(-dev - HALF_LN_TWO_PI);
     let spread = (a * b / n).sqrt();
     // (1/root - spread/gap) has a removable singularity at the mean; near it the limit is closer
     // to the truth than the difference, whose two terms cancel.
-    let term = if root.abs() < 0.5 {
-        (b - a) / (3.0 * n * spread)
-    } else {
-        1.0 / root - spread / gap
-    };
+    let term =
+        if root.abs() < 0.5 { (b - a) / (3.0 * n * spread) } else { 1.0 / root - spread / gap };
     (main + density * term).clamp(0.0, 1.0)
 }
 

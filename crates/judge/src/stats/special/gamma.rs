@@ -164,19 +164,11 @@ pub fn poisson_pmf(k: f64, mean: f64) -> f64 {
 /// `P(X <= k)` for a Poisson count.
 #[must_use]
 pub fn poisson_cdf(k: f64, mean: f64) -> f64 {
-    if k < 0.0 {
-        0.0
-    } else {
-        gamma_q(libm::floor(k) + 1.0, mean)
-    }
+    if k < 0.0 { 0.0 } else { gamma_q(libm::floor(k) + 1.0, mean) }
 }
 
 /// `P(X >= k)` for a Poisson count (the tail that contains `k`).
 #[must_use]
 pub fn poisson_sf(k: f64, mean: f64) -> f64 {
-    if k <= 0.0 {
-        1.0
-    } else {
-        gamma_p(libm::ceil(k), mean)
-    }
+    if k <= 0.0 { 1.0 } else { gamma_p(libm::ceil(k), mean) }
 }

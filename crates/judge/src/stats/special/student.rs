@@ -41,11 +41,7 @@ pub fn t_sf(t: f64, df: f64) -> f64 {
 /// Distribution function `P(T <= t)`.
 #[must_use]
 pub fn t_cdf(t: f64, df: f64) -> f64 {
-    if t < 0.0 {
-        t_sf(-t, df)
-    } else {
-        1.0 - t_sf(t, df)
-    }
+    if t < 0.0 { t_sf(-t, df) } else { 1.0 - t_sf(t, df) }
 }
 
 /// The point exceeded with probability `p`, `0 < p < 1`.
@@ -76,11 +72,7 @@ fn normal_equivalent(t: f64, df: f64) -> f64 {
     let g2 = ((13.0 * s + 8.0) * s + 3.0) * t / 96.0;
     let g3 = (((35.0 * s + 19.0) * s + 1.0) * s - 15.0) * t / 384.0;
     // Beyond 40 sd the tail is 0 in double precision and the series would no longer converge.
-    if t > 40.0 {
-        t
-    } else {
-        t - (g1 - (g2 - g3 / df) / df) / df
-    }
+    if t > 40.0 { t } else { t - (g1 - (g2 - g3 / df) / df) / df }
 }
 
 fn cornish_fisher(z: f64, df: f64) -> f64 {
@@ -117,11 +109,7 @@ fn solve(p: f64, df: f64) -> f64 {
         }
         let slope = -libm::exp(ln_density(t, df) - libm::log(tail));
         let newton = t - (libm::log(tail) - target) / slope;
-        let next = if newton > lo && newton < hi {
-            newton
-        } else {
-            0.5 * (lo + hi)
-        };
+        let next = if newton > lo && newton < hi { newton } else { 0.5 * (lo + hi) };
         let moved = (next - t).abs();
         t = next;
         if moved <= 2.0 * f64::EPSILON * t {
