@@ -1,5 +1,6 @@
 //! Liveness, readiness and metrics.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use axum::extract::State;
@@ -37,21 +38,26 @@ pub(super) async fn metrics(State(state): State<HttpState>) -> Result<Response, 
         })
         .collect();
     let now = state.clock.wall_now();
-    let outbox: Vec<OutboxRowStat> = state
-        .store
-        .outbox_stats()
-        .await?
-        .into_iter()
-        .map(|stat| OutboxRowStat {
-            oldest_age_seconds: stat
-                .oldest_at
-                .map_or(0.0, |at| ms_between(at, now).max(0) as f64 / 1000.0),
-            endpoint: stat.endpoint,
+    // A receiver that was never written to has an empty queue, not an unknown one.
+    let receivers = state.settings.receivers.keys();
+    let mut outbox: BTreeMap<String, OutboxRowStat> =
+        receivers.map(|name| (name.clone(), empty_queue(name))).collect();
+    for stat in state.store.outbox_stats().await? {
+        let age_ms = stat.oldest_at.map_or(0, |at| ms_between(at, now).max(0));
+        let row = OutboxRowStat {
+            oldest_age_seconds: age_ms as f64 / 1000.0,
+            endpoint: stat.endpoint.clone(),
             pending: stat.pending,
             dead: stat.dead,
-        })
-        .collect();
+        };
+        outbox.insert(stat.endpoint, row);
+    }
+    let outbox: Vec<OutboxRowStat> = outbox.into_values().collect();
     state.metrics.refresh(&sources, &outbox);
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], state.metrics.render()).into_response())
+}
+
+fn empty_queue(endpoint: &str) -> OutboxRowStat {
+    OutboxRowStat { endpoint: endpoint.to_owned(), pending: 0, oldest_age_seconds: 0.0, dead: 0 }
 }

@@ -126,6 +126,26 @@ fn configured(at: Timestamp, prometheus: &str, flags: &str, receiver: &Receiver)
     line
 }
 
+/// Requests of the flagged arm up to an instant, straight from the generated counts.
+fn counted(code: Option<&str>, at: Timestamp) -> u32 {
+    let metrics = Stories::generate(SEED).metrics;
+    let is_it = |labels: &data::Labels| {
+        let has = |key: &str, value: &str| labels.iter().any(|(k, v)| *k == key && *v == value);
+        has("arm", "flagged") && code.is_none_or(|code| has("code", code))
+    };
+    let counters = metrics.counters.iter();
+    let counters = counters.filter(|one| one.name == "http_requests_total" && is_it(&one.labels));
+    let until = |first: i64| {
+        let ms = at.as_millisecond() - hour_start(first).as_millisecond();
+        usize::try_from(ms / 3_600_000).unwrap()
+    };
+    let sums = counters.map(|one| {
+        let skipped = usize::try_from(-one.first_hour).unwrap();
+        one.hours[skipped..until(one.first_hour)].iter().sum::<u32>()
+    });
+    sums.sum()
+}
+
 #[tokio::test]
 async fn the_platform_story_trips_on_day_nine_from_a_real_prometheus() {
     let prometheus = Prometheus::start(Some(&data::openmetrics(SEED)), &[]);
@@ -145,25 +165,7 @@ async fn the_platform_story_trips_on_day_nine_from_a_real_prometheus() {
     assert!((day_nine..day_ten).contains(&row.scheduled_at), "{}", row.scheduled_at);
     let status = record.guardrails.iter().find(|one| one.name == "errors").unwrap();
     assert_eq!(status.state, GuardrailState::Tripped);
-    let metrics = Stories::generate(SEED).metrics;
-    let counted = |code: Option<&str>| -> u32 {
-        let is_it = |labels: &data::Labels| {
-            let has = |key: &str, value: &str| labels.iter().any(|(k, v)| *k == key && *v == value);
-            has("arm", "flagged") && code.is_none_or(|code| has("code", code))
-        };
-        let counters = metrics.counters.iter();
-        let counters =
-            counters.filter(|one| one.name == "http_requests_total" && is_it(&one.labels));
-        let until = |first: i64| {
-            let ms = row.scheduled_at.as_millisecond() - hour_start(first).as_millisecond();
-            usize::try_from(ms / 3_600_000).unwrap()
-        };
-        let sums = counters.map(|one| {
-            let skipped = usize::try_from(-one.first_hour).unwrap();
-            one.hours[skipped..until(one.first_hour)].iter().sum::<u32>()
-        });
-        sums.sum()
-    };
+    let counted = |code| counted(code, row.scheduled_at);
     let expected = (Some(f64::from(counted(Some("500")))), Some(f64::from(counted(None))));
     assert_eq!((status.bad, status.total), expected);
     assert_eq!(flags.is_on("quote-cache"), Some(false));

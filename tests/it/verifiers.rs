@@ -60,7 +60,8 @@ fn every_webhook_of_the_stories_verifies_with_standardwebhooks() {
         let documents = webhooks(played);
         assert!(documents.len() >= 15, "{} webhooks", documents.len());
         let lines = verify("verify_webhook.py", &documents);
-        assert!(refused(&lines).is_empty(), "{:?}", refused(&lines));
+        let seconds = played.outcome.seconds;
+        assert!(refused(&lines).is_empty(), "played in {seconds} s: {:?}", refused(&lines));
         let changed: Vec<Value> = documents
             .into_iter()
             .map(|mut document| {

@@ -10,12 +10,13 @@ use judge::decide::AlarmKind;
 use judge::observe::Observation;
 use judge::plan::{self, Need, Request};
 use judge::points::{Point, Sums};
+use judge::record::EvaluationRecord;
 use judge::spec::{Context, Experiment, Query, parse};
 use judge::time::{Span, Window};
 use verdictd::demo::data::calendar::midnight;
 use verdictd::demo::data::{self, LAST_DAY, Stories};
 use verdictd::demo::prometheus::Prometheus;
-use verdictd::demo::stage::EXPERIMENT_FILES;
+use verdictd::demo::stage::{self, EXPERIMENT_FILES};
 use verdictd::secret::SecretRef;
 use verdictd::sources::{
     self, CsvConfig, FetchClass, FetchError, PostgresConfig, Source, SourceConfig,
@@ -28,19 +29,22 @@ use crate::fakes::receiver::Receiver;
 const SEED: u64 = 1;
 const STORY: &str = "activation-action-x";
 
+const FILE: &str = "activation-action-x.yaml";
+
+/// The story's file and every query file beside it.
 fn story_files() -> Vec<(&'static str, &'static str)> {
-    let is_sql = |name: &str| name.strip_suffix(".sql").is_some();
     let files = EXPERIMENT_FILES.iter().copied();
-    files.filter(|(name, _)| is_sql(name) || *name == "activation-action-x.yaml").collect()
+    let is_ours = |name: &str| name == FILE || !stage::is_experiment(name);
+    files.filter(|(name, _)| is_ours(name)).collect()
 }
 
 fn story() -> Experiment {
     let files = story_files();
-    let (_, text) = files.iter().find(|(name, _)| name.strip_suffix(".yaml").is_some()).unwrap();
+    let (_, text) = files.iter().find(|(name, _)| *name == FILE).unwrap();
     let texts = files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
     let context =
         Context { default_timezone: "UTC".into(), files: texts.collect(), ..Context::default() };
-    parse("activation-action-x.yaml", text, &context).experiment.unwrap()
+    parse(FILE, text, &context).experiment.unwrap()
 }
 
 /// All questions of the story that go to the warehouse.
@@ -146,6 +150,20 @@ async fn line(postgres: &Postgres, receiver: &Receiver) -> Line {
     line
 }
 
+/// The first cycle: the proxy moved, the outcome did not.
+fn assert_counts(record: &EvaluationRecord) {
+    for (signal, arm, num) in [
+        ("action_x_24h", "control", 2_400.0),
+        ("action_x_24h", "checklist", 2_880.0),
+        ("activation_14d", "control", 1_620.0),
+        ("activation_14d", "checklist", 1_620.0),
+    ] {
+        let observed = record.input.observations[signal].counted().unwrap();
+        let expected = Sums::Proportion { num, den: 6_000.0 };
+        assert_eq!(observed.arms[arm].sums, expected, "{signal} of {arm}");
+    }
+}
+
 #[tokio::test]
 async fn the_activation_story_survives_a_crash_of_the_warehouse() {
     let mut postgres = Postgres::start();
@@ -171,16 +189,7 @@ async fn the_activation_story_survives_a_crash_of_the_warehouse() {
     let (row, record) = evaluations.last().unwrap();
     assert_eq!(row.scheduled_at, midnight(42));
     assert_eq!((row.verdict.as_str(), row.cause.as_str()), ("change", "mechanism"));
-    for (signal, arm, num) in [
-        ("action_x_24h", "control", 2_400.0),
-        ("action_x_24h", "checklist", 2_880.0),
-        ("activation_14d", "control", 1_620.0),
-        ("activation_14d", "checklist", 1_620.0),
-    ] {
-        let observed = record.input.observations[signal].counted().unwrap();
-        let expected = Sums::Proportion { num, den: 6_000.0 };
-        assert_eq!(observed.arms[arm].sums, expected, "{signal} of {arm}");
-    }
+    assert_counts(record);
     let alarms: Vec<_> = record.alarms.iter().map(|alarm| alarm.kind).collect();
     assert!(alarms.contains(&AlarmKind::ProxyWithoutOutcome), "{alarms:?}");
     for kind in ["source.down", "source.recovered", "experiment.verdict.change"] {

@@ -100,13 +100,12 @@ impl Line {
                 return true;
             }
             let due = self.app().next_due().await.unwrap();
-            if let Some(due) = due.filter(|due| *due <= end) {
-                self.clock.advance_to(due);
-            } else {
+            let Some(due) = due.filter(|due| *due <= end) else {
                 self.clock.advance_to(end);
                 self.settle().await;
                 return done(self.app()).await;
-            }
+            };
+            self.clock.advance_to(due);
         }
     }
 
