@@ -88,6 +88,13 @@ impl Health {
         changed.into_iter().filter_map(|(name, changes)| Some((row(name)?, changes))).collect()
     }
 
+    /// Notes changes again that could not be stored; newer ones follow them.
+    pub fn put_back(&self, source: &str, changes: Vec<Change>) {
+        let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let noted = state.changed.entry(source.to_owned()).or_default();
+        noted.splice(0..0, changes);
+    }
+
     /// Every source as it stands.
     pub fn all(&self) -> Vec<SourceHealth> {
         let state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

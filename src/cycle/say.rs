@@ -16,7 +16,7 @@ use super::health::Change;
 use crate::app::Inner;
 use crate::deliver::enqueue;
 use crate::portfolio::Broken;
-use crate::store::{OutboxRow, SourceHealth};
+use crate::store::{OutboxRow, SourceHealth, StoreError};
 
 /// What was last said about an experiment; nothing before its first commit.
 pub fn last_said(json: &str) -> anyhow::Result<Option<LastSaid>> {
@@ -84,20 +84,34 @@ pub fn ended_tracks(experiment: &Experiment, life: &LifeState) -> Vec<String> {
     tracks
 }
 
-/// Stores what changed about sources and tells what must be told, once per source.
+/// Stores what changed about sources and tells what must be told, once per source. What could
+/// not be stored stays noted and is tried again at the next turn.
 pub async fn tell_sources(app: &Inner) -> anyhow::Result<()> {
-    for (health, changes) in app.health.take_changes() {
-        for change in changes {
-            let notice = source_notice(&change);
-            let notify = readers_of(app, &health.name);
-            let now = app.clock.wall_now();
-            let sequence = now.as_millisecond();
-            let rows = enqueue::rows(&[notice], None, &notify, &app.routes, now, sequence);
-            app.store.enqueue(rows).await?;
+    let mut pending = app.health.take_changes().into_iter();
+    while let Some((health, changes)) = pending.next() {
+        if let Err(error) = tell_source(app, &health, &changes).await {
+            app.health.put_back(&health.name, changes);
+            pending.for_each(|(health, changes)| app.health.put_back(&health.name, changes));
+            return Err(error.into());
         }
-        app.store.put_source(health).await?;
     }
     Ok(())
+}
+
+async fn tell_source(
+    app: &Inner,
+    health: &SourceHealth,
+    changes: &[Change],
+) -> Result<(), StoreError> {
+    for change in changes {
+        let notice = source_notice(change);
+        let notify = readers_of(app, &health.name);
+        let now = app.clock.wall_now();
+        let sequence = now.as_millisecond();
+        let rows = enqueue::rows(&[notice], None, &notify, &app.routes, now, sequence);
+        app.store.enqueue(rows).await?;
+    }
+    app.store.put_source(health.clone()).await
 }
 
 fn source_notice(change: &Change) -> Notice {

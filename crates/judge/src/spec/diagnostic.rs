@@ -162,6 +162,7 @@ const CODES: &[(&str, &str)] = &[
     ("W0114", "a guardrail signal that no guardrail uses"),
     ("W0115", "a query that ignores its window"),
     ("W0116", "the mechanism moves a signal without an aim"),
+    ("W0117", "a look plan that is not judged yet"),
 ];
 
 /// Every code with its meaning in one line, in order.
