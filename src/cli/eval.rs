@@ -4,7 +4,6 @@
 //! daemon would (leases keep the two apart). With `--dry-run` or `--at` a copy of the store is
 //! used and nothing is recorded or sent.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
@@ -77,8 +76,8 @@ async fn dry(
     only: Option<&str>,
     at: Option<Timestamp>,
 ) -> Result<Vec<EvaluationRecord>, Failure> {
-    let folder = ScratchFolder::new()?;
-    let copy = folder.path.join("copy.db");
+    let folder = tempfile::tempdir().map_err(anyhow::Error::from)?;
+    let copy = folder.path().join("copy.db");
     if settings.store.path.exists() {
         store::copy_to(&settings.store.path, &copy)?;
     }
@@ -128,27 +127,5 @@ pub(super) fn exit_code(record: &EvaluationRecord) -> u8 {
         (Verdict::Stop, _) => 20,
         (Verdict::Hold, _) => 30,
         (Verdict::Collecting, _) => 75,
-    }
-}
-
-/// A private folder that is removed with its guard.
-struct ScratchFolder {
-    path: PathBuf,
-}
-
-impl ScratchFolder {
-    fn new() -> Result<Self, Failure> {
-        let stamp = SystemClock.wall_now().as_nanosecond();
-        let path = std::env::temp_dir().join(format!("verdictd-{}-{stamp}", std::process::id()));
-        std::fs::create_dir_all(&path).map_err(anyhow::Error::from)?;
-        Ok(Self { path })
-    }
-}
-
-impl Drop for ScratchFolder {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.path) {
-            tracing::debug!(%error, "scratch folder stays");
-        }
     }
 }

@@ -41,7 +41,7 @@ use output::Failure;
 
 /// Makes experiments decide themselves.
 #[derive(Debug, Parser)]
-#[command(name = "verdictd", version, about, max_term_width = 80)]
+#[command(name = "verdictd", version, about, term_width = 80)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
