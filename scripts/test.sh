@@ -9,8 +9,8 @@
 #
 # What compiles twice, and what does not:
 #   - `cargo run -- demo` (the first command) and `cargo test` share profile, flags and features, so
-#     the dependencies are compiled for both once. The exception (`cargo build --unit-graph`) is
-#     rustix, which the dev-dependency tempfile gives a feature more, with clap above it.
+#     the dependencies are compiled for both once. A dev-dependency that asks a shared crate for a
+#     feature more would break this: Cargo.toml then names that feature among the normal ones.
 #   - clippy and doc need metadata only, which Cargo keeps apart from compiled code: each dependency
 #     is checked (no code generation) once for the two of them and compiled once for the tests.
 #     Build scripts and procedural macros are shared by all steps.
