@@ -1,7 +1,7 @@
 //! When to try again: pure arithmetic over a ladder of delays.
 //!
 //! Clock, randomness and the receiver's wish are arguments, so every answer can be tested
-//! exactly. Invariants: never earlier than the receiver asked for (up to [`RETRY_AFTER_CAP`]),
+//! exactly. Invariants: never earlier than the receiver asked for (up to `RETRY_AFTER_CAP`),
 //! never earlier than `at`, and no header value can overflow anything.
 
 use std::time::Duration;

@@ -30,7 +30,7 @@ pub struct User {
     pub id: u32,
     /// Signup, in Unix milliseconds.
     pub at: i64,
-    /// Index into [`ARMS`].
+    /// Index into `ARMS`.
     pub arm: usize,
     /// `S`, or another one that no query may count.
     pub segment: &'static str,

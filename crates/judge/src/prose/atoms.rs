@@ -80,7 +80,7 @@ pub(super) fn short_atom(atom: &AtomView, record: &EvaluationRecord) -> String {
     format!("{} {seen}, needed {wanted}", atom.signal)
 }
 
-/// [`short_atom`] with whether it is met: the line of timelines.
+/// `short_atom` with whether it is met: the line of timelines.
 pub fn atom_numbers(atom: &AtomView, record: &EvaluationRecord) -> String {
     format!("{}: {}", short_atom(atom, record), met_words(atom.met))
 }

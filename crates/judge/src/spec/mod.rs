@@ -1,6 +1,6 @@
 //! The experiment file: text in, [`Experiment`] and every diagnostic out.
 //!
-//! First step of the line. Parsing never fails: [`parse`] returns what it could read and all that
+//! First step of the line. Parsing never fails: [`parse()`] returns what it could read and all that
 //! is wrong with it at once. The Definition-of-Done lint (`lint`) decides draft or runnable.
 
 mod diagnostic;
