@@ -358,10 +358,24 @@ impl Loaded {
         let width = self.origins.iter().map(|(key, value, _)| key.len() + value.len() + 3).max();
         let width = width.unwrap_or(0).min(72);
         let lines = self.origins.iter().map(|(key, value, layer)| {
-            let setting = format!("{key} = {value}");
+            let setting = format!("{key} = {}", without_credentials(value));
             format!("{setting:<width$}  # {layer}\n")
         });
         lines.collect()
+    }
+}
+
+/// An address without user, password and query, any of which may be a credential.
+pub fn without_credentials(value: &str) -> String {
+    let Some((scheme, rest)) = value.split_once("://") else { return value.to_owned() };
+    let authority = rest.find(['/', '?', '#', '"']).unwrap_or(rest.len());
+    let rest = match rest.get(..authority).and_then(|host| host.rfind('@')) {
+        Some(at) => format!("***{}", rest.get(at..).unwrap_or_default()),
+        None => rest.to_owned(),
+    };
+    match rest.split_once('?') {
+        Some((path, _)) => format!("{scheme}://{path}?***"),
+        None => format!("{scheme}://{rest}"),
     }
 }
 
@@ -452,6 +466,14 @@ mod tests {
         }
         let error = load(None, &[pair("VERDICTD_HTTP__NOPE", "1")], &[]).unwrap_err().to_string();
         assert!(error.contains("nope") && error.contains("environment"), "{error}");
+    }
+
+    #[test]
+    fn credentials_in_addresses_are_not_printed() {
+        let shown = without_credentials("https://user:pw@example.com/x?key=k");
+        assert_eq!(shown, "https://***@example.com/x?***");
+        assert_eq!(without_credentials("http://a.example/p@q"), "http://a.example/p@q");
+        assert_eq!(without_credentials("verdictd.db"), "verdictd.db");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::SettingsArgs;
 use super::output::{Failure, say, say_json};
+use crate::settings;
 
 /// Work with settings
 #[derive(Debug, Subcommand)]
@@ -27,7 +28,10 @@ pub(super) fn run(command: ConfigCommand) -> Result<u8, Failure> {
         let origins: Vec<_> = loaded
             .origins
             .iter()
-            .map(|(key, value, origin)| json!({"key": key, "value": value, "origin": origin}))
+            .map(|(key, value, origin)| {
+                let value = settings::without_credentials(value);
+                json!({"key": key, "value": value, "origin": origin})
+            })
             .collect();
         say_json(&json!({"schema": "verdictd/config/1", "settings": origins}));
     } else {

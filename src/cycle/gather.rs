@@ -108,7 +108,9 @@ async fn signal_series(
     let need = signal_need(app, experiment, signal, Window { start: cycle.started_at, end: at });
     let newest_end = app.store.newest_point_end(&need.series_id).await?;
     let known = Known {
-        newest_end: newest_end.filter(|end| *end > cycle.started_at),
+        newest_end: newest_end.filter(|end| {
+            *end > cycle.started_at && !super::guardrail::restates(app, &need.source)
+        }),
         grain: need.grain,
         lookback: app.settings.scheduler.lookback_periods,
     };

@@ -98,7 +98,7 @@ async fn ask(
     let is_count = need.shape != Shape::Form(Form::Value);
     let newest_end = app.store.newest_point_end(&need.series_id).await?;
     let known = Known {
-        newest_end: newest_end.filter(|end| *end > started_at),
+        newest_end: newest_end.filter(|end| *end > started_at && !restates(app, &need.source)),
         grain,
         lookback: app.settings.scheduler.lookback_periods,
     };
@@ -110,6 +110,11 @@ async fn ask(
         if is_count { app.store.points(&need.series_id, whole).await? } else { Vec::new() };
     let points = fetch::overlay(stored, &fetched.points);
     Ok(Seen { points, fetched: Some(fetched) })
+}
+
+/// Exports state their whole span anew each time they are read: none of it is skipped.
+pub fn restates(app: &Inner, source: &str) -> bool {
+    app.sources.get(source).is_some_and(|source| source.kind() == "csv")
 }
 
 /// Counts are stored in periods of the look's rhythm; sources with a coarser grain keep theirs.

@@ -111,7 +111,14 @@ pub async fn acknowledge(
         .await?
         .map(|(_, json)| EvaluationRecord::from_json(&json))
         .transpose()?;
-    let changed = newest.map(|record| record.input.unacknowledged).unwrap_or_default();
+    let mut changed = newest.map(|record| record.input.unacknowledged).unwrap_or_default();
+    if changed.is_empty() {
+        // No look has seen the change yet: the whole revision in force is accepted.
+        let revisions = store.revisions(experiment).await?;
+        let in_force = revisions.iter().find(|revision| revision.revision == context.revision);
+        let model: Experiment = serde_json::from_str(&in_force.ok_or_else(unknown)?.model_json)?;
+        changed = model.signals.into_iter().map(|signal| signal.name).collect();
+    }
     let id = acknowledged_revision(&context.revision);
     for signal in &changed {
         store.acknowledge(experiment, signal, &id, who, because, at).await?;

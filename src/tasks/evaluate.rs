@@ -76,7 +76,12 @@ fn by_experiment(claims: Vec<Claim>) -> Vec<Vec<Claim>> {
     for claim in claims {
         groups.entry(claim.experiment.clone()).or_default().push(claim);
     }
-    groups.into_values().collect()
+    let mut groups: Vec<Vec<Claim>> = groups.into_values().collect();
+    // Guardrails first: a look must not continue past a tripwire that is due and not read yet.
+    for claims in &mut groups {
+        claims.sort_by_key(|claim| claim.track == "look");
+    }
+    groups
 }
 
 async fn run_one(app: &Arc<Inner>, claim: Claim) {

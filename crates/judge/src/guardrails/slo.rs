@@ -1,8 +1,8 @@
 //! `slo` with a lifetime budget: bad and total counts against an objective.
 //!
 //! Exact e-process of one proportion with `q = 1 - objective` at 0.01, tau = q (statistics.md
-//! 1.4); periods that vary more than independent requests would (phi > 1.5 over >= 7 cells) leave
-//! it for the information-time bound with `SE sqrt(phi)`. Burn is `(bad/total)/q`, budget left is
+//! 1.4); periods that vary more from one to the next than independent requests would (phi > 1.5
+//! over >= 7 cells, [`phi_of_steps`]) leave it for the information-time bound with `SE sqrt(phi)`. Burn is `(bad/total)/q`, budget left is
 //! `1 - bad/(q total)`. A breach once shown stays shown while the ratio is above the budget.
 
 use super::seen::{closed, lifetime, pairs};
@@ -13,7 +13,7 @@ use crate::plan::need_of_guardrail;
 use crate::record::Carry;
 use crate::spec::Slo;
 use crate::stats::one_proportion::{Prior, interval, log_e, prior_tau};
-use crate::stats::overdispersion::{EXACT_LIMIT, phi_binomial};
+use crate::stats::overdispersion::{EXACT_LIMIT, phi_of_steps};
 use crate::stats::two_arm::{Proportion, against_constant};
 use crate::stats::{Contrast, Interval, info_time};
 use crate::time::Window;
@@ -70,7 +70,7 @@ impl ShareTest {
         if total <= 0.0 {
             return None;
         }
-        let phi = phi_binomial(cells).filter(|phi| *phi > EXACT_LIMIT);
+        let phi = phi_of_steps(cells).filter(|phi| *phi > EXACT_LIMIT);
         let uneven =
             phi.map(|phi| against_constant(&Proportion { x: bad, n: total }, q).widened(phi));
         Some(Self { bad, total, q, prior: prior_tau(q, q), uneven })

@@ -143,13 +143,27 @@ fn a_control_that_breaches_too_is_said() {
 
 #[test]
 fn uneven_periods_need_more_than_even_ones() {
-    // 40 of 20,000 against 20 expected: enough when spread evenly, not when all in one hour.
+    // 40 of 20,000 against 20 expected: enough when spread evenly. Swinging between 0 and 4 an
+    // hour each step is 0.004^2 / (0.002 x 2/1000) = 4, so phi = 4/0.455 = 8.8, SE = 0.00094 and
+    // z = 1.06: not enough.
     let mut bench = Bench::new(slo(), OnTrip::Alert);
     assert_eq!(bench.state(hour(20), &counts(0..20, 2.0, 1000.0)), Tripped);
-    let mut burst = counts(0..20, 0.0, 1000.0);
-    burst[3].sums = Sums::Proportion { num: 40.0, den: 1000.0 };
+    let mut swinging = counts(0..20, 0.0, 1000.0);
+    for point in swinging.iter_mut().step_by(2) {
+        point.sums = Sums::Proportion { num: 4.0, den: 1000.0 };
+    }
     let mut bench = Bench::new(slo(), OnTrip::Alert);
-    assert_eq!(bench.state(hour(20), &burst), Burning);
+    assert_eq!(bench.state(hour(20), &swinging), Burning);
+}
+
+#[test]
+fn an_incident_does_not_excuse_itself_as_unevenness() {
+    // Fifteen quiet hours, then half of all requests fail: the first bad hour trips.
+    let mut points = counts(0..16, 0.0, 1000.0);
+    points[15].sums = Sums::Proportion { num: 500.0, den: 1000.0 };
+    let mut bench = Bench::new(slo(), OnTrip::Stop);
+    assert_eq!(bench.state(hour(15), &points[..15]), Ok);
+    assert_eq!(bench.state(hour(16), &points), Tripped);
 }
 
 #[test]

@@ -107,6 +107,14 @@ pub fn human_decision(
         HumanAction::DefaultUpdated if state.life == Life::Graduated => {
             Ok(LifeState { default_updated: true, ..state.clone() })
         }
+        // Putting a running one away ends it: that is a stop by another name.
+        HumanAction::Archive
+            if guardrails_run(state.life)
+                && !is_admin
+                && !experiment.can_stop.contains(&decision.who) =>
+        {
+            Err(NotAllowed::MayNotStop)
+        }
         HumanAction::Archive if state.life != Life::Archived => {
             Ok(moved(state, Life::Archived, at))
         }

@@ -31,6 +31,44 @@ pub fn phi_poisson(cells: &[(f64, f64)]) -> Option<f64> {
     dispersion(cells, |e| e * rate, |e| e * rate)
 }
 
+/// Dispersion of `(successes, units)` cells from neighbour to neighbour, for guardrails.
+///
+/// Median over consecutive cells of `(p_i - p_{i-1})^2 / (p (1-p) (1/n_i + 1/n_{i-1}))` with the
+/// pair's own pooled `p`, over 0.4549, the median of chi-square with one degree of freedom. A
+/// level that shifts touches one difference only, so an incident does not excuse itself as
+/// unevenness, which Pearson's sum around one lifetime mean would let it do. After von Neumann et
+/// al. (1941), with the median for the mean.
+#[must_use]
+pub fn phi_of_steps(cells: &[(f64, f64)]) -> Option<f64> {
+    const CHI_SQUARE_MEDIAN: f64 = 0.454_936_423_119_572_8;
+    let cells: Vec<(f64, f64)> = used(cells).collect();
+    if cells.len() < MIN_CELLS {
+        return None;
+    }
+    let mut steps: Vec<f64> = cells
+        .iter()
+        .zip(cells.iter().skip(1))
+        .filter_map(|(&(x, n), &(y, m))| {
+            let p = (x + y) / (n + m);
+            let var = p * (1.0 - p) * (1.0 / n + 1.0 / m);
+            let gap = y / m - x / n;
+            (var > 0.0).then(|| gap * gap / var)
+        })
+        .collect();
+    if steps.len() + 1 < MIN_CELLS {
+        return None;
+    }
+    steps.sort_by(f64::total_cmp);
+    let middle = steps.len() / 2;
+    let median = if steps.len() % 2 == 1 {
+        steps[middle]
+    } else {
+        f64::midpoint(steps[middle - 1], steps[middle])
+    };
+    let phi = median / CHI_SQUARE_MEDIAN;
+    phi.is_finite().then_some(phi)
+}
+
 fn used(cells: &[(f64, f64)]) -> impl Iterator<Item = (f64, f64)> + '_ {
     cells.iter().copied().filter(|&(x, n)| x.is_finite() && n.is_finite() && n > 0.0)
 }
@@ -58,4 +96,26 @@ fn dispersion(
     }
     let phi: f64 = sum / (count - 1.0);
     phi.is_finite().then_some(phi)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_incident_is_not_unevenness() {
+        let mut cells = vec![(100.0, 100_000.0); 19];
+        cells.extend(vec![(50_000.0, 100_000.0); 14]);
+        assert!(phi_binomial(&cells).unwrap() > 1_000.0);
+        assert!(phi_of_steps(&cells).unwrap() < EXACT_LIMIT);
+    }
+
+    #[test]
+    fn cells_that_swing_from_one_to_the_next_are_uneven() {
+        let cells: Vec<_> =
+            (0..40).map(|i| (if i % 2 == 0 { 50.0 } else { 150.0 }, 100_000.0)).collect();
+        assert!(phi_of_steps(&cells).unwrap() > 10.0);
+        assert_eq!(phi_of_steps(&cells[..6]), None);
+        assert_eq!(phi_of_steps(&[(0.0, 100.0); 20]), None);
+    }
 }
