@@ -20,7 +20,7 @@ struct Running {
     daemon: Daemon,
     site: Site,
     receiver: Receiver,
-    _metrics: Metrics,
+    metrics: Metrics,
     _home: Home,
 }
 
@@ -31,7 +31,8 @@ impl Running {
 
     async fn with(idea: &Idea<'_>, rest: &str) -> Self {
         let home = Home::new();
-        let (metrics, receiver) = (Metrics::start(Mood::Flip).await, Receiver::start().await);
+        // Calm at the first look, so that its verdict is always the same.
+        let (metrics, receiver) = (Metrics::start(Mood::Calm).await, Receiver::start().await);
         let url = receiver.url("/hook");
         let hook = format!("[receivers.hook.webhook]\nurl = \"{url}\"\nallow_private = true\n");
         let settings = home.settings(&metrics.url(), &(hook + rest));
@@ -40,14 +41,14 @@ impl Running {
         let log = home.path().join("daemon.log");
         let mut daemon = Daemon::start(&settings, &secrets, log);
         let address = tokio::task::block_in_place(|| daemon.address());
-        let running =
-            Self { daemon, site: Site::new(&address), receiver, _metrics: metrics, _home: home };
+        let running = Self { daemon, site: Site::new(&address), receiver, metrics, _home: home };
         let path = format!("/api/v1/experiments/{}", idea.id);
         wait_for("the first verdict", || async {
             let answer = running.site.get(&path).await;
             (answer.status == 200 && answer.json()["last"]["track"] == "look").then_some(())
         })
         .await;
+        running.metrics.set(Mood::Flip);
         running
     }
 

@@ -2,8 +2,9 @@
 //!
 //! Exact e-process of one proportion with `q = 1 - objective` at 0.01, tau = q (statistics.md
 //! 1.4); periods that vary more from one to the next than independent requests would (phi > 1.5
-//! over >= 7 cells, [`phi_of_steps`]) leave it for the information-time bound with `SE sqrt(phi)`. Burn is `(bad/total)/q`, budget left is
-//! `1 - bad/(q total)`. A breach once shown stays shown while the ratio is above the budget.
+//! over >= 7 cells, [`phi_of_steps`]) leave it for the information-time bound with `SE sqrt(phi)`.
+//! Burn is `(bad/total)/q`, budget left is `1 - bad/(q total)`. A breach once shown stays shown
+//! while the ratio is above the budget.
 
 use super::seen::{closed, lifetime, pairs};
 use super::{GuardrailInput, Seen};
