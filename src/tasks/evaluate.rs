@@ -134,3 +134,30 @@ impl ClockWatch {
         *self = now;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guardrails_are_read_before_the_look_of_their_experiment() {
+        let claim = |experiment: &str, track: &str| Claim {
+            experiment: experiment.to_owned(),
+            track: track.to_owned(),
+            last_slot: None,
+            next_at: judge::time::Timestamp::UNIX_EPOCH,
+            epoch: 1,
+        };
+        let groups = by_experiment(vec![
+            claim("a", "look"),
+            claim("b", "look"),
+            claim("a", "guardrail:errors"),
+            claim("a", "guardrail:mails"),
+        ]);
+        let tracks = |group: &[Claim]| -> Vec<String> {
+            group.iter().map(|claim| claim.track.clone()).collect()
+        };
+        assert_eq!(tracks(&groups[0]), ["guardrail:errors", "guardrail:mails", "look"]);
+        assert_eq!(tracks(&groups[1]), ["look"]);
+    }
+}
