@@ -14,6 +14,7 @@ pub mod egress;
 mod endpoint;
 pub mod enqueue;
 mod exchange;
+mod metrics;
 mod numbers;
 pub mod payload;
 pub mod receivers;
@@ -32,11 +33,12 @@ use std::time::Duration;
 
 pub use actions::ActionConfig;
 pub use endpoint::{Arming, Endpoint, Network};
+pub use metrics::{DeliveryMetrics, NoMetrics};
 pub use numbers::guardrail_line;
 pub use receivers::{Conversation, Envelope, Receipt, Receiver, ReceiverConfig};
 pub use sample::{Sample, sample_notices};
 pub use sample_send::{SampleAnswer, send_samples};
-pub use worker::{DeliveryMetrics, NoMetrics, Worker};
+pub use worker::Worker;
 
 /// A boxed future: keeps the trait object-safe without a macro.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -17,6 +17,7 @@ use super::actions::{Action, Progress, build_action};
 use super::attempt::{Sent, after_action, after_send};
 use super::enqueue::Routes;
 use super::exchange::misconfigured;
+use super::metrics::{DeliveryMetrics, NoMetrics};
 use super::retry::Ladder;
 use super::{
     ActionConfig, BuildErrors, Conversation, Envelope, ErrorClass, Receipt, Receiver, SendError,
@@ -27,7 +28,6 @@ use crate::settings::{DeliverySettings, Settings};
 use crate::store::{
     Attempt, DeliveryState, Finished, Lane, OutboxItem, OutboxRow, Store, StoreError,
 };
-use crate::telemetry::Metrics;
 
 /// How soon the outbox is looked at again when nothing announces work.
 const IDLE: Duration = Duration::from_secs(1);
@@ -57,36 +57,6 @@ impl From<&DeliverySettings> for WorkerConfig {
             concurrency: settings.concurrency.max(1),
         }
     }
-}
-
-/// What the telemetry room counts.
-pub trait DeliveryMetrics: Send + Sync + std::fmt::Debug {
-    /// One finished attempt; `outcome` and `class` are bounded labels.
-    fn attempt(&self, endpoint: &str, kind: &str, outcome: &str, class: &str, seconds: f64);
-    /// An endpoint was disabled by its receiver.
-    fn disabled(&self, endpoint: &str);
-}
-
-impl DeliveryMetrics for Metrics {
-    fn attempt(&self, endpoint: &str, _kind: &str, outcome: &str, class: &str, _seconds: f64) {
-        self.daemon.attempt(endpoint, if class == "ok" { "delivered" } else { class });
-        if matches!(outcome, "delivered" | "dead" | "confirmed") {
-            self.daemon.delivery(endpoint, outcome);
-        }
-    }
-
-    fn disabled(&self, endpoint: &str) {
-        self.daemon.delivery(endpoint, "disabled");
-    }
-}
-
-/// Counts nothing.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NoMetrics;
-
-impl DeliveryMetrics for NoMetrics {
-    fn attempt(&self, _: &str, _: &str, _: &str, _: &str, _: f64) {}
-    fn disabled(&self, _: &str) {}
 }
 
 /// Whose turn it is in each (endpoint, conversation).
