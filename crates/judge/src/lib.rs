@@ -22,6 +22,7 @@ pub mod lifecycle;
 pub mod notice;
 pub mod observe;
 pub mod plan;
+pub mod planning;
 pub mod points;
 pub mod prose;
 pub mod record;
