@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
-use judge::planning::{
-    PowerPlan, Question, chance_words, change_words, power_plan, sentence,
-};
+use judge::planning::{PowerPlan, Question, chance_words, change_words, power_plan, sentence};
 use judge::spec::Experiment;
 use serde_json::json;
 

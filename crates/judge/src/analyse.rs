@@ -24,6 +24,7 @@ use std::collections::BTreeMap;
 pub use alpha::ledger;
 pub(crate) use alpha::of_atoms as atom_alphas;
 pub use burn::*;
+pub(crate) use rule::value as rule_value;
 pub(crate) use tau::{aim_effect, of_atom as planned_tau, planned_units};
 
 use serde::{Deserialize, Serialize};

@@ -8,6 +8,7 @@ mod collecting;
 mod evaluate;
 mod facts;
 mod findings;
+mod flips;
 mod reasons;
 mod table;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use self::alarms::toothless;
 pub use self::evaluate::{evaluate, evaluate_fault, evaluate_trip, evaluate_with};
 pub(crate) use self::facts::is_tripped;
+pub use self::flips::{Change, Flip, Reproduction, flips, reproduce};
 
 use crate::analyse::Analysis;
 use crate::record::LookInput;

@@ -20,12 +20,13 @@ pub fn evaluate(
     restatement_no: u32,
     revises: Option<String>,
 ) -> EvaluationRecord {
+    let input = input.frozen();
     let analysis = analyse(&input, is_at_checkpoint(&input));
     evaluate_with(input, analysis, restatement_no, revises)
 }
 
 /// As [`evaluate`], on an analysis that is already there (a second decision on the same frozen
-/// observations does not analyse twice).
+/// observations does not analyse twice); `input` is [frozen](LookInput::frozen) already.
 pub fn evaluate_with(
     input: LookInput,
     analysis: Analysis,
@@ -44,6 +45,7 @@ pub fn evaluate_with(
 /// A guardrail look is no look at the signals: their sequential state stays as it was. `input`
 /// carries the guardrail's new status among its guardrails.
 pub fn evaluate_trip(input: LookInput, guardrail: &str) -> EvaluationRecord {
+    let input = input.frozen();
     let analysis = analyse(&input, false);
     let mut outcome = decide(&input, &analysis);
     outcome.decision = trip_decision(&input, &analysis, guardrail, outcome.decision);

@@ -141,8 +141,8 @@ fn guardrails(analysis: &Analysis, all: &mut Vec<(Change, Analysis)>) {
         let mut other = analysis.clone();
         other.guardrails[index].state = to;
         other.guardrails[index].frozen = None;
-        other.guardrails[index].latched = to == GuardrailState::Tripped
-            && status.on_trip == OnTrip::Stop;
+        other.guardrails[index].latched =
+            to == GuardrailState::Tripped && status.on_trip == OnTrip::Stop;
         all.push((Change::Guardrail { name: status.name.clone(), to }, other));
     }
 }

@@ -56,12 +56,16 @@ fn too_few(experiment: &Experiment, signal: &Signal) -> Option<Finding> {
 fn cause(experiment: &Experiment, signal: &Signal, effect: f64, needed: f64) -> String {
     let points = |change: f64| format!("{:+} pts", (change * 1e4).round() / 1e2);
     let aimed = experiment.aim_on(&signal.name).is_some_and(|aim| aim.to.is_some());
-    let whose = if aimed { "your aim" } else { "your threshold" };
     let size = match compare_of(experiment, signal) {
         Compare::Arms { .. } => format!("{:.0} per arm", (needed / 2.0).ceil()),
         Compare::Baseline | Compare::BeforeAfter { .. } => format!("{needed:.0} units"),
     };
-    let mut text = format!("{}, {whose}, needs about {size} for 80 %", points(effect));
+    let mut text = if aimed {
+        format!("{}, your aim, needs about {size} for 80 %", points(effect))
+    } else {
+        let effect = points(effect);
+        format!("telling {effect}, your threshold, from no change needs about {size} for 80 %")
+    };
     if let Some(per_week) = experiment.units_per_week {
         let weeks = (needed / per_week + signal.matures_after.as_days() / 7.0).ceil();
         let planned = (days_to_checkpoint(experiment) / 7.0).round();
