@@ -13,6 +13,7 @@ mod margins;
 mod measure;
 mod methods;
 mod outlook;
+mod rare;
 mod rule;
 mod split;
 mod states;
