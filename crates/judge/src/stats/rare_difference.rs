@@ -101,7 +101,7 @@ mod tests {
             let prior = prior(Some(0.01), 0.01);
             let of = |arm: &Proportion, p: f64| log_e_beta(prior.a, prior.b, arm.x, arm.n, p);
             let (low, high) = ((-d).max(0.0), (1.0 - d).min(1.0));
-            let least = (1..20_000)
+            let least = (0..=20_000)
                 .map(|i| low + (high - low) * f64::from(i) / 20_000.0)
                 .map(|p| of(&t, p + d) + of(&c, p))
                 .fold(f64::INFINITY, f64::min);
