@@ -247,7 +247,7 @@ mod tests {
         assert!(phi_binomial(&moved).unwrap() > 10.0);
         assert_eq!(within_binomial(&moved).unwrap(), Unevenness { phi: 0.0, df: 24.0 });
         // Both arms swing together from day to day; each alone is uneven, the difference is not.
-        let day = |i: usize| (if i % 2 == 0 { 100.0 } else { 200.0 }, 1000.0);
+        let day = |i: usize| (if i.is_multiple_of(2) { 100.0 } else { 200.0 }, 1000.0);
         let arm: Vec<Cell> = (0..14).map(day).collect();
         assert!(within_binomial(&arm).unwrap().phi > 10.0);
         let both: Vec<(Cell, Cell)> = (0..14).map(|i| (day(i), day(i))).collect();
