@@ -9,6 +9,7 @@ mod checkpoint;
 mod compare;
 mod guardrails;
 pub(super) mod keys;
+pub(super) mod openslo;
 mod query;
 mod signals;
 pub(super) mod template;
