@@ -15,8 +15,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use judge::spec::openslo::{CalendarUnit, ImportedSlo, OpenSlo, SloMethod, SloPeriod};
-use judge::spec::{Severity, read_openslo, render};
+use judge::spec::openslo::{ImportedSlo, OpenSlo, SloMethod};
+use judge::spec::{BudgetPeriod, CalendarUnit, Severity, read_openslo, render};
 use judge::time::Span;
 
 fn folder() -> PathBuf {
@@ -44,13 +44,14 @@ fn shown(slo: &ImportedSlo) -> String {
     let mut out = format!("{}: {:?}, {:?}\n", slo.label(), slo.objective, slo.method);
     writeln!(out, "  service {:?}, source {:?} {:?}", slo.service, slo.source_ref, slo.source_kind)
         .unwrap();
-    writeln!(out, "  period  {:?}", slo.period).unwrap();
+    writeln!(out, "  budget  {:?} {:?}", slo.budget, slo.timezone).unwrap();
     writeln!(out, "  bad     {}\n  total   {}", slo.bad, slo.total).unwrap();
-    for window in &slo.windows {
-        let severity = window.severity.as_deref().unwrap_or("-");
-        let (factor, long, short) = (window.factor, window.long, window.short);
-        writeln!(out, "  window  {factor} over {long} and {short}, {severity}, {}", window.policy)
-            .unwrap();
+    for alert in &slo.alerts {
+        let rule = &alert.rule;
+        let (factor, long, short, hold_for) = (rule.factor, rule.long, rule.short, rule.hold_for);
+        let (severity, policy) = (rule.severity, &alert.policy);
+        writeln!(out, "  alert   {factor} over {long} and {short} for {hold_for}").unwrap();
+        writeln!(out, "          {severity:?} (written {:?}), {policy}", alert.written).unwrap();
     }
     for note in &slo.notes {
         writeln!(out, "  note    {note}").unwrap();
@@ -88,10 +89,11 @@ fn a_file_of_counters_is_bad_and_total_over_one_period() {
     assert_eq!(slo.total, total);
     assert_eq!(slo.bad, format!("clamp_min(({total}) - ({good}), 0)"));
     assert_eq!((slo.objective, slo.method), (0.999, SloMethod::Occurrences));
-    assert_eq!(slo.period, Some(SloPeriod::Rolling(Span::days(30))));
+    assert_eq!(slo.budget, BudgetPeriod::Rolling(Span::days(30)));
     assert_eq!(slo.source_kind.as_deref(), Some("prometheus"));
     // The annotation names the first short window, two conditions the second.
-    let windows: Vec<_> = slo.windows.iter().map(|one| (one.factor, one.long, one.short)).collect();
+    let rules = slo.alerts.iter().map(|alert| &alert.rule);
+    let windows: Vec<_> = rules.map(|rule| (rule.factor, rule.long, rule.short)).collect();
     let first = (14.4, Span::hours(1), Span::seconds(300));
     assert_eq!(windows, [first, (1.0, Span::days(3), Span::hours(6))]);
 }
@@ -101,10 +103,10 @@ fn percent_and_share_are_the_same_target() {
     let slos = read("checkout-calendar").slos;
     let targets: Vec<_> = slos.iter().map(|slo| slo.objective).collect();
     assert_eq!(targets, [0.99, 0.9995]);
-    let timezone = "Europe/Berlin".to_owned();
-    let month = SloPeriod::Calendar { unit: CalendarUnit::Month, timezone };
-    assert_eq!(slos[0].period, Some(month));
-    assert_eq!(slos[0].windows[0].short, Span::seconds(300), "a twelfth of an hour");
+    assert_eq!(slos[0].budget, BudgetPeriod::Calendar(CalendarUnit::Month));
+    assert_eq!(slos[0].timezone.as_deref(), Some("Europe/Berlin"));
+    let rule = &slos[0].alerts[0].rule;
+    assert_eq!((rule.short, rule.hold_for), (Span::seconds(300), Span::seconds(300)));
     assert!(slos[1].answers_to("wanted") && slos[1].answers_to("checkout-errors/wanted"));
     assert!(!slos[1].answers_to("promised"));
 }

@@ -1,7 +1,7 @@
 //! Numbers as people read them.
 
 use crate::record::round12;
-use crate::spec::{Experiment, Form, GuardrailKind, LimitOf};
+use crate::spec::{Experiment, Form, GuardrailKind, LimitOf, Margin};
 use crate::stats::Interval;
 
 /// Beyond this an interval's end is open: one-sided bounds have no number there.
@@ -62,11 +62,19 @@ impl<'a> Written<'a> {
                 level(Form::Proportion, None)
             }
             Some(GuardrailKind::Limit(limit)) => own(limit.unit.as_deref()),
+            // The statistic of a control chart counts standard deviations.
+            Some(GuardrailKind::Threshold(threshold)) if threshold.drift.is_some() => {
+                level(Form::Value, Some("sd"))
+            }
             Some(GuardrailKind::Threshold(threshold)) => own(threshold.unit.as_deref()),
             Some(GuardrailKind::NoWorseThan(kind)) => match experiment.signal(&kind.signal) {
                 Some(signal) => {
+                    // Without a baseline a margin in percent is one of the comparison.
+                    let aim = experiment.aim_on(&kind.signal).and_then(|aim| aim.from);
+                    let has_from = signal.from.is_some() || aim.is_some();
+                    let relative = matches!(kind.margin, Margin::Relative(_)) && !has_from;
                     let unit = signal.unit.as_deref();
-                    Self::Change { relative: false, form: signal.form, unit }
+                    Self::Change { relative, form: signal.form, unit }
                 }
                 None => level(Form::Value, None),
             },

@@ -7,6 +7,7 @@
 use serde::Serialize;
 
 use super::diagnostic::Diagnostic;
+use super::slo::{BudgetPeriod, BurnRule};
 use crate::time::Span;
 
 /// A whole OpenSLO file.
@@ -31,8 +32,10 @@ pub struct ImportedSlo {
     pub objective: f64,
     /// What an event is.
     pub method: SloMethod,
-    /// Over which period the budget runs; absent when the file names none.
-    pub period: Option<SloPeriod>,
+    /// Over which period the budget runs; the experiment's lifetime when the file names none.
+    pub budget: BudgetPeriod,
+    /// IANA zone of a calendar period.
+    pub timezone: Option<String>,
     /// Bad events of one period, as PromQL.
     pub bad: String,
     /// All events of one period, as PromQL.
@@ -41,8 +44,8 @@ pub struct ImportedSlo {
     pub source_ref: Option<String>,
     /// Kind of the source, lower case (`prometheus`).
     pub source_kind: Option<String>,
-    /// Burn-rate windows of its alert policies.
-    pub windows: Vec<ImportedWindow>,
+    /// Burn-rate alerts of its alert policies.
+    pub alerts: Vec<ImportedAlert>,
     /// What was read in another way than it may be meant.
     pub notes: Vec<String>,
 }
@@ -75,48 +78,14 @@ pub enum SloMethod {
     },
 }
 
-/// Over which period the budget of an OpenSLO objective runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SloPeriod {
-    /// The time before each look.
-    Rolling(Span),
-    /// From one calendar boundary to the next.
-    Calendar {
-        /// Which boundary.
-        unit: CalendarUnit,
-        /// IANA zone of the boundary.
-        timezone: String,
-    },
-}
-
-/// A calendar period.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CalendarUnit {
-    /// From midnight.
-    Day,
-    /// From Monday.
-    Week,
-    /// From the first.
-    Month,
-    /// From the first of January, April, July or October.
-    Quarter,
-    /// From the first of January.
-    Year,
-}
-
-/// One burn-rate alert: both windows must burn faster than the factor.
+/// One burn-rate alert of the file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ImportedWindow {
-    /// Burn rate above which it fires.
-    pub factor: f64,
-    /// The window that proves it.
-    pub long: Span,
-    /// The window that ends it soon after.
-    pub short: Span,
-    /// `page`, `ticket`, ... as written.
-    pub severity: Option<String>,
+pub struct ImportedAlert {
+    /// In our terms.
+    #[serde(flatten)]
+    pub rule: BurnRule,
+    /// The severity as written.
+    pub written: Option<String>,
     /// The alert policy.
     pub policy: String,
 }

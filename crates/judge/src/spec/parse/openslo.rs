@@ -9,7 +9,7 @@ mod alerts;
 mod indicator;
 mod objective;
 mod period;
-mod promql;
+pub(super) mod promql;
 
 use std::collections::BTreeMap;
 
@@ -33,6 +33,13 @@ const KINDS: &[&str] = &[
     "Service",
 ];
 const DOCUMENT: &[&str] = &["apiVersion", "kind", "metadata", "spec"];
+
+/// Whether a text is an OpenSLO file rather than an experiment file: `apiVersion` is a key of every
+/// document there and of none here.
+pub fn is_openslo(text: &str) -> bool {
+    let is_json = text.trim_start().starts_with('{') && text.contains("\"apiVersion\"");
+    is_json || text.lines().any(|line| line.starts_with("apiVersion:"))
+}
 
 /// Reads an OpenSLO file. Never fails and never panics.
 pub fn openslo(text: &str) -> OpenSlo {

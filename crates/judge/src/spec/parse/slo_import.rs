@@ -5,25 +5,30 @@
 //! `source:` if it is written, else the configured one that `metricSourceRef` names, else the
 //! only configured one of the indicator's type.
 
-use super::query;
 use super::walk::{Fields, Walk};
+use super::{keys, query};
 use crate::spec::diagnostic::{Diagnostic, Severity, SourcePos};
+use crate::spec::model::{GuardrailKind, Query};
 use crate::spec::nearest::suggestion;
-use crate::spec::openslo::ImportedSlo;
+use crate::spec::openslo::{ImportedSlo, SloMethod};
+use crate::spec::slo::{BudgetPeriod, Slo, SloScope};
+use crate::spec::tree::{Kind, Node};
+use crate::time::Span;
 
 /// Keys that the file answers.
 const ANSWERED: &[&str] = &["bad", "total", "query"];
 
-/// An objective and where it is asked.
-#[derive(Debug)]
-pub(super) struct Import {
-    pub(super) slo: ImportedSlo,
-    pub(super) source: String,
+/// Whether `slo` names a file.
+pub(super) fn is_import(node: &Node) -> bool {
+    let Kind::Map(entries) = &node.kind else {
+        return false;
+    };
+    entries.iter().any(|entry| entry.key == "openslo")
 }
 
-/// Reads what `openslo:` names, if the key is there.
-pub(super) fn import(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<Import> {
-    let node = fields.get("openslo")?;
+/// The guardrail that the file and the keys beside it describe.
+pub(super) fn slo(walk: &mut Walk<'_>, node: &Node, path: &str) -> Option<Slo> {
+    let fields = walk.fields(node, path, keys::SLO)?;
     for key in ANSWERED {
         if fields.get(key).is_some() {
             let message = format!("`openslo` and `{key}` exclude each other");
@@ -31,17 +36,60 @@ pub(super) fn import(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<Import>
             walk.report(Diagnostic::new("E0206", fields.key_pos(key), message).hint(hint));
         }
     }
-    let file = walk.text(node, &fields.at("openslo"))?;
-    let text = text_of(walk, &file, node.pos)?;
+    let scope = walk.word_or(&fields, "scope", keys::SCOPES, SloScope::Service);
+    let pos = fields.get("openslo")?.pos;
+    let file = walk.opt_text(&fields, "openslo")?;
+    let text = text_of(walk, &file, pos)?;
     let read = super::openslo::openslo(&text);
-    tell(walk, &file, node.pos, &read.diagnostics);
+    tell(walk, &file, pos, &read.diagnostics);
     if read.diagnostics.iter().any(|one| one.severity == Severity::Error) {
         return None;
     }
-    let name = walk.opt_text(fields, "objective");
-    let slo = select(walk, fields, &file, name.as_deref(), read.slos)?;
-    let source = source(walk, fields, &slo)?;
-    Some(Import { slo, source })
+    let name = walk.opt_text(&fields, "objective");
+    let imported = select(walk, &fields, &file, name.as_deref(), read.slos)?;
+    let source = source(walk, &fields, &imported)?;
+    let columns = [("bad", imported.bad), ("total", imported.total)];
+    let columns = columns.map(|(name, text)| (name.to_owned(), text)).into();
+    let slice = match imported.method {
+        SloMethod::Occurrences => None,
+        SloMethod::Timeslices { slice } => Some(slice),
+    };
+    if imported.budget != BudgetPeriod::Lifetime {
+        let message = format!("the budget of `{file}` runs over the experiment's lifetime here");
+        let hint = "its period and alerts are shown by `verdictd slo`";
+        walk.report(Diagnostic::new("W0301", pos, message).hint(hint));
+    }
+    Some(Slo {
+        objective: imported.objective,
+        source,
+        query: Query { columns, ..Query::default() },
+        control: None,
+        scope: scope?,
+        budget: BudgetPeriod::Lifetime,
+        burn: None,
+        slice,
+    })
+}
+
+/// Slices are counted one for each look: their length is the rhythm.
+#[expect(clippy::option_option, reason = "a fault and an absence are two things")]
+pub(super) fn rhythm(
+    walk: &mut Walk<'_>,
+    fields: &Fields<'_>,
+    kind: Option<&GuardrailKind>,
+    every: Option<Option<Span>>,
+) -> Option<Option<Span>> {
+    let Some(GuardrailKind::Slo(Slo { slice: Some(slice), .. })) = kind else {
+        return every;
+    };
+    match every? {
+        Some(other) if other != *slice => {
+            let message = format!("the file counts slices of {slice}, not of {other}");
+            let hint = format!("remove `every`, or write `every: {slice}`");
+            walk.fail("E0206", fields.key_pos("every"), message, hint)
+        }
+        _ => Some(Some(*slice)),
+    }
 }
 
 fn text_of(walk: &mut Walk<'_>, file: &str, pos: SourcePos) -> Option<String> {

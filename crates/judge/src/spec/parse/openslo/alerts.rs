@@ -1,4 +1,4 @@
-//! Alert policies as burn-rate windows.
+//! Alert policies as burn-rate alerts.
 //!
 //! An OpenSLO condition has one `lookbackWindow`. A pair of windows is written either as two
 //! conditions of one policy with the same threshold, or with the annotation
@@ -8,8 +8,9 @@
 use super::super::walk::{Fields, Walk, join};
 use super::{Document, Documents, head, note, period, spec_of, unsupported};
 use crate::spec::diagnostic::{Diagnostic, SourcePos};
-use crate::spec::openslo::ImportedWindow;
+use crate::spec::openslo::ImportedAlert;
 use crate::spec::parse::values::MAX_NUMBER;
+use crate::spec::slo::{BurnRule, BurnSeverity};
 use crate::spec::tree::{Kind, Node};
 use crate::time::Span;
 
@@ -25,6 +26,8 @@ const CONDITION: &[&str] = &["description", "severity", "condition"];
 const BURN_RATE: &[&str] = &["kind", "op", "threshold", "lookbackWindow", "alertAfter"];
 /// Names the short window of a pair.
 const SHORT_WINDOW: &str = "verdictd/short-window";
+/// Severities that wake somebody; every other is a ticket.
+const PAGES: &[&str] = &["page", "critical", "fatal", "high", "error", "p1", "sev1", "1"];
 /// Short window by the workbook: a twelfth of the long one.
 const SHORT_PART: i64 = 12;
 const MINUTE_MS: i64 = 60_000;
@@ -36,16 +39,17 @@ pub(super) struct Condition {
     lookback: Span,
     severity: Option<String>,
     short: Option<Span>,
+    hold_for: Span,
     pos: SourcePos,
 }
 
-/// The windows of an SLO's alert policies; `None` when one of them cannot be read.
-pub(super) fn windows(
+/// The alerts of an SLO's policies; `None` when one of them cannot be read.
+pub(super) fn alerts(
     walk: &mut Walk<'_>,
     documents: &Documents<'_>,
     spec: &Fields<'_>,
     notes: &mut Vec<String>,
-) -> Option<Vec<ImportedWindow>> {
+) -> Option<Vec<ImportedAlert>> {
     let Some(node) = spec.get("alertPolicies") else {
         return Some(Vec::new());
     };
@@ -53,7 +57,7 @@ pub(super) fn windows(
     let Kind::List(items) = &node.kind else {
         return walk.wrong_kind(node, &path, "a list of alert policies");
     };
-    let mut windows = Vec::new();
+    let mut alerts = Vec::new();
     let mut all_read = true;
     for item in items {
         let document = match reference(walk, item, &path, "alertPolicyRef") {
@@ -63,9 +67,9 @@ pub(super) fn windows(
         };
         let read = document.and_then(|document| policy(walk, documents, &document, notes));
         all_read &= read.is_some();
-        windows.extend(read.flatten());
+        alerts.extend(read.flatten());
     }
-    all_read.then_some(windows)
+    all_read.then_some(alerts)
 }
 
 enum Reference {
@@ -102,7 +106,7 @@ pub(super) fn policy(
     documents: &Documents<'_>,
     document: &Document<'_>,
     notes: &mut Vec<String>,
-) -> Option<Option<ImportedWindow>> {
+) -> Option<Option<ImportedAlert>> {
     let spec = spec_of(walk, document, POLICY)?;
     let mut flag = |key: &str, default: bool| match spec.get(key) {
         Some(node) => walk.yes_no(node, &spec.at(key)),
@@ -146,7 +150,7 @@ fn pair(
     conditions: &[Condition],
     pos: SourcePos,
     notes: &mut Vec<String>,
-) -> Option<ImportedWindow> {
+) -> Option<ImportedAlert> {
     let (long, short) = match conditions {
         [only] => {
             let annotated = only.short.or_else(|| short_window(walk, document));
@@ -183,11 +187,14 @@ fn pair(
         let message = format!("the short window {short} is not shorter than {}", long.lookback);
         return walk.fail("E0703", long.pos, message, "a twelfth of the long one is usual");
     }
-    Some(ImportedWindow {
-        factor: long.factor,
-        long: long.lookback,
-        short,
-        severity: long.severity.clone(),
+    let severity = match &long.severity {
+        Some(word) if PAGES.contains(&word.to_lowercase().as_str()) => BurnSeverity::Page,
+        _ => BurnSeverity::Ticket,
+    };
+    let (factor, long_window, hold_for) = (long.factor, long.lookback, long.hold_for);
+    Some(ImportedAlert {
+        rule: BurnRule { severity, factor, long: long_window, short, hold_for },
+        written: long.severity.clone(),
         policy: document.name.clone(),
     })
 }
@@ -229,20 +236,23 @@ pub(super) fn condition(walk: &mut Walk<'_>, document: &Document<'_>) -> Option<
     let lookback = lookback
         .and_then(|node| period::shorthand(walk, node, &fields.at("lookbackWindow")))
         .map(period::Shorthand::span);
-    if let Some(node) = fields.get("alertAfter") {
-        let text = walk.text(node, &fields.at("alertAfter"))?;
-        let waits = period::Shorthand::parse(&text).is_some();
-        if waits {
-            let message = "`alertAfter` is not waited for: the short window does its work";
-            let hint = "write `alertAfter: 0m`";
-            note(walk, &mut Vec::new(), node.pos, message, hint);
-        } else if !text.starts_with('0') {
-            period::shorthand(walk, node, &fields.at("alertAfter"))?;
-        }
-    }
+    let hold_for = alert_after(walk, &fields)?;
     let short = short_window(walk, document);
     let (factor, lookback) = (threshold?, lookback?);
-    Some(Condition { factor, lookback, severity, short, pos: fields.pos })
+    Some(Condition { factor, lookback, severity, short, hold_for, pos: fields.pos })
+}
+
+/// `alertAfter`: nothing, `0m` or a duration.
+fn alert_after(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<Span> {
+    let Some(node) = fields.get("alertAfter") else {
+        return Some(Span::ZERO);
+    };
+    let path = fields.at("alertAfter");
+    let text = walk.text(node, &path)?;
+    if Span::parse(&text) == Some(Span::ZERO) {
+        return Some(Span::ZERO);
+    }
+    period::shorthand(walk, node, &path).map(period::Shorthand::span)
 }
 
 /// A burn rate alerts above its threshold; strictly or not makes no difference to counts.

@@ -83,7 +83,7 @@ fn read(
         let hint = "write `Occurrences` (counts events) or `Timeslices` (counts good slices)";
         unsupported::<()>(walk, pos, message, hint);
     }
-    let windows = alerts::windows(walk, documents, &spec, &mut notes);
+    let alerts = alerts::alerts(walk, documents, &spec, &mut notes);
     let objectives = walk.required(&spec, "objectives", "[{target: 0.999}]")?;
     let Kind::List(items) = &objectives.kind else {
         return walk.wrong_kind(objectives, &spec.at("objectives"), "a list of objectives");
@@ -110,12 +110,13 @@ fn read(
             service: service.clone(),
             objective: objective.target,
             method: objective.method,
-            period: period.clone()?,
+            budget: period.as_ref()?.0,
+            timezone: period.as_ref()?.1.clone(),
             bad: objective.bad,
             total: objective.total,
             source_ref: indicator.source_ref.clone(),
             source_kind: indicator.source_kind.clone(),
-            windows: windows.clone()?,
+            alerts: alerts.clone()?,
             notes,
         });
     }

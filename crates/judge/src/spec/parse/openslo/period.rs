@@ -9,8 +9,8 @@ use jiff::tz::TimeZone;
 use super::super::walk::{Fields, Walk};
 use super::{note, unsupported};
 use crate::spec::diagnostic::SourcePos;
-use crate::spec::openslo::{CalendarUnit, SloPeriod};
 use crate::spec::parse::values::shorten;
+use crate::spec::slo::{BudgetPeriod, CalendarUnit};
 use crate::spec::tree::{Kind, Node};
 use crate::time::Span;
 
@@ -55,11 +55,9 @@ impl Shorthand {
     /// The calendar period of that length, if there is one.
     fn calendar(self) -> Option<CalendarUnit> {
         Some(match (self.number, self.unit) {
-            (1, 'd') => CalendarUnit::Day,
             (1, 'w') | (7, 'd') => CalendarUnit::Week,
             (1, 'M') => CalendarUnit::Month,
             (1, 'Q') | (3, 'M') => CalendarUnit::Quarter,
-            (1, 'Y') | (12, 'M') | (4, 'Q') => CalendarUnit::Year,
             _ => return None,
         })
     }
@@ -79,14 +77,17 @@ pub(super) fn shorthand(walk: &mut Walk<'_>, node: &Node, path: &str) -> Option<
     walk.fail("E0303", node.pos, message, hint)
 }
 
-/// `timeWindow` of an SLO; `None` inside when it has none.
+/// A budget period and, for a calendar, its zone.
+pub(super) type Period = (BudgetPeriod, Option<String>);
+
+/// `timeWindow` of an SLO; the experiment's lifetime when it has none.
 pub(super) fn period(
     walk: &mut Walk<'_>,
     spec: &Fields<'_>,
     notes: &mut Vec<String>,
-) -> Option<Option<SloPeriod>> {
+) -> Option<Period> {
     let Some(node) = spec.get("timeWindow") else {
-        return Some(None);
+        return Some((BudgetPeriod::Lifetime, None));
     };
     let Kind::List(items) = &node.kind else {
         return walk.wrong_kind(node, &spec.at("timeWindow"), "a list with one time window");
@@ -121,7 +122,7 @@ pub(super) fn period(
                     });
                 note(walk, notes, duration.pos, &message, "write the days: `30d`");
             }
-            Some(Some(SloPeriod::Rolling(length.span())))
+            Some((BudgetPeriod::Rolling(length.span()), None))
         }
         (false, None) => {
             let hint = "add `calendar: {startTime: ..., timeZone: UTC}`, or `isRolling: true`";
@@ -130,11 +131,11 @@ pub(super) fn period(
         (false, Some(node)) => {
             let Some(unit) = length.calendar() else {
                 let message = format!("a calendar period of {} is not kept", shown(length));
-                let hint = "one of `1d`, `1w`, `1M`, `1Q`, `1Y`; or a rolling window";
+                let hint = "one of `1w`, `1M`, `1Q`; or a rolling window";
                 return unsupported(walk, duration.pos, message, hint);
             };
             calendar_zone(walk, node, &fields.at("calendar"), notes)
-                .map(|timezone| Some(SloPeriod::Calendar { unit, timezone }))
+                .map(|timezone| (BudgetPeriod::Calendar(unit), Some(timezone)))
         }
     }
 }
@@ -200,8 +201,9 @@ mod tests {
     fn only_whole_calendar_periods_are_calendars() {
         let unit = |text| Shorthand::parse(text).and_then(Shorthand::calendar);
         assert_eq!(unit("3M"), Some(CalendarUnit::Quarter));
-        assert_eq!(unit("12M"), Some(CalendarUnit::Year));
-        assert_eq!(unit("2M"), None);
-        assert_eq!(unit("1h"), None);
+        assert_eq!(unit("7d"), Some(CalendarUnit::Week));
+        for other in ["2M", "1h", "1d", "1Y"] {
+            assert_eq!(unit(other), None, "{other}");
+        }
     }
 }

@@ -100,6 +100,27 @@ fn increase_of(expr: &str) -> Result<String, Refusal> {
     )
 }
 
+/// Names of the functions that an expression calls, in order.
+pub(in crate::spec::parse) fn calls(expr: &str) -> Vec<&str> {
+    let mut names = Vec::new();
+    let mut word: Option<(usize, usize)> = None;
+    let mut scan = Scan::new(expr);
+    while let Some((at, byte)) = scan.next_code() {
+        if byte.is_ascii_alphanumeric() || byte == b'_' {
+            word = match word {
+                Some((from, to)) if to == at => Some((from, at + 1)),
+                _ => Some((at, at + 1)),
+            };
+        } else if byte == b'('
+            && let Some((from, to)) = word
+            && expr[to..at].trim().is_empty()
+        {
+            names.push(&expr[from..to]);
+        }
+    }
+    names
+}
+
 /// `name`, `name{...}` or `{...}`.
 fn is_selector(text: &str) -> bool {
     let name = text.bytes().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b':'));
@@ -243,6 +264,15 @@ mod tests {
         ] {
             assert!(counted(bad, true).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn calls_are_names_before_a_bracket() {
+        assert_eq!(
+            calls("sum by (a) (increase (b{c=\"rate(x)\"}[5m])) # rate(y)"),
+            ["by", "increase"]
+        );
+        assert_eq!(calls("up"), [] as [&str; 0]);
     }
 
     #[test]
