@@ -294,7 +294,7 @@ pub fn experiment_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
 
 /// OpenSLO files lie beside the experiments that name them; what cannot be read is none.
 fn is_openslo(path: &Path) -> bool {
-    read_bounded(path).is_ok_and(|text| judge::spec::is_openslo(&text))
+    read_bounded(path).is_ok_and(|text| spec::is_openslo(&text))
 }
 
 /// Texts of the `.sql` and OpenSLO files of a folder, by file name.
@@ -305,7 +305,7 @@ pub fn query_files(folder: &Path) -> std::io::Result<BTreeMap<String, String>> {
         let ending = path.extension().unwrap_or_default().to_string_lossy().into_owned();
         let is_text = path.is_file() && ["sql", "yaml", "yml", "json"].contains(&ending.as_str());
         if let Some(text) = is_text.then(|| read_bounded(&path).ok()).flatten()
-            && (ending == "sql" || judge::spec::is_openslo(&text))
+            && (ending == "sql" || spec::is_openslo(&text))
         {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             files.insert(name, text);

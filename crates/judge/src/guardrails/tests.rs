@@ -401,7 +401,7 @@ fn a_drift_learns_before_it_judges() {
     assert_eq!(learning.state, Insufficient);
     assert_eq!(learning.why.as_deref(), Some("learning what is usual: 10 of 16 blocks"));
     // 250 + 4 x 10.328 = 291.31: z = 4, the sum 3.5.
-    series.push(291.311_822_359_545_77);
+    series.push(291.311_822_359_545_8);
     let judged = bench.look(hour(17), &values(&series)).status;
     assert_eq!(judged.state, Ok);
     assert!((judged.value.unwrap() - 3.5).abs() < 1e-9, "{judged:?}");

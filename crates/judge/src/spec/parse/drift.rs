@@ -76,12 +76,9 @@ fn reference_of(
         let blocks = walk.whole(node, &join(path, "blocks"), MIN_BLOCKS, MAX_BLOCKS)?;
         return Some((DriftReference::Blocks(blocks), None));
     }
-    let (mean, sd) = match (fields.get("mean"), fields.get("sd")) {
-        (Some(mean), Some(sd)) => (mean, sd),
-        _ => {
-            let hint = "add `mean: 250ms` and `sd: 20ms` (of block means), or `blocks: 50`";
-            return walk.fail("E0205", fields.pos, "the reference is not complete", hint);
-        }
+    let (Some(mean), Some(sd)) = (fields.get("mean"), fields.get("sd")) else {
+        let hint = "add `mean: 250ms` and `sd: 20ms` (of block means), or `blocks: 50`";
+        return walk.fail("E0205", fields.pos, "the reference is not complete", hint);
     };
     let (mean, mean_unit) = walk.bound(mean, &join(path, "mean"), "250ms")?;
     let (value, sd_unit) = walk.bound(sd, &join(path, "sd"), "20ms")?;

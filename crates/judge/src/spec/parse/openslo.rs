@@ -149,17 +149,17 @@ impl<'t> Documents<'t> {
             alerts::condition(walk, document);
         }
         for document in self.of("DataSource") {
-            self.kind_of_source(walk, document);
+            kind_of_source(walk, document);
         }
     }
+}
 
-    /// `type` of a data source; its connection is the daemon's business.
-    fn kind_of_source(&self, walk: &mut Walk<'_>, document: &Document<'_>) -> Option<String> {
-        let allowed = ["description", "type", "connectionDetails"];
-        let fields = spec_of(walk, document, &allowed)?;
-        let node = walk.required(&fields, "type", "Prometheus")?;
-        walk.text(node, &fields.at("type"))
-    }
+/// `type` of a data source; its connection is the daemon's business.
+fn kind_of_source(walk: &mut Walk<'_>, document: &Document<'_>) -> Option<String> {
+    let allowed = ["description", "type", "connectionDetails"];
+    let fields = spec_of(walk, document, &allowed)?;
+    let node = walk.required(&fields, "type", "Prometheus")?;
+    walk.text(node, &fields.at("type"))
 }
 
 /// The fields of a document's spec; a document without one is reported.
@@ -168,13 +168,11 @@ fn spec_of<'t>(
     document: &Document<'t>,
     allowed: &[&str],
 ) -> Option<Fields<'t>> {
-    match document.spec {
-        Some(spec) => walk.fields(spec, &document.path(), allowed),
-        None => {
-            let message = format!("{} `{}` has no `spec`", document.kind, document.name);
-            walk.fail("E0202", document.pos, message, "add `spec:`")
-        }
-    }
+    let Some(spec) = document.spec else {
+        let message = format!("{} `{}` has no `spec`", document.kind, document.name);
+        return walk.fail("E0202", document.pos, message, "add `spec:`");
+    };
+    walk.fields(spec, &document.path(), allowed)
 }
 
 /// Reads `apiVersion`, `kind`, `metadata` of a document or of one written in place, whose kind is

@@ -52,7 +52,7 @@ impl Language {
     }
 }
 
-fn is_sql(file: &str) -> bool {
+pub(super) fn is_sql(file: &str) -> bool {
     file.rsplit_once('.').is_some_and(|(_, ending)| ending.eq_ignore_ascii_case("sql"))
 }
 

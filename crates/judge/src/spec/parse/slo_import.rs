@@ -100,7 +100,7 @@ fn text_of(walk: &mut Walk<'_>, file: &str, pos: SourcePos) -> Option<String> {
     }
     let Some(text) = walk.ctx.files.get(file).cloned() else {
         let message = format!("OpenSLO file `{file}` is not there");
-        let is_yaml = |name: &&str| !name.ends_with(".sql");
+        let is_yaml = |name: &&str| !query::is_sql(name);
         let names: Vec<&str> = walk.ctx.files.keys().map(String::as_str).filter(is_yaml).collect();
         let near = suggestion(file, names.iter().copied());
         let hint = format!("put it beside the experiment file; {near}");

@@ -101,6 +101,7 @@ fn reference(walk: &mut Walk<'_>, node: &Node, path: &str, key: &str) -> Referen
 }
 
 /// One policy: `Some(None)` when it alerts on something else than breaches.
+#[expect(clippy::option_option, reason = "a fault and an absence are two things")]
 pub(super) fn policy(
     walk: &mut Walk<'_>,
     documents: &Documents<'_>,
@@ -201,13 +202,12 @@ fn pair(
 
 fn short_window(walk: &mut Walk<'_>, document: &Document<'_>) -> Option<Span> {
     let (text, pos) = document.annotations.get(SHORT_WINDOW)?;
-    match period::Shorthand::parse(text) {
-        Some(length) => Some(length.span()),
-        None => {
-            let message = format!("`{SHORT_WINDOW}` is not an OpenSLO duration: `{text}`");
-            walk.fail("E0303", *pos, message, "write for example `5m`")
-        }
+    let length = period::Shorthand::parse(text);
+    if length.is_none() {
+        let message = format!("`{SHORT_WINDOW}` is not an OpenSLO duration: `{text}`");
+        return walk.fail("E0303", *pos, message, "write for example `5m`");
     }
+    length.map(period::Shorthand::span)
 }
 
 /// One condition document.

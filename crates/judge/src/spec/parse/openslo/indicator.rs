@@ -6,7 +6,7 @@
 
 use super::super::walk::{Fields, Walk, join};
 use super::promql::{self, Refusal};
-use super::{Document, Documents, head, note, spec_of, unsupported};
+use super::{Document, Documents, head, kind_of_source, note, spec_of, unsupported};
 use crate::spec::diagnostic::{Diagnostic, SourcePos};
 use crate::spec::tree::Node;
 
@@ -221,7 +221,7 @@ fn metric(
     let own = walk.opt_text(&source, "type");
     let described = source_ref.as_deref().and_then(|name| {
         let document = documents.of("DataSource").find(|one| one.name == name)?.clone();
-        documents.kind_of_source(walk, &document)
+        kind_of_source(walk, &document)
     });
     let source_kind = own.or(described).map(|kind| kind.to_lowercase());
     if let Some(kind) = source_kind.as_deref().filter(|kind| !PROMETHEUS.contains(kind)) {

@@ -229,9 +229,10 @@ fn slices(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<(Span, f64)> {
         // A bare number is minutes.
         let text = walk.scalar(node, &path, "a duration (`5m`)")?.text.trim().to_owned();
         let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        let slice = match is_number {
-            true => Span::seconds(60 * text.parse::<i64>().ok().filter(|n| *n < 100_000)?),
-            false => period::shorthand(walk, node, &path)?.span(),
+        let slice = if is_number {
+            Span::seconds(60 * text.parse::<i64>().unwrap_or(i64::MAX).min(100_000))
+        } else {
+            period::shorthand(walk, node, &path)?.span()
         };
         if slice < Span::seconds(60) || slice > Span::days(1) {
             let message = "a slice is between one minute and one day";
