@@ -106,7 +106,7 @@ pub(super) fn read_experiment(
     })
 }
 
-fn context(settings: Option<&Settings>, files: BTreeMap<String, String>) -> Context {
+pub(super) fn context(settings: Option<&Settings>, files: BTreeMap<String, String>) -> Context {
     let names = match settings {
         None => Names { timezone: "UTC".to_owned(), ..Names::default() },
         Some(settings) => Names {

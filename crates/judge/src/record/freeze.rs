@@ -6,8 +6,9 @@
 //! copied, and numbers of the file were written by people: both need no freezing.
 
 use super::{Carry, LookInput, TestState, round12};
-use crate::observe::{Blocks, Observation, Observed, Sample};
+use crate::observe::{Allocation, Blocks, Observation, Observed, Sample};
 use crate::points::Sums;
+use crate::stats::overdispersion::Unevenness;
 
 impl LookInput {
     /// The input as the record will hold it. Freezing twice changes nothing.
@@ -47,10 +48,29 @@ fn observation(observation: &mut Observation) {
 }
 
 fn observed(found: &mut Observed) {
-    let Observed { arms, baseline, paired, waiting, window: _, data_as_of: _, digest: _ } = found;
+    let Observed {
+        arms,
+        baseline,
+        paired,
+        waiting,
+        difference,
+        epochs,
+        window: _,
+        data_as_of: _,
+        digest: _,
+    } = found;
     arms.values_mut().chain(baseline).for_each(sample);
     paired.iter_mut().for_each(blocks);
     freeze(waiting);
+    if let Some(Unevenness { phi, df }) = difference {
+        freeze(phi);
+        freeze(df);
+    }
+    for Allocation { control, treatment } in epochs {
+        for number in [&mut control.0, &mut control.1, &mut treatment.0, &mut treatment.1] {
+            freeze(number);
+        }
+    }
 }
 
 fn sample(sample: &mut Sample) {
