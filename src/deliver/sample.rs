@@ -198,6 +198,7 @@ fn evidence(
         uncontrolled: false,
         exact_baseline: false,
         assumptions: Vec::new(),
+        planned: None,
     }
 }
 

@@ -286,6 +286,7 @@ fn test_state(epoch: &str, ln_p: f64) -> TestState {
         looks: 3,
         opened_at: at(50),
         earlier_epochs: 0,
+        planned: None,
     }
 }
 

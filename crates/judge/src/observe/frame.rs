@@ -33,6 +33,7 @@ impl<'a> Cell<'a> {
 /// Everything that says which points count.
 #[derive(Debug)]
 pub(super) struct Frame<'a> {
+    pub(super) experiment: &'a Experiment,
     pub(super) signal: &'a Signal,
     pub(super) compare: &'a Compare,
     pub(super) at: Timestamp,
@@ -79,6 +80,7 @@ impl<'a> Frame<'a> {
             _ => countable_to.min(accrual_end),
         };
         Self {
+            experiment,
             signal,
             compare,
             at,
@@ -205,6 +207,7 @@ impl<'a> Frame<'a> {
             arms,
             baseline: total(&before),
             paired: None,
+            steps: None,
             window: self.window,
             data_as_of: newest.unwrap_or(self.window.start),
             waiting: self.waiting(),

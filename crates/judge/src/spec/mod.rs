@@ -5,6 +5,7 @@
 
 mod diagnostic;
 mod lint;
+mod method;
 mod model;
 mod nearest;
 mod parse;
@@ -16,6 +17,7 @@ mod tree;
 
 pub use diagnostic::{Diagnostic, Severity, SourcePos, codes, render};
 pub use lint::{Finding, check, lint};
+pub use method::{About, Design, MethodName, fitting};
 pub use model::*;
 pub use parse::{Context, Parsed, parse};
 pub(crate) use plain::plain_yaml;

@@ -56,6 +56,7 @@ impl Sight {
             arms: samples.collect(),
             baseline: None,
             paired: self.plan.and_then(|plan| self.paired(plan)),
+            steps: None,
             window: Window { start: cycle.started_at, end: at },
             data_as_of: at,
             waiting: 0.0,
