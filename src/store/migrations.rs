@@ -9,7 +9,7 @@ use super::sql::{Sql, args};
 /// Every migration: version, name, text. Append only; applied text never changes.
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "start", include_str!("migrations/0001_start.sql")),
-(2, "conversations", include_str!("migrations/0002_conversations.sql")),
+    (2, "conversations", include_str!("migrations/0002_conversations.sql")),
     (3, "planned_looks", include_str!("migrations/0003_planned_looks.sql")),
 ];
 
