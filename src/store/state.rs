@@ -105,6 +105,7 @@ pub(super) fn save_carry(
     carry: &Carry,
 ) -> Result<(), StoreError> {
     for (test_id, test) in carry {
+        let planned = planned_json(test)?;
         sql.exec(
             "UPDATE tests SET in_force = 0
              WHERE experiment = ?1 AND cycle = ?2 AND test_id = ?3 AND epoch <> ?4",
@@ -130,7 +131,7 @@ pub(super) fn save_carry(
                 test.looks,
                 test.opened_at,
                 test.earlier_epochs,
-                planned_json(test)?,
+                planned.as_deref(),
             ],
         )?;
     }

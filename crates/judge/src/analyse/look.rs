@@ -266,16 +266,16 @@ pub(super) fn planned_epoch(experiment: &Experiment, signal: &Signal) -> String 
 fn epoch(experiment: &Experiment, signal: &Signal, asked: &Question) -> Epoch {
     let definition = definition(experiment, signal);
     let aim = experiment.aim_on(&signal.name).map(|aim| (aim.from, aim.to));
-    let mut target = format!(
+    let checkpoint = &experiment.checkpoint;
+    let mut target = vec![format!(
         "{aim:?} {:?} {:.11e} {:.11e} {:?} {:?}",
-        signal.from, asked.tau, asked.alpha, asked.sides, experiment.checkpoint.look
-    );
-    // Named parts follow only where they are named, so that older epochs stay what they were.
-    if experiment.checkpoint.spending != SPENDING {
-        target.push_str(&format!(" spending {}", experiment.checkpoint.spending));
+        signal.from, asked.tau, asked.alpha, asked.sides, checkpoint.look
+    )];
+    // These parts follow only where they are written, so that older epochs stay what they were.
+    if checkpoint.spending != SPENDING {
+        target.push(format!("spending {}", checkpoint.spending));
     }
-    if let Some(method) = signal.method {
-        target.push_str(&format!(" method {}", method.name()));
-    }
+    target.extend(signal.method.map(|method| format!("method {}", method.name())));
+    let target = target.join(" ");
     Epoch::new(&[&definition], &[&target])
 }

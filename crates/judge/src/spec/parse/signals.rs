@@ -88,7 +88,10 @@ fn signal(
         None => None,
     };
     let min_n = fields.get("min_n").and_then(|n| walk.number(n, &word("min_n"), (1.0, MAX_NUMBER)));
-    let method = method(walk, &fields);
+    let method = match fields.get("method") {
+        Some(node) => method(walk, node, &word("method")).map(Some),
+        None => Some(None),
+    };
     let matures_after = form.and_then(|form| matures_after(walk, &fields, form));
     let arms = matches!(own.as_ref().map_or(inherited, Option::as_ref), Some(Compare::Arms { .. }));
     let (source, query) = match form {
@@ -125,13 +128,10 @@ fn signal(
 }
 
 /// The method of a signal, by name; whether it fits is said by the lint.
-fn method(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<Option<MethodName>> {
-    let Some(node) = fields.get("method") else {
-        return Some(None);
-    };
+fn method(walk: &mut Walk<'_>, node: &Node, path: &str) -> Option<MethodName> {
     let words: Vec<(&str, MethodName)> =
         MethodName::SIGNAL.iter().map(|method| (method.name(), *method)).collect();
-    walk.word(node, &fields.at("method"), &words).map(Some)
+    walk.word(node, path, &words)
 }
 
 /// A unit, which shares do not have.
