@@ -27,7 +27,8 @@ fn planned_words(look: &PlannedLook) -> String {
             let share = 100.0 * look.fraction;
             let over = if look.overrun { ", overrun" } else { "" };
             format!(
-                ", planned look {} {on}: {share:.0} % of the planned information, bound {:.2}{over}",
+                ", planned look {} {on}: {share:.0} % of the planned information, \
+                 bound {:.2}{over}",
                 look.looks, look.bound
             )
         }
