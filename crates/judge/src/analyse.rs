@@ -18,6 +18,7 @@ mod methods;
 mod normal;
 mod outlook;
 mod planned;
+mod rare;
 mod rule;
 mod split;
 mod states;

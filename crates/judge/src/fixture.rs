@@ -177,6 +177,8 @@ pub(crate) fn observed(until: Timestamp) -> Observed {
         baseline: None,
         paired: None,
         steps: None,
+        difference: None,
+        epochs: Vec::new(),
         window: Window { start: start(), end: until },
         data_as_of: until,
         waiting: 0.0,

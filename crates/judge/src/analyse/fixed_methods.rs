@@ -15,7 +15,7 @@ use crate::points::Sums;
 use crate::spec::{Baseline, Compare, Design, Experiment, Form, LookPlan, Signal, fitting};
 use crate::stats::fixed::block_t::{self, BlockSums};
 use crate::stats::fixed::two_proportion::is_sparse;
-use crate::stats::overdispersion::EXACT_LIMIT;
+use crate::stats::overdispersion::Unevenness;
 use crate::stats::two_arm::{Count, Proportion};
 use crate::stats::{bootstrap, its};
 
@@ -94,16 +94,22 @@ fn uses_phi(method: MethodName) -> bool {
     matches!(method, MethodName::Welch | MethodName::PoissonRates)
 }
 
-/// The larger unevenness of the two sides.
-fn wide(pair: &Pair<'_>) -> Option<f64> {
-    let other = match pair.against {
-        Against::Arm(sample) | Against::Before(sample) => sample.phi,
-        Against::Level(_) => None,
-    };
-    match (pair.treatment.phi, other) {
-        (Some(one), Some(other)) => Some(one.max(other)),
-        (one, other) => one.or(other),
+/// The unevenness of what is compared: of the difference in concurrent arms, which share their
+/// days, else the larger one of the two sides.
+fn unevenness(pair: &Pair<'_>) -> Option<Unevenness> {
+    let own = pair.treatment.unevenness();
+    match pair.against {
+        Against::Arm(_) => pair.observed.difference,
+        Against::Level(_) => own,
+        Against::Before(before) => match (own, before.unevenness()) {
+            (Some(one), Some(other)) => Some(if one.phi < other.phi { other } else { one }),
+            (one, other) => one.or(other),
+        },
     }
+}
+
+fn wide(pair: &Pair<'_>) -> Option<f64> {
+    unevenness(pair).map(|uneven| uneven.phi.max(1.0))
 }
 
 fn pick(pair: &Pair<'_>, signal: &Signal, plan: LookPlan) -> Result<(Fixed, MethodName), Gap> {
@@ -114,10 +120,9 @@ fn pick(pair: &Pair<'_>, signal: &Signal, plan: LookPlan) -> Result<(Fixed, Meth
 }
 
 fn automatic(pair: &Pair<'_>, form: Form, first: MethodName) -> MethodName {
-    let uneven = wide(pair).is_some_and(|phi| phi > EXACT_LIMIT);
+    let uneven = unevenness(pair).is_some_and(|uneven| uneven.is_uneven());
     match (pair.against, form) {
-        // Concurrent arms share their days; a period of its own does not.
-        (Against::Before(_), Form::Proportion) if uneven => MethodName::Welch,
+        (Against::Arm(_) | Against::Before(_), Form::Proportion) if uneven => MethodName::Welch,
         (Against::Level(_), Form::Proportion | Form::Rate) if uneven => MethodName::Welch,
         (Against::Arm(other) | Against::Before(other), Form::Proportion) => {
             match (proportion(pair.treatment), proportion(other)) {
@@ -185,20 +190,14 @@ fn build(pair: &Pair<'_>, method: MethodName) -> Result<Fixed, Gap> {
     test.ok_or_else(|| unfit(method))
 }
 
-/// Units that a variance is estimated from: periods where their unevenness widens it.
-fn pieces(sample: &Sample) -> (f64, f64) {
-    match (sample.sums, sample.phi) {
-        (Sums::Proportion { .. } | Sums::Rate { .. }, Some(phi)) => {
-            (phi.max(1.0), f64::from(sample.cells))
-        }
-        (Sums::Rate { .. }, None) => (1.0, f64::from(sample.cells)),
-        _ => (1.0, sample.sums.units()),
-    }
-}
-
+/// Counts are widened by the unevenness of what is compared, which then gives the degrees of
+/// freedom; means and ratios bring their own variance.
 fn welch(pair: &Pair<'_>) -> Option<Fixed> {
+    let counted = matches!(pair.treatment.sums, Sums::Proportion { .. } | Sums::Rate { .. });
+    let uneven = unevenness(pair).filter(|_| counted);
+    let phi = uneven.map_or(1.0, |uneven| uneven.phi.max(1.0));
     let side = |sample: &Sample| {
-        let (phi, pieces) = pieces(sample);
+        let pieces = if counted { f64::from(sample.cells) } else { sample.sums.units() };
         Some((moments(sample, phi)?, (pieces - 1.0).max(1.0)))
     };
     let (treatment, df_t) = side(pair.treatment)?;
@@ -213,6 +212,7 @@ fn welch(pair: &Pair<'_>) -> Option<Fixed> {
             (moments, false, Df::Sides(df_t, df_c))
         }
     };
+    let df = uneven.map_or(df, |uneven| Df::Whole(uneven.df.max(1.0)));
     let normal = Normal { treatment, comparison, covariance: 0.0, both_grow };
     Some(Fixed::T { normal, df })
 }

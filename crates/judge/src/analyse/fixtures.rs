@@ -162,6 +162,8 @@ pub(crate) fn seen(arms: Vec<(&str, Sample)>, to: Timestamp) -> Observation {
         baseline: None,
         paired: None,
         steps: None,
+        difference: None,
+        epochs: Vec::new(),
         window: Window { start: ts(START), end: to },
         data_as_of: to,
         waiting: 0.0,

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use super::basis::{Basis, Null};
 use super::methods::{Arms, counted, level, measured, size, stated, unobserved};
-use super::{Evidence, MethodName, PlannedLook, SignalState, UnknownWhy};
+use super::rare::Plan;
+use super::{Evidence, MethodName, PlannedLook, SignalState, UnknownWhy, tau};
 use crate::observe::{Observation, Observed};
 use crate::points::ALL;
 use crate::spec::{Baseline, Compare, Design, Experiment, LookPlan, Side, Signal, fitting};
@@ -113,10 +114,17 @@ impl Measure {
         observed: &Observed,
     ) -> Result<Option<Self>, Gap> {
         let compare = signal.compare.as_ref().unwrap_or(&experiment.compare);
-        if let Compare::Arms { control, treatment, .. } = compare {
+        if let Compare::Arms { control, treatment, split } = compare {
             let arm = |name: &str| observed.arms.get(name).ok_or_else(|| unobserved(name));
+            let planned = |arm: &str| split.get(arm).copied().unwrap_or(0.5);
+            let (held, treated) = (planned(control), planned(treatment));
+            let plan = Plan {
+                share: treated / (held + treated),
+                from: tau::stated_from(experiment, signal).filter(|p| *p > 0.0 && *p < 1.0),
+                sign: signal.want.sign(),
+            };
             let named = named(signal, Design::Arms);
-            let judged = Arms { control, treatment, named };
+            let judged = Arms { control, treatment, plan, named };
             return judged.measure(arm(control)?, arm(treatment)?, observed).map(Some);
         }
         let sample = observed.arms.get(ALL).ok_or_else(|| unobserved(ALL))?;

@@ -208,8 +208,9 @@ fn once(design: Design, form: Form) -> &'static [MethodName] {
     match (design, form) {
         (Design::Measured, Form::Value) => &[NeweyWest, BlockT, BlockBootstrap],
         (_, Form::Value) => &[BlockT, BlockBootstrap],
-        (Design::Arms, Form::Proportion) => &[TwoProportion, Fisher, Score],
-        (Design::Measured, Form::Proportion) => &[TwoProportion, Fisher, Score, Welch],
+        (Design::Arms | Design::Measured, Form::Proportion) => {
+            &[TwoProportion, Fisher, Score, Welch]
+        }
         (Design::Stated, Form::Proportion) => &[Binomial, Wilson, Welch],
         (_, Form::Mean | Form::Ratio) => &[Welch],
         (Design::Stated, Form::Rate) => &[PoissonRate, Welch],

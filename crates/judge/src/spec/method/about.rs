@@ -28,7 +28,7 @@ pub(super) const ABOUT: [About; 20] = [
             "`always`: proportions in arms, below ten events (or non-events) in an arm",
             "rare.rs",
             "Lindon & Malek 2022",
-            "rare independent events; constant allocation",
+            "rare independent events; allocation constant within its epochs",
         ],
     ),
     about(
