@@ -124,7 +124,7 @@ impl Measure {
                 sign: signal.want.sign(),
             };
             let named = named(signal, Design::Arms);
-            let judged = Arms { control, treatment, plan, named };
+            let judged = Arms { control, treatment, named, plan };
             return judged.measure(arm(control)?, arm(treatment)?, observed).map(Some);
         }
         let sample = observed.arms.get(ALL).ok_or_else(|| unobserved(ALL))?;
