@@ -9,6 +9,7 @@ mod atoms;
 mod basis;
 mod burn;
 pub(crate) mod carry;
+mod drift;
 mod fixed;
 mod fixed_methods;
 mod look;
@@ -28,6 +29,7 @@ use std::collections::BTreeMap;
 
 pub use alpha::ledger;
 pub use burn::*;
+pub use drift::*;
 
 use serde::{Deserialize, Serialize};
 
@@ -298,6 +300,9 @@ pub struct GuardrailStatus {
     /// The error budget and its burn-rate alerts (slo with a rolling or calendar budget).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub burn: Option<BurnStatus>,
+    /// The accumulators of a control chart (threshold with a drift).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<DriftStatus>,
 }
 
 /// One line of the alpha ledger.
