@@ -18,6 +18,7 @@ mod alarms;
 mod commit;
 #[cfg(test)]
 mod conformance;
+mod conversations;
 mod cursors;
 mod deliveries;
 mod experiments;
@@ -42,6 +43,7 @@ use sql::Sql;
 use sqlite::Pool;
 
 pub use alarms::{Watch, WatchCommit};
+pub use conversations::Known;
 pub use outbox_types::*;
 pub use types::*;
 
