@@ -9,7 +9,7 @@ use judge::analyse::{
     AtomView, Evidence, GuardrailState, GuardrailStatus, MethodName, RuleValue, SignalState,
     SignalView, Truth, UnknownWhy,
 };
-use judge::decide::{Alarm, AlarmKind, AlarmSeverity, Cause, Decision, Reason, Verdict};
+use judge::decide::{Alarm, AlarmKind, Cause, Decision, Reason, Verdict};
 use judge::ids;
 use judge::notice::{Notice, NoticeKind};
 use judge::record::{Cycle, ENGINE, EvaluationRecord, LookInput, SCHEMA};

@@ -243,7 +243,8 @@ impl Speaker<'_> {
             }
             // The loudest telling of a stretch stands: doubt in between is no reason to tell again.
             let severity = before.map_or(alarm.severity, |said| said.severity.max(alarm.severity));
-            let since = alarm.since.unwrap_or(self.record.input.at);
+            let began = alarm.since.unwrap_or(self.record.input.at);
+            let since = before.map_or(began, |said| said.since);
             on.insert(key, AlarmSaid { severity, since });
         }
         // Missing data freeze what was known: no all-clear and no second telling after it.

@@ -208,17 +208,17 @@ pub fn proxy_sentence(row: &ProxyRow) -> String {
         "unclear" => "may or may not predict",
         _ => return format!("{proxy} -> {outcome}: {} ({} tests).", row.note, row.experiments),
     };
-    let mut line = format!("{proxy} {said} {outcome} in {} finished tests", row.experiments);
+    let mut parts = vec![format!("{proxy} {said} {outcome} in {} finished tests", row.experiments)];
     if let (Some([moved, hits]), Some([score, lo, hi])) = (row.hits, row.hit_score) {
-        line.push_str(&format!(
-            "; of {moved} that moved {hits} were followed (score {score:.2}, share {lo:.2} to \
+        parts.push(format!(
+            "of {moved} that moved {hits} were followed (score {score:.2}, share {lo:.2} to \
              {hi:.2})"
         ));
     }
     if let Some([slope, lo, hi]) = row.slope {
-        line.push_str(&format!("; slope {slope:.2} ({lo:.2} to {hi:.2})"));
+        parts.push(format!("slope {slope:.2} ({lo:.2} to {hi:.2})"));
     }
-    format!("{line}; {}.", row.note)
+    format!("{}; {}.", parts.join("; "), row.note)
 }
 
 /// `proxy_does_not_predict`.

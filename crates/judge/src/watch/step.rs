@@ -62,17 +62,15 @@ pub fn step(open: &[Kept], found: Vec<Found>, unseen: &BTreeSet<String>, at: Tim
 /// The alarm in one line: name, form, subject, numbers, since when, what clears it.
 pub fn sentence(alarm: &Alarm) -> String {
     let word = |value: serde_json::Value| value.as_str().unwrap_or_default().replace('_', " ");
-    let mut line = alarm.kind.as_str().replace('_', " ");
-    if let Some(cause) = alarm.cause {
-        line.push_str(": ");
-        line.push_str(&word(serde_json::to_value(cause).unwrap_or_default()));
-    }
-    if !alarm.subject.is_empty() {
-        line.push_str(&format!(" ({})", alarm.subject));
-    }
-    if alarm.severity == AlarmSeverity::Suspected {
-        line.push_str(", suspected");
-    }
+    let name = alarm.kind.as_str().replace('_', " ");
+    let cause = alarm.cause.and_then(|cause| serde_json::to_value(cause).ok());
+    let cause = cause.map(|cause| format!(": {}", word(cause))).unwrap_or_default();
+    let subject = match alarm.subject.as_str() {
+        "" => String::new(),
+        subject => format!(" ({subject})"),
+    };
+    let doubt = if alarm.severity == AlarmSeverity::Suspected { ", suspected" } else { "" };
+    let mut parts = vec![format!("{name}{cause}{subject}{doubt}")];
     let numbers = alarm.numbers.iter().map(|(name, value)| {
         let text = format!("{value:.3}");
         let text = text.trim_end_matches('0').trim_end_matches('.');
@@ -80,13 +78,13 @@ pub fn sentence(alarm: &Alarm) -> String {
     });
     let numbers: Vec<String> = numbers.collect();
     if !numbers.is_empty() {
-        line.push_str(&format!("; {}", numbers.join(", ")));
+        parts.push(numbers.join(", "));
     }
     if let Some(since) = alarm.since {
-        line.push_str(&format!("; since {}", since.strftime("%Y-%m-%d %H:%M UTC")));
+        parts.push(format!("since {}", since.strftime("%Y-%m-%d %H:%M UTC")));
     }
     if !alarm.clears.is_empty() {
-        line.push_str(&format!("; clears with {}", alarm.clears));
+        parts.push(format!("clears with {}", alarm.clears));
     }
-    line
+    parts.join("; ")
 }

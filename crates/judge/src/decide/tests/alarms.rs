@@ -78,7 +78,7 @@ fn split_definition_and_missing_data_are_alarms() {
             (AlarmKind::Srm, ""),
             (AlarmKind::DefinitionChanged, "o"),
             (AlarmKind::Stale, "p"),
-            (AlarmKind::Stale, "errors"),
+            (AlarmKind::SourceDown, "prom"),
         ]
     );
     assert_eq!(found[0].numbers["units.b"], 5_000.0);
