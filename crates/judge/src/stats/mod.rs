@@ -34,6 +34,7 @@ pub mod poisson;
 pub mod power;
 pub mod proxy_validity;
 pub mod rare;
+pub mod rare_difference;
 pub mod special;
 pub mod srm;
 pub mod theatre;
