@@ -91,7 +91,8 @@ pub(super) fn text(record: &EvaluationRecord, style: Style) -> String {
     branch_lines(record, &mut out);
     for alarm in &record.alarms {
         let (kind, severity) = (word(&alarm.kind), word(&alarm.severity));
-        let text = format!("{kind} ({severity}), clears when {}", alarm.clears);
+        let since = alarm.since.map(|at| format!(", since {at}")).unwrap_or_default();
+        let text = format!("{kind} ({severity}){since}, clears with {}", alarm.clears);
         out.push_str(&wrapped("\nalarm  ", "       ", &text));
     }
     if !record.ledger.is_empty() {
@@ -108,23 +109,17 @@ pub(super) fn text(record: &EvaluationRecord, style: Style) -> String {
     out
 }
 
-/// `information_time, alpha 0.05 two-sided, tau 0.08, p 0.0031, n control 6,000 treatment 6,000`
+/// `alpha 0.05 two-sided, tau 0.08, smallest p 0.0031, n control 6,000, treatment 6,000; by ...`
 fn evidence_line(evidence: &Evidence) -> String {
     let sides = if evidence.sides == 1 { "one-sided" } else { "two-sided" };
-    let mut parts = vec![
-        word(&evidence.method),
+    let sizes = evidence.n.iter().map(|(arm, n)| format!("{arm} {}", prose::count(*n)));
+    let parts = [
         format!("alpha {} {sides}", evidence.alpha),
         format!("tau {}", short(evidence.tau)),
         format!("smallest p {}", short(evidence.p_seq)),
+        format!("n {}", sizes.collect::<Vec<_>>().join(", ")),
     ];
-    parts.extend(evidence.phi.map(|phi| format!("overdispersion {}", short(phi))));
-    let sizes = evidence.n.iter().map(|(arm, n)| format!("{arm} {}", prose::count(*n)));
-    parts.push(format!("n {}", sizes.collect::<Vec<_>>().join(", ")));
-    let mut text = parts.join(", ");
-    if !evidence.assumptions.is_empty() {
-        text = format!("{text}; assumes: {}", evidence.assumptions.join("; "));
-    }
-    text
+    format!("{}; by {}", parts.join(", "), prose::method_line(evidence))
 }
 
 /// Three significant digits.

@@ -127,10 +127,11 @@ fn text(experiment: &Experiment) -> String {
     line("evidence", &format!("{}, look {}", word(&experiment.evidence), word(&checkpoint.look)));
     let rhythm = format!("every {}, at most {} cycles", checkpoint.look_every, checkpoint.cycles);
     line("looks", &rhythm);
-    out.push_str(&format!("\ncalendar ({})\n", experiment.timezone));
+    let zone_name = &experiment.timezone;
+    out = format!("{out}\ncalendar ({zone_name})\n");
     for Date { what, at } in calendar(experiment, &zone) {
         let at = at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M");
-        out.push_str(&format!("  {at}  {what}\n"));
+        out = format!("{out}  {at}  {what}\n");
     }
     out.push_str("\nsignals\n");
     for signal in &experiment.signals {
@@ -152,11 +153,9 @@ fn text(experiment: &Experiment) -> String {
     }
     out.push_str("\npower\n");
     let plan = power_plan(experiment, &Question::default());
-    for row in power::text(experiment, &plan).lines().skip(1) {
-        out.push_str(&format!("{row}\n"));
-    }
-    out.push('\n');
-    out
+    let text = power::text(experiment, &plan);
+    let (_, rows) = text.split_once('\n').unwrap_or_default();
+    format!("{out}{rows}\n")
 }
 
 fn guardrails(experiment: &Experiment) -> String {

@@ -102,7 +102,7 @@ pub struct AtomPlan {
     /// Days from the start until the needed units have matured, at the planned rate.
     pub days_needed: Option<f64>,
     /// Days from the start to the checkpoint.
-    pub days_planned: Option<f64>,
+    pub days_planned: f64,
     /// Chance that the atom is true at the checkpoint.
     pub chance: Option<f64>,
     /// Smallest true effect that the planned units would find with the wanted power.
@@ -312,10 +312,10 @@ fn stated_level(experiment: &Experiment, signal: &Signal) -> Option<f64> {
     own.or_else(|| experiment.aim_on(&signal.name).and_then(|aim| aim.from))
 }
 
-fn days_planned(experiment: &Experiment) -> Option<f64> {
+fn days_planned(experiment: &Experiment) -> f64 {
     match experiment.checkpoint.when {
-        When::At(at) => Some(ms_between(experiment.start, at) as f64 / crate::time::DAY_MS as f64),
-        When::Every(every) => Some(every.as_days()),
+        When::At(at) => ms_between(experiment.start, at) as f64 / crate::time::DAY_MS as f64,
+        When::Every(every) => every.as_days(),
     }
 }
 

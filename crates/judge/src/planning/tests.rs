@@ -38,7 +38,7 @@ fn eight_points_need_a_thousand_per_arm() {
     assert!((per_arm - 1_009.0).abs() < 3.0, "{per_arm}");
     // 2,018 units at 400 a week are 35.3 days, whole days and two weeks to mature.
     assert_eq!(plan.days_needed, Some(36.0 + 14.0));
-    assert_eq!(plan.days_planned, Some(42.0));
+    assert_eq!(plan.days_planned, 42.0);
     assert_eq!(plan.planned, Some(1_600.0));
     // At 800 per arm: Phi(8/2.304 - 3.044) = Phi(0.428) = 67 %.
     let words = sentence(&plan, 0.8, Some(400.0));

@@ -89,7 +89,7 @@ fn time(plan: &AtomPlan, units_per_week: Option<f64>) -> Option<String> {
     let Some(rate) = units_per_week else {
         return Some("`plan: {units_per_week: ...}` would say how long that takes".to_owned());
     };
-    let (needed, planned) = plan.days_needed.zip(plan.days_planned)?;
+    let (needed, planned) = (plan.days_needed?, plan.days_planned);
     let and = if needed > planned { "and your date is in" } else { "in time for your date in" };
     Some(format!("at {} a week that is {}, {and} {}", count(rate), span(needed), span(planned)))
 }
