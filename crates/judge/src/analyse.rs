@@ -24,6 +24,7 @@ use std::collections::BTreeMap;
 
 pub use alpha::ledger;
 pub use burn::*;
+pub use split::split_counts;
 
 use serde::{Deserialize, Serialize};
 

@@ -35,6 +35,9 @@ pub(super) fn short_reason(reason: &Reason, record: &EvaluationRecord) -> String
         Reason::GuardrailTripped { guardrail, value, limit } => {
             tripped(guardrail, *value, *limit, &record.input.experiment)
         }
+        Reason::GuardrailRestated { guardrail, value, limit } => {
+            restated(guardrail, *value, *limit, &record.input.experiment)
+        }
         Reason::AtomMet { atom: index } => atom(*index, ": met"),
         Reason::AtomNotMet { atom: index } => atom(*index, ""),
         Reason::AtomUnknown { atom: index } => atom(*index, ": inconclusive"),
@@ -99,6 +102,30 @@ fn stop_atom(atom: &AtomView, record: &EvaluationRecord) -> String {
 }
 
 fn tripped(name: &str, value: Option<f64>, limit: Option<f64>, experiment: &Experiment) -> String {
+    match (value, limit) {
+        (Some(value), Some(limit)) => {
+            let value = guardrail_level(name, value, experiment);
+            let limit = guardrail_level(name, limit, experiment);
+            format!("guardrail {name} tripped at {value}, limit {limit}")
+        }
+        _ => format!("guardrail {name} tripped"),
+    }
+}
+
+/// The trip's restated data are inside the limit.
+fn restated(name: &str, value: Option<f64>, limit: Option<f64>, experiment: &Experiment) -> String {
+    match (value, limit) {
+        (Some(value), Some(limit)) => {
+            let value = guardrail_level(name, value, experiment);
+            let limit = guardrail_level(name, limit, experiment);
+            format!("on restated data guardrail {name} is at {value}, limit {limit}")
+        }
+        _ => format!("on restated data guardrail {name} has not tripped"),
+    }
+}
+
+/// A guardrail's number in its own unit.
+pub(super) fn guardrail_level(name: &str, value: f64, experiment: &Experiment) -> String {
     let kind = experiment.guardrail(name).map(|guardrail| &guardrail.kind);
     let (form, unit) = match kind {
         Some(GuardrailKind::Threshold(_)) | None => (Form::Value, None),
@@ -107,14 +134,7 @@ fn tripped(name: &str, value: Option<f64>, limit: Option<f64>, experiment: &Expe
         }
         Some(_) => (Form::Proportion, None),
     };
-    match (value, limit) {
-        (Some(value), Some(limit)) => {
-            let value = format_level(value, form, unit);
-            let limit = format_level(limit, form, unit);
-            format!("guardrail {name} tripped at {value}, limit {limit}")
-        }
-        _ => format!("guardrail {name} tripped"),
-    }
+    format_level(value, form, unit)
 }
 
 /// `activation_14d is flat: 0.0 pts (-1.8 pts to +1.8 pts)`.

@@ -119,7 +119,7 @@ fn a_file_without_teeth_says_what_it_needs() {
 #[test]
 fn findings_are_told_once() {
     let look = Look::passing().state("p", SignalState::Short).with(|input, analysis| {
-        analysis.findings = vec![Finding::Short { signal: "p".into() }];
+        analysis.findings = vec![Finding::Short { signal: "p".into(), wanted: Some(0.03) }];
         analysis.atoms[0].no_test = true;
         if let Some(evidence) = analysis.signals[1].evidence.as_mut() {
             evidence.exact_baseline = true;
@@ -131,7 +131,7 @@ fn findings_are_told_once() {
     assert_eq!(
         outcome(&look).findings,
         [
-            Finding::Short { signal: "p".into() },
+            Finding::Short { signal: "p".into(), wanted: Some(0.03) },
             Finding::NoTest { signal: "p".into() },
             Finding::Uncontrolled { signal: "o".into() },
             Finding::SplitNotChecked,
