@@ -120,7 +120,7 @@ fn id_line(text: &str) -> SourcePos {
     })
 }
 
-fn context(settings: Option<&Settings>, files: BTreeMap<String, String>) -> Context {
+pub(super) fn context(settings: Option<&Settings>, files: BTreeMap<String, String>) -> Context {
     let names = match settings {
         None => Names { timezone: "UTC".to_owned(), ..Names::default() },
         Some(settings) => Names {

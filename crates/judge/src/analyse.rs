@@ -9,6 +9,7 @@ mod atoms;
 mod basis;
 mod burn;
 pub(crate) mod carry;
+mod drift;
 mod look;
 mod margins;
 mod measure;
@@ -24,6 +25,7 @@ use std::collections::BTreeMap;
 
 pub use alpha::ledger;
 pub use burn::*;
+pub use drift::*;
 pub use split::split_counts;
 
 use serde::{Deserialize, Serialize};
@@ -293,6 +295,9 @@ pub struct GuardrailStatus {
     /// The error budget and its burn-rate alerts (slo with a rolling or calendar budget).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub burn: Option<BurnStatus>,
+    /// The accumulators of a control chart (threshold with a drift).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<DriftStatus>,
 }
 
 /// One line of the alpha ledger.

@@ -1,7 +1,6 @@
 //! What a revised evaluation changed, in numbers, and what it leaves to people.
 
-use super::numbers::{count, format_change};
-use super::reasons::guardrail_level;
+use super::numbers::{Written, count, format_change};
 use crate::decide::is_tripped;
 use crate::notice::verdict_text;
 use crate::record::{EvaluationRecord, Restated};
@@ -32,7 +31,7 @@ fn change(one: &Restated, record: &EvaluationRecord) -> String {
     let experiment = &record.input.experiment;
     let number = |value: f64| match experiment.signal(&one.subject) {
         Some(signal) => format_change(value, one.relative, signal.form, signal.unit.as_deref()),
-        None => guardrail_level(&one.subject, value, experiment),
+        None => Written::of_guardrail(experiment, &one.subject).text(value),
     };
     let seen = |value: Option<f64>| value.map_or_else(|| "not seen".to_owned(), &number);
     let mut text = format!("{} {} -> {}", one.subject, seen(one.before), seen(one.now));
