@@ -8,6 +8,7 @@ mod atoms;
 #[cfg(test)]
 mod every;
 mod findings;
+mod methods;
 mod numbers;
 mod reasons;
 mod revision;
@@ -16,6 +17,7 @@ mod tests;
 
 pub use self::atoms::{atom_line, atom_numbers, what_would_flip};
 pub use self::findings::finding_sentence;
+pub use self::methods::method_line;
 pub use self::numbers::{Written, count, format_change, format_level};
 pub use self::reasons::reason_sentence;
 pub use self::revision::revision;
