@@ -80,6 +80,13 @@ pub(super) fn text(record: &EvaluationRecord, style: Style) -> String {
     for (name, text) in rows {
         out.push_str(&wrapped(name, "              ", &text));
     }
+    if let Some(words) = prose::revision(record) {
+        out.push_str(&wrapped("  revised     ", "              ", &words));
+    }
+    for finding in &record.findings {
+        let words = prose::finding_sentence(finding, record);
+        out.push_str(&wrapped("  finding     ", "              ", &words));
+    }
     out.push_str("\nrule\n");
     rule_lines(record, &record.rule, 1, style, &mut out);
     if let Some(rule) = &record.stop_rule {

@@ -32,6 +32,7 @@ pub(crate) use alpha::of_atoms as atom_alphas;
 pub use burn::*;
 pub use drift::*;
 pub(crate) use rule::value as rule_value;
+pub use split::split_counts;
 pub(crate) use tau::{aim_effect, of_atom as planned_tau, planned_units};
 
 use serde::{Deserialize, Serialize};

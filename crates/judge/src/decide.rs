@@ -11,6 +11,7 @@ mod facts;
 mod findings;
 mod flips;
 mod reasons;
+mod restate;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ pub use self::alarm::{Alarm, AlarmCause, AlarmKind, AlarmSeverity};
 pub use self::evaluate::{evaluate, evaluate_fault, evaluate_trip, evaluate_with};
 pub(crate) use self::facts::is_tripped;
 pub use self::flips::{Change, Flip, Reproduction, flips, reproduce};
+pub use self::restate::{before_trip, restate_look, restate_trip};
 
 use crate::analyse::Analysis;
 use crate::record::LookInput;
@@ -118,6 +120,15 @@ pub enum Reason {
         /// Guardrail name.
         guardrail: String,
         /// What was seen.
+        value: Option<f64>,
+        /// The bound.
+        limit: Option<f64>,
+    },
+    /// The data of a trip were restated: the guardrail is inside its limit.
+    GuardrailRestated {
+        /// Guardrail name.
+        guardrail: String,
+        /// What the restated data say.
         value: Option<f64>,
         /// The bound.
         limit: Option<f64>,
@@ -250,9 +261,28 @@ pub enum Finding {
     Drifted {
         /// Signal name.
         signal: String,
+        /// The atom as in the file.
+        #[serde(default)]
+        atom: Option<String>,
+        /// The smallest p of its epoch, which latched.
+        #[serde(default)]
+        p_seq: Option<f64>,
     },
-    /// A new test epoch was opened by another target.
+    /// This look opened a new test epoch: target, tau, alpha or look plan were edited.
     Retargeted {
+        /// Signal name.
+        signal: String,
+        /// Epochs before this one.
+        earlier: u32,
+        /// Mixing parameter of the new epoch.
+        #[serde(default)]
+        tau: Option<f64>,
+        /// Error rate of the new epoch.
+        #[serde(default)]
+        alpha: Option<f64>,
+    },
+    /// This look opened a new test epoch: query, arms, split or start were edited.
+    DefinitionChanged {
         /// Signal name.
         signal: String,
         /// Epochs before this one.
@@ -270,10 +300,20 @@ pub enum Finding {
     },
     /// No split is declared, so none is checked.
     SplitNotChecked,
+    /// Units came to an arm whose declared share is zero.
+    UnplannedUnits {
+        /// The arm.
+        arm: String,
+        /// Units that were counted there.
+        units: f64,
+    },
     /// A signal that is real but too small.
     Short {
         /// Signal name.
         signal: String,
+        /// The effect that would matter, in the unit of the signal's evidence.
+        #[serde(default)]
+        wanted: Option<f64>,
     },
     /// `evidence: not_refuted` or `point`: the estimate alone decides, printed as "no test".
     NoTest {

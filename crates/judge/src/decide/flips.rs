@@ -171,7 +171,10 @@ pub fn reproduce(record: &EvaluationRecord) -> Reproduction {
     }
     let input = record.input.clone();
     let again = match record.track.strip_prefix("guardrail:") {
-        Some(guardrail) => super::evaluate_trip(input, guardrail),
+        Some(guardrail) => {
+            let restatement = (record.restatement_no, record.revises.clone());
+            super::evaluate::evaluate_trip_again(input, guardrail, restatement)
+        }
         None => super::evaluate(input, record.restatement_no, record.revises.clone()),
     };
     let (before, after) = (record.to_json(), again.to_json());

@@ -6,7 +6,7 @@
 //! copied, and numbers of the file were written by people: both need no freezing.
 
 use super::{Carry, LookInput, TestState, round12};
-use crate::observe::{Allocation, Blocks, Observation, Observed, Sample};
+use crate::observe::{Allocation, Blocks, Observation, Observed, Sample, Steps};
 use crate::points::Sums;
 use crate::stats::overdispersion::Unevenness;
 
@@ -23,8 +23,20 @@ impl LookInput {
 /// Sequential state at the digits of the record.
 fn freeze_carry(carry: &mut Carry) {
     for state in carry.values_mut() {
-        let TestState { tau, alpha, ln_p, epoch: _, looks: _, opened_at: _, earlier_epochs: _ } =
-            state;
+        let TestState {
+            tau,
+            alpha,
+            ln_p,
+            planned,
+            epoch: _,
+            looks: _,
+            opened_at: _,
+            earlier_epochs: _,
+        } = state;
+        if let Some(looks) = planned {
+            observed(&mut looks.observed);
+            looks.fractions.iter_mut().for_each(freeze);
+        }
         for number in [tau, alpha, ln_p] {
             freeze(number);
         }
@@ -55,6 +67,7 @@ fn observed(found: &mut Observed) {
         waiting,
         difference,
         epochs,
+        steps,
         window: _,
         data_as_of: _,
         digest: _,
@@ -62,6 +75,9 @@ fn observed(found: &mut Observed) {
     arms.values_mut().chain(baseline).for_each(sample);
     paired.iter_mut().for_each(blocks);
     freeze(waiting);
+    if let Some(Steps { treatment, comparison }) = steps {
+        treatment.iter_mut().chain(comparison).for_each(freeze);
+    }
     if let Some(Unevenness { phi, df }) = difference {
         freeze(phi);
         freeze(df);
