@@ -12,6 +12,7 @@ mod log;
 mod new;
 mod notify;
 mod output;
+mod replay;
 mod serve;
 mod status;
 mod test;
@@ -76,6 +77,8 @@ enum Command {
     Decide(decide::DecideArgs),
     /// Run case directories: an experiment, its numbers, the expected verdicts
     Test(test::TestArgs),
+    /// Play experiment files over history: what would have been said, and when
+    Replay(replay::ReplayArgs),
     /// Work with receivers
     #[command(subcommand)]
     Notify(notify::NotifyCommand),
@@ -119,6 +122,7 @@ async fn run(command: Command) -> Result<u8, Failure> {
         Command::Log(args) => log::run(args).await,
         Command::Decide(args) => decide::run(args).await,
         Command::Test(args) => test::run(args),
+        Command::Replay(args) => replay::run(args).await,
         Command::Notify(command) => notify::run(command).await,
         Command::Demo(args) => demo::run(args).await,
         Command::Config(command) => config_print::run(command),

@@ -58,7 +58,7 @@ impl Store {
 
     /// Opens the file with other bounds than the default ones.
     pub fn open_with(path: &Path, options: StoreOptions) -> Result<Self, StoreError> {
-        Ok(Self { pool: Arc::new(Pool::open(path, options.readers)?), options })
+        Ok(Self { pool: Arc::new(Pool::open(path, options.readers, options.durable)?), options })
     }
 
     /// Opens an existing file beside a running daemon; every write is [`StoreError::ReadOnly`].

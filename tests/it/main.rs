@@ -12,6 +12,7 @@ mod dashboards_live;
 mod fakes;
 mod http_api;
 mod prometheus;
+mod replay;
 mod restart;
 mod stories;
 mod tidy;
