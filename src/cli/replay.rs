@@ -18,10 +18,10 @@ use judge::time::{Span, Timestamp, add_ms};
 use serde_json::{Value, json};
 
 use super::SettingsArgs;
-use super::output::{Failure, Progress, Style, UNREACHABLE, complain, say, wrapped};
+use super::output::{Failure, Progress, Style, UNREACHABLE, complain, say, table, wrapped};
 use crate::clock::{Clock as _, SystemClock};
 use crate::cycle::say::word;
-use crate::replay::{self, Entry, Files, Finding, Kind, Movement, Options, Replayed};
+use crate::replay::{self, Entry, Files, Finding, Kind, Movement, Options, Rehearsed, Replayed};
 use crate::settings::LogLevel;
 
 /// Play experiment files over history
@@ -49,6 +49,14 @@ pub(super) struct ReplayArgs {
     /// JSON lines instead of text
     #[arg(long)]
     json: bool,
+    /// Instead: play so many histories in which nothing happened, made from this data, and show how
+    /// often the file says something false
+    #[arg(long, value_name = "RUNS", conflicts_with_all = ["all", "messages", "exit_code"],
+        value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    aa: Option<u32>,
+    /// Chance of --aa: the same seed, the same runs
+    #[arg(long, default_value_t = 1, requires = "aa")]
+    seed: u64,
     /// Exit with the code of the worst last verdict: 0 continue, 10 change, 20 stop, 21 tripped,
     /// 30 hold, 75 collecting
     #[arg(long)]
@@ -68,6 +76,15 @@ pub(super) async fn run(args: ReplayArgs) -> Result<u8, Failure> {
     let files = Files::read(&args.files, &settings).map_err(anyhow::Error::from)?;
     let options = options(&args)?;
     let progress = Progress::of_stderr();
+    if let Some(runs) = args.aa {
+        let mut show = |run: u32| progress.show(&format!("run {run} of {runs}"));
+        let done = replay::rehearse(files, settings, &options, runs, args.seed, &mut show).await?;
+        progress.clear();
+        for one in &done {
+            say(&if args.json { json_aa(one, args.seed) } else { text_aa(one, args.seed) });
+        }
+        return Ok(0);
+    }
     let mut show = |at: Timestamp| progress.show(&at.to_string());
     let played = replay::replay(files, settings, &options, &mut show).await?;
     progress.clear();
@@ -220,6 +237,51 @@ fn json_end(id: &str, life: &LifeState) -> String {
     let value = json!({
         "type": "end", "experiment": id, "life": life.life, "cycle": life.cycle.number,
         "last": verdict,
+    });
+    format!("{}\n", canonical_json(&value))
+}
+
+fn text_aa(done: &Rehearsed, seed: u64) -> String {
+    let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+    let maybe = |share: Option<f64>| share.map_or("-".to_owned(), percent);
+    let rows: Vec<Vec<String>> = done
+        .rows
+        .iter()
+        .map(|row| {
+            let share = format!("{} +- {}", percent(row.share), percent(row.se));
+            vec![row.what.clone(), share, maybe(row.allowed), maybe(row.naive)]
+        })
+        .collect();
+    let head = format!(
+        "{}: {} runs without an effect, seed {seed}, {:.1} looks each\n",
+        done.experiment, done.runs, done.looks
+    );
+    let unchanged = match done.unchanged.as_slice() {
+        [] => String::new(),
+        names => wrapped(
+            "",
+            "",
+            &format!(
+                "left as they are, since they are compared with nothing: {}",
+                names.join(", ")
+            ),
+        ),
+    };
+    let left_out = "guardrails with sources of their own are left out\n";
+    let columns = ["SAID AT ANY LOOK", "SHARE OF RUNS", "ALLOWED", "NAIVE |z| > 1.96"];
+    format!("{head}{}{unchanged}{left_out}", table(&columns, &rows))
+}
+
+fn json_aa(done: &Rehearsed, seed: u64) -> String {
+    let rows = done.rows.iter().map(|row| {
+        json!({
+            "what": row.what, "count": row.count, "share": row.share, "se": row.se,
+            "allowed": row.allowed, "naive": row.naive,
+        })
+    });
+    let value = json!({
+        "type": "aa", "experiment": done.experiment, "runs": done.runs, "seed": seed,
+        "looks": done.looks, "rows": rows.collect::<Vec<_>>(), "unchanged": done.unchanged,
     });
     format!("{}\n", canonical_json(&value))
 }

@@ -5,6 +5,7 @@
 //! ([`History`]): asked once per series, sliced per look. Nothing is ever sent, the daemon's store
 //! is never opened, and the same call gives the same bytes.
 
+mod aa;
 mod files;
 mod history;
 mod play;
@@ -12,6 +13,7 @@ mod timeline;
 
 use judge::time::{Span, Timestamp};
 
+pub use aa::{Rehearsed, Row, rehearse};
 pub use files::{Files, FilesError};
 pub use history::{History, Told};
 pub use play::{Replayed, replay};

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use judge::lifecycle::{Life, LifeState};
 use judge::time::{DAY_MS, Timestamp};
+use serde_json::json;
 
 use super::Options;
 use super::files::{Files, Revision};
@@ -17,9 +18,7 @@ use super::history::{History, Told};
 use super::timeline::{self, Entry};
 use crate::app::{self, App, Sources};
 use crate::clock::ManualClock;
-use crate::deliver::{
-    ActionConfig, ActionMethod, ReceiverConfig, VerifyConfig, WebhookActionConfig, WebhookConfig,
-};
+use crate::deliver::{ActionConfig, ReceiverConfig};
 use crate::settings::Settings;
 use crate::sources::SourceConfig;
 use crate::tasks::reload;
@@ -49,26 +48,8 @@ pub async fn replay(
     options: &Options,
     progress: &mut (dyn FnMut(Timestamp) + Send),
 ) -> anyhow::Result<Replayed> {
-    let earliest = files.all().map(|experiment| experiment.start).min();
-    let from = options.from.or(earliest).context("no experiment file was named")?;
-    anyhow::ensure!(
-        from < options.to,
-        "nothing to play: --from {from} is not before --to {}",
-        options.to
-    );
-    let folder = tempfile::tempdir()?;
-    let settings = own(settings, &files, folder.path(), options);
-    let mut histories = BTreeMap::new();
-    let mut sources = Sources::new();
-    for (name, source) in app::sources_of(&settings)? {
-        let history = Arc::new(History::new(source, options.to));
-        histories.insert(name.clone(), Arc::clone(&history));
-        sources.insert(name, history);
-    }
-    let clock = Arc::new(ManualClock::new(from));
-    let desk = Desk::set(files, &settings.daemon.experiments)?;
-    let app = App::start_over(settings, clock.clone(), sources).await?;
-    let mut run = Run { app, clock, desk, at: from };
+    let opened = Opened::new(files, settings, options).await?;
+    let Opened { mut run, histories, from, _folder } = opened;
     run.play(options, progress).await?;
     let standings = run.standings().await?;
     let entries = timeline::read(run.app.store(), standings.keys()).await?;
@@ -78,8 +59,56 @@ pub async fn replay(
     Ok(Replayed { entries, standings, told, from, reached: run.at })
 }
 
+/// A line over history that has not begun.
+pub(super) struct Opened {
+    pub(super) run: Run,
+    pub(super) histories: BTreeMap<String, Arc<History>>,
+    from: Timestamp,
+    _folder: tempfile::TempDir,
+}
+
+impl Opened {
+    pub(super) async fn new(
+        files: Files,
+        settings: Settings,
+        options: &Options,
+    ) -> anyhow::Result<Self> {
+        let earliest = files.all().map(|experiment| experiment.start).min();
+        let from = options.from.or(earliest).context("no experiment file was named")?;
+        anyhow::ensure!(
+            from < options.to,
+            "nothing to play: --from {from} is not before --to {}",
+            options.to
+        );
+        let folder = tempfile::tempdir()?;
+        let settings = own(settings, &files, folder.path(), options)?;
+        let mut histories = BTreeMap::new();
+        let mut sources = Sources::new();
+        for (name, source) in app::sources_of(&settings)? {
+            let history = Arc::new(History::new(source, options.to));
+            histories.insert(name.clone(), Arc::clone(&history));
+            sources.insert(name, history);
+        }
+        let clock = Arc::new(ManualClock::new(from));
+        let desk = Desk::set(files, &settings.daemon.experiments)?;
+        let app = App::start_over(settings, clock.clone(), sources).await?;
+        let run = Run { app, clock, desk, at: from };
+        Ok(Self { run, histories, from, _folder: folder })
+    }
+}
+
 /// The daemon's settings with a place of their own.
-fn own(mut settings: Settings, files: &Files, folder: &Path, options: &Options) -> Settings {
+fn own(
+    mut settings: Settings,
+    files: &Files,
+    folder: &Path,
+    options: &Options,
+) -> anyhow::Result<Settings> {
+    let nobody = json!({"webhook": {"url": NOWHERE, "allow_private": true}});
+    let receiver: ReceiverConfig = serde_json::from_value(nobody)?;
+    let verify = json!({"url": NOWHERE, "pointer": "/", "equals": null});
+    let nothing = json!({"webhook": {"url": NOWHERE, "allow_private": true, "verify": verify}});
+    let action: ActionConfig = serde_json::from_value(nothing)?;
     settings.store.path = folder.join("replay.db");
     settings.daemon.experiments = folder.join("experiments");
     settings.scheduler.jitter = false;
@@ -93,41 +122,12 @@ fn own(mut settings: Settings, files: &Files, folder: &Path, options: &Options) 
         }
     }
     for name in files.receivers() {
-        settings.receivers.entry(name).or_insert_with(|| {
-            ReceiverConfig::Webhook(WebhookConfig {
-                url: NOWHERE.to_owned(),
-                secret: None,
-                previous_secret: None,
-                ca_file: None,
-                allow_private: true,
-            })
-        });
+        settings.receivers.entry(name).or_insert(receiver.clone());
     }
     for name in files.actions() {
-        settings.actions.entry(name).or_insert_with(unconfigured_action);
+        settings.actions.entry(name).or_insert(action.clone());
     }
-    settings
-}
-
-fn unconfigured_action() -> ActionConfig {
-    ActionConfig::Webhook(WebhookActionConfig {
-        url: NOWHERE.to_owned(),
-        method: ActionMethod::default(),
-        headers: BTreeMap::new(),
-        secret_headers: BTreeMap::new(),
-        body: None,
-        secret: None,
-        verify: VerifyConfig {
-            url: NOWHERE.to_owned(),
-            pointer: String::new(),
-            equals: serde_json::Value::Null,
-            interval_ms: 1_000,
-        },
-        armed: false,
-        dry_run: true,
-        ca_file: None,
-        allow_private: true,
-    })
+    Ok(settings)
 }
 
 /// The folder of experiment files and the revisions that wait for their turn.
@@ -174,8 +174,8 @@ impl Desk {
     }
 }
 
-struct Run {
-    app: App,
+pub(super) struct Run {
+    pub(super) app: App,
     clock: Arc<ManualClock>,
     desk: Desk,
     at: Timestamp,

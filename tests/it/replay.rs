@@ -184,3 +184,25 @@ fn the_daemons_store_is_not_touched() {
     assert_eq!(code, 0);
     assert!(!store.exists());
 }
+
+#[test]
+fn histories_without_an_effect_are_the_same_by_seed_and_seldom_called_one() {
+    let (code, first, about) = ran(&["--aa", "60", "--json"]);
+    assert_eq!(code, 0, "{about}");
+    assert_eq!(first, ran(&["--aa", "60", "--json"]).1);
+    assert_ne!(first, ran(&["--aa", "60", "--json", "--seed", "2"]).1);
+    let told: Value = serde_json::from_str(&first).unwrap();
+    assert_eq!(told["runs"], 60);
+    let rows = told["rows"].as_array().unwrap();
+    let of = |what: &str| rows.iter().find(|row| row["what"] == what).unwrap();
+    let change = of("conversion: a change");
+    assert_eq!(change["allowed"], 0.05);
+    // 0.05 and two standard errors at 60 runs.
+    let (share, naive) = (change["share"].as_f64().unwrap(), change["naive"].as_f64().unwrap());
+    assert!(share <= 0.107, "{share}");
+    assert!(naive > share, "{naive} by repeated tests against {share}");
+    let (_, text, _) = ran(&["--aa", "5"]);
+    assert!(text.contains("NAIVE") && text.contains("guardrails with sources"), "{text}");
+    assert_eq!(ran(&["--aa", "5", "--all"]).0, 2);
+    assert_eq!(ran(&["--seed", "5"]).0, 2);
+}

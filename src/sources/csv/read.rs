@@ -143,9 +143,10 @@ fn header(wanted: &Wanted<'_>, name: &str, headers: &[String]) -> Result<Header,
         let fix = format!("map it in the query's columns: {{{column}: <header>}}");
         Refusal::new(&place, why, fix)
     };
-    let arms: Vec<Option<&String>> = match need.query.columns.values().any(|it| is_wide(it)) {
-        true => need.arms.iter().map(Some).collect(),
-        false => vec![None],
+    let arms: Vec<Option<&String>> = if need.query.columns.values().any(|it| is_wide(it)) {
+        need.arms.iter().map(Some).collect()
+    } else {
+        vec![None]
     };
     let mut groups = Vec::new();
     for name in arms {
@@ -188,9 +189,10 @@ fn is_wide(header: &str) -> bool {
 
 /// The columns to read: the shape's, or a mean's summary in place of its sums.
 fn value_columns(need: &judge::plan::Need) -> &'static [&'static str] {
-    match need.query.columns.contains_key("mean") {
-        true => &["n", "mean", "variance"],
-        false => need.shape.columns(),
+    if need.query.columns.contains_key("mean") {
+        &["n", "mean", "variance"]
+    } else {
+        need.shape.columns()
     }
 }
 
