@@ -67,7 +67,13 @@ impl Files {
             ),
             receivers: None,
             actions: None,
-            files: queries.clone(),
+            // A revision kept in a folder of its own asks the queries of the file before it.
+            files: self
+                .queries
+                .iter()
+                .chain(&queries)
+                .map(|(k, v)| (k.clone(), v.clone()))
+                .collect(),
         };
         let name = path.display().to_string();
         let mut parsed = spec::check(&name, &text, &context, None);

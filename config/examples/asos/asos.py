@@ -1,7 +1,7 @@
 """Experiment files from the ASOS Digital Experiments Dataset, and a summary of their replay.
 
     python asos.py files DATA.csv FOLDER      one experiment file per treatment arm
-    verdictd replay FOLDER --config verdictd.toml --set sources.asos.csv.folder=DIR --all --json
+    verdictd replay FOLDER --config verdictd.toml --set sources.asos.csv.folder=DIR --to 2020-05-15 --all --json
     python asos.py summary REPLAY.jsonl       effects found per metric; flagged, then not
 
 The data set publishes, per arm, metric and checkpoint, how many users there were so far and the
