@@ -14,6 +14,7 @@ mod notify;
 mod output;
 mod replay;
 mod serve;
+mod slo;
 mod status;
 mod test;
 /// Opens the store for reading, beside a running daemon.
@@ -75,6 +76,8 @@ enum Command {
     Log(log::LogArgs),
     /// Record a human decision
     Decide(decide::DecideArgs),
+    /// Show what an OpenSLO file or the slo guardrails of an experiment file become
+    Slo(slo::SloArgs),
     /// Run case directories: an experiment, its numbers, the expected verdicts
     Test(test::TestArgs),
     /// Play experiment files over history: what would have been said, and when
@@ -121,6 +124,7 @@ async fn run(command: Command) -> Result<u8, Failure> {
         Command::Status(args) => status::run(args).await,
         Command::Log(args) => log::run(args).await,
         Command::Decide(args) => decide::run(args).await,
+        Command::Slo(args) => slo::run(args),
         Command::Test(args) => test::run(args),
         Command::Replay(args) => replay::run(args).await,
         Command::Notify(command) => notify::run(command).await,

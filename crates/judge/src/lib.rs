@@ -30,3 +30,4 @@ pub mod rehearse;
 pub mod spec;
 pub mod stats;
 pub mod time;
+pub mod watch;

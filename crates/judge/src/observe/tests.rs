@@ -183,8 +183,9 @@ fn phi_is_computed_over_seven_cells() {
         })
         .collect();
     let wild = ok(look(&experiment, &alternating, day(8)));
-    // Each cell is 50 off at variance 25: 8 x 2500/25 / 7.
-    assert!((wild.arms[ALL].phi.unwrap() - 800.0 / 7.0).abs() < 1e-9);
+    // The first seven around their own 3/7: 100 (3 (4/7)^2 + 4 (3/7)^2) over 6 x 3/7 x 4/7; the
+    // eighth has no neighbour in its group yet.
+    assert!((wild.arms[ALL].phi.unwrap() - 350.0 / 3.0).abs() < 1e-9);
 }
 
 /// A repeatable wobble without autocorrelation to speak of.
@@ -267,6 +268,22 @@ fn before_and_after_of_a_series_share_one_block_length() {
     assert!(before.refused.is_none(), "{before:?}");
     assert_eq!(before.block_len, after.block_len);
     assert!(before.count >= 16 && after.count >= 8);
+}
+
+#[test]
+fn one_planned_look_keeps_the_steps_that_its_method_needs() {
+    use crate::spec::{LookPlan, MethodName};
+    let mut experiment = single(Form::Value);
+    experiment.signals[0].from = Some(Baseline::Window(Span::days(28)));
+    experiment.signals[0].grain = Some(Span::hours(1));
+    let points = hourly(ALL, -672..672, 450.0, 3);
+    let steps = |experiment: &Experiment| ok(look(experiment, &points, day(28))).steps;
+    assert_eq!(steps(&experiment), None, "every look is judged by blocks");
+    experiment.checkpoint.look = LookPlan::Once;
+    let kept = steps(&experiment).expect("Newey-West is the automatic choice");
+    assert_eq!((kept.treatment.len(), kept.comparison.len()), (672, 672));
+    experiment.signals[0].method = Some(MethodName::BlockT);
+    assert_eq!(steps(&experiment), None);
 }
 
 fn value_or_count(form: Form, step: i64, value: f64) -> Sums {
