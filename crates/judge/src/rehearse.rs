@@ -83,6 +83,8 @@ pub fn looks(
             guardrails: std::mem::take(&mut statuses),
             carry: std::mem::take(&mut carry),
             unacknowledged: Vec::new(),
+            // Which alarms were ever on is asked here, not since when.
+            alarms_since: BTreeMap::new(),
         };
         let record = evaluate(input, 0, None);
         said.hear(&record);

@@ -196,11 +196,18 @@ impl<'a> Look<'a> {
         let id = test_id(experiment, signal, asked);
         let epoch = epoch(experiment, signal, asked);
         let opened = open(&mut self.carry, id, &epoch, (asked.tau, asked.alpha), self.input.at);
-        if let Some(earlier) = opened.retargeted
-            && self.told.insert(signal.name.clone())
+        let name = || signal.name.clone();
+        let retargeted = opened.retargeted.map(|earlier| {
+            let (tau, alpha) = (Some(opened.tau), Some(opened.alpha));
+            Finding::Retargeted { signal: name(), earlier, tau, alpha }
+        });
+        let redefined = opened.redefined;
+        let redefined =
+            redefined.map(|earlier| Finding::DefinitionChanged { signal: name(), earlier });
+        if let Some(finding) = retargeted.or(redefined)
+            && self.told.insert(name())
         {
-            let signal = signal.name.clone();
-            self.findings.push(Finding::Retargeted { signal, earlier });
+            self.findings.push(finding);
         }
         opened
     }
