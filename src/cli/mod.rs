@@ -14,6 +14,7 @@ mod notify;
 mod output;
 mod plan;
 mod power;
+mod replay;
 mod serve;
 mod slo;
 mod status;
@@ -85,6 +86,8 @@ enum Command {
     Slo(slo::SloArgs),
     /// Run case directories: an experiment, its numbers, the expected verdicts
     Test(test::TestArgs),
+    /// Play experiment files over history: what would have been said, and when
+    Replay(replay::ReplayArgs),
     /// Work with receivers
     #[command(subcommand)]
     Notify(notify::NotifyCommand),
@@ -131,6 +134,7 @@ async fn run(command: Command) -> Result<u8, Failure> {
         Command::Decide(args) => decide::run(args).await,
         Command::Slo(args) => slo::run(args),
         Command::Test(args) => test::run(args),
+        Command::Replay(args) => replay::run(args).await,
         Command::Notify(command) => notify::run(command).await,
         Command::Demo(args) => demo::run(args).await,
         Command::Config(command) => config_print::run(command),
