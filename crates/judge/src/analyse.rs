@@ -9,6 +9,7 @@ mod atoms;
 mod basis;
 mod burn;
 pub(crate) mod carry;
+mod covariate;
 mod look;
 mod margins;
 mod measure;
@@ -86,12 +87,24 @@ pub struct Evidence {
     pub level: Option<f64>,
     /// Overdispersion used, if any.
     pub phi: Option<f64>,
+    /// The adjustment by a covariate, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adjusted: Option<Adjusted>,
     /// No concurrent control: "uncontrolled; baseline treated as exact" where `exact_baseline`.
     pub uncontrolled: bool,
     /// The baseline was stated without counts.
     pub exact_baseline: bool,
     /// What must hold for this to be valid, in words.
     pub assumptions: Vec<String>,
+}
+
+/// How a covariate from before exposure sharpened a comparison (statistics.md 1.2).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Adjusted {
+    /// Slope of the number on the covariate, pooled over the arms.
+    pub theta: f64,
+    /// Share of the variance that it took away, 0 to 1.
+    pub reduction: f64,
 }
 
 /// The state of a signal (product.md 4.2).

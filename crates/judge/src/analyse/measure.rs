@@ -7,9 +7,10 @@
 use std::collections::BTreeMap;
 
 use super::basis::{Basis, Null};
+use super::covariate;
 use super::methods::{Arms, counted, level, measured, size, stated, unobserved};
 use super::rare::Plan;
-use super::{Evidence, MethodName, SignalState, UnknownWhy, tau};
+use super::{Adjusted, Evidence, MethodName, SignalState, UnknownWhy, tau};
 use crate::observe::{Observation, Observed};
 use crate::points::ALL;
 use crate::spec::{Baseline, Compare, Experiment, Side, Signal};
@@ -74,6 +75,7 @@ pub(super) struct Measure {
     /// Units that grow with time: of both arms, or of the treatment.
     pub(super) units: f64,
     pub(super) phi: Option<f64>,
+    pub(super) adjusted: Option<Adjusted>,
     pub(super) uncontrolled: bool,
     pub(super) exact_baseline: bool,
     /// What is estimated is the level itself, held against a wanted level.
@@ -115,7 +117,8 @@ impl Measure {
                 from: tau::stated_from(experiment, signal).filter(|p| *p > 0.0 && *p < 1.0),
                 sign: signal.want.sign(),
             };
-            let judged = Arms { control, treatment, plan };
+            let covariates = covariate::count(experiment);
+            let judged = Arms { control, treatment, plan, covariates };
             return judged.measure(arm(control)?, arm(treatment)?, observed).map(Some);
         }
         let sample = observed.arms.get(ALL).ok_or_else(|| unobserved(ALL))?;
@@ -178,6 +181,7 @@ impl Measure {
             comparison: (!self.is_level).then_some(wanted),
             level: Some(self.basis.level()),
             phi: self.phi,
+            adjusted: self.adjusted,
             uncontrolled: self.uncontrolled,
             exact_baseline: self.exact_baseline,
             assumptions: self.assumptions(),
@@ -208,7 +212,12 @@ impl Measure {
         } else if self.uncontrolled {
             words.push("uncontrolled");
         }
-        words.into_iter().map(str::to_owned).collect()
+        let mut words: Vec<String> = words.into_iter().map(str::to_owned).collect();
+        words.extend(self.adjusted.map(|adjusted| {
+            let percent = 100.0 * adjusted.reduction;
+            format!("adjusted by a covariate from before exposure: {percent:.0} % less variance")
+        }));
+        words
     }
 
     /// Log of this look's p for "the truth lies on `side` of `null`".

@@ -34,6 +34,7 @@ pub mod poisson;
 pub mod power;
 pub mod rare;
 pub mod rare_difference;
+pub mod skew;
 pub mod special;
 pub mod srm;
 pub mod tripwire;
