@@ -171,7 +171,7 @@ def before_a_test():
     error = sqrt(2 / n)
     print(f"imbalance: ln p = {-ln_e_two(1.0 / sd / error, (0.1 / error) ** 2):.2f}, "
           f"alarm at {log(0.001):.2f}")
-    days = [(90, 30)[i % 2] for i in range(28)]
+    days = [60] * 7 + [(80, 40)[i % 2] for i in range(20)] + [60]
     top = low = 0.0
     for week in range(4):
         gaps = [x / 200 - 54 / 200 for x in days[7 * week:7 * week + 7]]
