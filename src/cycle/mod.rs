@@ -97,6 +97,7 @@ pub fn unseen(guardrail: &Guardrail) -> GuardrailStatus {
         control_also: false,
         latched: false,
         burn: None,
+        drift: None,
     }
 }
 

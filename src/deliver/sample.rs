@@ -280,6 +280,7 @@ fn guardrail(tripped: bool, at: Timestamp) -> GuardrailStatus {
         control_also: false,
         latched: tripped,
         burn: None,
+        drift: None,
     }
 }
 

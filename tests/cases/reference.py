@@ -122,6 +122,11 @@ def main():
     fell = first_day(lambda d: arms_on(d, 4800, 4560, 6000, 0.02).worse(0.05)
                      and arms_on(d, 4800, 4560, 6000, 0.02).d <= -0.02)
     print(f"csat 4,800 -> 4,560 is worse at one-sided 0.05 and beyond -2 pts on day {fell}")
+    fell = first_day(lambda d: arms_on(d, 4800, 4560, 6000, 0.02).worse(0.025)
+                     and arms_on(d, 4800, 4560, 6000, 0.02).d <= -0.02)
+    print(f"the same at one-sided 0.025 on day {fell}")
+    over = first_day(lambda d: one_proportion(9 * d, 100 * d, 0.05, 0.05, 0.05) >= log(100))
+    print(f"9 of 100 a day against 5 % reaches ln 100 on day {over}")
     for n in (6000, 12000):
         arms = Arms(0.8 * n, n, 0.8 * n, n, 0.02)
         se = sqrt(arms.vc + arms.vt)

@@ -10,6 +10,7 @@ mod basis;
 mod burn;
 pub(crate) mod carry;
 mod covariate;
+mod drift;
 mod look;
 mod margins;
 mod measure;
@@ -25,6 +26,7 @@ use std::collections::BTreeMap;
 
 pub use alpha::ledger;
 pub use burn::*;
+pub use drift::*;
 
 use serde::{Deserialize, Serialize};
 
@@ -305,6 +307,9 @@ pub struct GuardrailStatus {
     /// The error budget and its burn-rate alerts (slo with a rolling or calendar budget).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub burn: Option<BurnStatus>,
+    /// The accumulators of a control chart (threshold with a drift).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<DriftStatus>,
 }
 
 /// One line of the alpha ledger.

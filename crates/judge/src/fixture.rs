@@ -75,6 +75,7 @@ pub(crate) fn guardrail(name: &str, on_trip: OnTrip) -> Guardrail {
         query: Query::default(),
         at_most: Some(1.0),
         at_least: None,
+        drift: None,
         unit: None,
     };
     Guardrail {
@@ -270,6 +271,7 @@ pub(crate) fn status(name: &str, on_trip: OnTrip, state: GuardrailState) -> Guar
         control_also: false,
         latched: false,
         burn: None,
+        drift: None,
     }
 }
 

@@ -11,7 +11,7 @@ mod reasons;
 mod tests;
 
 pub use self::atoms::{atom_line, atom_numbers, what_would_flip};
-pub use self::numbers::{count, format_change, format_level};
+pub use self::numbers::{Written, count, format_change, format_level};
 pub use self::reasons::reason_sentence;
 
 use crate::analyse::{GuardrailState, Truth};
@@ -107,9 +107,13 @@ fn guardrail_words(record: &EvaluationRecord) -> Option<String> {
         .filter_map(|status| {
             let words = match status.state {
                 _ if is_tripped(status) => "tripped",
+                _ if status.evaluated_at.is_none() => "is not looked at yet",
                 GuardrailState::Unproven => "not shown to be safe",
                 GuardrailState::Burning => "spends its budget too fast",
                 GuardrailState::NoData | GuardrailState::SourceError => "has no data",
+                GuardrailState::Insufficient if status.total.is_none() => {
+                    "has nothing to judge yet"
+                }
                 GuardrailState::Insufficient => "has too few events",
                 GuardrailState::Ok | GuardrailState::Tripped => return None,
             };

@@ -275,6 +275,7 @@ pub(super) fn status(name: &str, state: GuardrailState) -> GuardrailStatus {
         control_also: false,
         latched: state == GuardrailState::Tripped,
         burn: None,
+        drift: None,
     }
 }
 

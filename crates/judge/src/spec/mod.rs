@@ -4,9 +4,11 @@
 //! is wrong with it at once. The Definition-of-Done lint (`lint`) decides draft or runnable.
 
 mod diagnostic;
+mod drift;
 mod lint;
 mod model;
 mod nearest;
+pub mod openslo;
 mod parse;
 mod plain;
 mod rule;
@@ -16,8 +18,10 @@ mod slo;
 mod tree;
 
 pub use diagnostic::{Diagnostic, Severity, SourcePos, codes, render};
+pub use drift::*;
 pub use lint::{Finding, check, lint};
 pub use model::*;
+pub use parse::openslo::{is_openslo, openslo as read_openslo};
 pub use parse::{Context, Parsed, parse};
 pub(crate) use plain::plain_yaml;
 pub use rule::{Amount, Atom, AtomKind, Rule, Side};

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::drift::Drift;
 use super::rule::Rule;
 use super::slo::Slo;
 use crate::time::{Span, Timestamp};
@@ -448,6 +449,9 @@ pub struct Threshold {
     pub at_most: Option<f64>,
     /// Lower bound, if any.
     pub at_least: Option<f64>,
+    /// A control chart instead of a bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Drift>,
     /// Unit, for messages.
     pub unit: Option<String>,
 }
