@@ -84,7 +84,8 @@ pub(super) fn text(record: &EvaluationRecord, style: Style) -> String {
     guardrail_lines(record, style, &mut out);
     for alarm in &record.alarms {
         let (kind, severity) = (word(&alarm.kind), word(&alarm.severity));
-        let text = format!("{kind} ({severity}), clears when {}", alarm.clears);
+        let since = alarm.since.map(|at| format!(", since {at}")).unwrap_or_default();
+        let text = format!("{kind} ({severity}){since}, clears with {}", alarm.clears);
         out.push_str(&wrapped("\nalarm  ", "       ", &text));
     }
     if !record.ledger.is_empty() {

@@ -5,7 +5,6 @@
 //! window `w` fires above an error ratio of `f B`; at a constant ratio `E` it takes `f B w / E`, and
 //! never comes when `E <= f B`; it spends `f w / P` of the budget of a period `P` first.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -285,10 +284,10 @@ fn budget_words(one: &Shown, per_day: Option<f64>) -> String {
     let mut text = format!("{} of 1,000,000 {unit} may be bad", count(budget * 1e6));
     if let Some(minutes) = one.minutes() {
         let minutes = format_level(minutes, Form::Value, Some("minutes"));
-        let _ = write!(text, "; {minutes} of nothing but errors in a period");
+        text = format!("{text}; {minutes} of nothing but errors in a period");
     }
     if let Some(events) = one.events(per_day) {
-        let _ = write!(text, "; {} bad {unit} in a period", count(events));
+        text = format!("{text}; {} bad {unit} in a period", count(events));
     }
     text
 }
@@ -305,23 +304,23 @@ fn alert_words(
     };
     let mut text = format!("{does}: {} x over {} and {}", rule.factor, rule.long, rule.short);
     if rule.hold_for > Span::ZERO {
-        let _ = write!(text, " for {}", rule.hold_for);
+        text = format!("{text} for {}", rule.hold_for);
     }
     if let Some(policy) = policy {
-        let _ = write!(text, " ({policy})");
+        text = format!("{text} ({policy})");
     }
     let above = one.fires_above(rule);
     if !one.can_fire(rule) {
-        let _ = write!(text, "; needs {} bad: it can never fire", share(above));
+        text = format!("{text}; needs {} bad: it can never fire", share(above));
         return text;
     }
-    let _ = write!(text, "; fires above {} bad", share(above));
+    text = format!("{text}; fires above {} bad", share(above));
     if let Some(spent) = one.spends(rule) {
-        let _ = write!(text, ", {} of the budget gone", share(spent));
+        text = format!("{text}, {} of the budget gone", share(spent));
     }
     for ratio in RATIOS {
         let after = one.detection(rule, ratio).map_or_else(|| "never".to_owned(), rounded);
-        let _ = write!(text, "; at {} bad {after}", share(ratio));
+        text = format!("{text}; at {} bad {after}", share(ratio));
     }
     text
 }

@@ -16,6 +16,7 @@ pub mod human;
 mod look;
 pub mod say;
 pub mod slots;
+pub mod watch;
 pub mod windows;
 
 use std::sync::Arc;

@@ -224,6 +224,8 @@ fn plain_words(notice: &Notice, record: Option<&EvaluationRecord>) -> Words {
         NoticeKind::GuardrailNoData => ("NO DATA", format!("guardrail {subject}")),
         NoticeKind::ProxyWithoutOutcome => ("ALARM", "a proxy moved, no outcome did".to_owned()),
         NoticeKind::SplitMismatch => ("SPLIT", "the split differs from the plan".to_owned()),
+        NoticeKind::AlarmRaised => ("ALARM", alarm_words(subject)),
+        NoticeKind::AlarmCleared => ("ALL CLEAR", format!("{} is over", alarm_words(subject))),
     };
     let parts = [about, what.as_str()];
     let said: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
@@ -237,6 +239,11 @@ fn plain_words(notice: &Notice, record: Option<&EvaluationRecord>) -> Words {
         reason,
         next: plain_next(notice.kind),
     }
+}
+
+/// The key of an alarm (or a signal it is about) as words.
+fn alarm_words(key: &str) -> String {
+    key.replace(['_', '.'], " ").replace(':', ": ")
 }
 
 fn sentence(text: &str) -> String {

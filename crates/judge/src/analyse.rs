@@ -407,6 +407,11 @@ pub fn analyse(input: &LookInput, at_checkpoint: bool) -> Analysis {
     }
 }
 
+/// `(level, variance of the level)` of one sample, overdispersion in; `None` where nothing says.
+pub(crate) fn moments_of(sample: &crate::observe::Sample) -> Option<(f64, f64)> {
+    methods::spread(sample)
+}
+
 /// Share of the planned units (else of the planned time) of the slowest outcome, 0 to 1.
 fn progress(input: &LookInput) -> Option<f64> {
     let experiment = &input.experiment;

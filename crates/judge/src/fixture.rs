@@ -309,6 +309,7 @@ impl Look {
             guardrails: Vec::new(),
             carry: BTreeMap::new(),
             unacknowledged: Vec::new(),
+            alarms_since: BTreeMap::new(),
         };
         Self { input, analysis }
     }

@@ -37,6 +37,9 @@ pub struct LookInput {
     pub carry: Carry,
     /// Definition changes of used signals that nobody has acknowledged.
     pub unacknowledged: Vec<String>,
+    /// Since when alarms of earlier looks are on, by key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub alarms_since: BTreeMap<String, Timestamp>,
 }
 
 /// Where a cycle stands.

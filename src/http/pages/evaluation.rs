@@ -65,7 +65,12 @@ fn verdict(record: &EvaluationRecord, actions: &[ActionView]) -> Markup {
                     span aria-hidden="true" { "▲" } " "
                     (word(&alarm.kind).replace('_', " ")) " (" (word(&alarm.severity)) ")"
                 }
-                " " (alarm.subject) span.soft { " · clears when " (alarm.clears) }
+                @if let Some(cause) = &alarm.cause { " " (word(cause).replace('_', " ")) }
+                " " (alarm.subject)
+                span.soft {
+                    @if let Some(since) = alarm.since { " · since " (minute(since)) }
+                    " · clears with " (alarm.clears)
+                }
             }
         }
     }

@@ -191,6 +191,7 @@ pub(crate) fn input(
         guardrails: Vec::new(),
         carry: Carry::new(),
         unacknowledged: Vec::new(),
+        alarms_since: BTreeMap::new(),
     }
 }
 

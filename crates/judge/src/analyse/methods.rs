@@ -54,6 +54,16 @@ fn moments(sample: &Sample, phi: f64) -> Option<(f64, f64)> {
     Some((mean, variance * phi.max(1.0)))
 }
 
+/// Level and its variance: sums widened by their own `phi`, a series by its blocks.
+pub(super) fn spread(sample: &Sample) -> Option<(f64, f64)> {
+    match (&sample.blocks, sample.sums) {
+        (Some(blocks), Sums::Value { .. }) if blocks.refused.is_none() && blocks.count >= 2 => {
+            Some((blocks.mean, blocks.sd * blocks.sd / f64::from(blocks.count)))
+        }
+        _ => moments(sample, widening(sample)),
+    }
+}
+
 /// The factor on the variance of one population's counts.
 fn widening(sample: &Sample) -> f64 {
     sample.unevenness().as_ref().map_or(1.0, Unevenness::factor)

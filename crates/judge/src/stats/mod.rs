@@ -32,11 +32,13 @@ pub mod one_proportion;
 pub mod overdispersion;
 pub mod poisson;
 pub mod power;
+pub mod proxy_validity;
 pub mod rare;
 pub mod rare_difference;
 pub mod skew;
 pub mod special;
 pub mod srm;
+pub mod theatre;
 pub mod tripwire;
 pub mod two_arm;
 
