@@ -129,6 +129,11 @@ fn rule_lines(
     let atom = node.atom.and_then(|index| record.atoms.get(index));
     let text = atom.map_or_else(|| node.op.clone(), |atom| prose::atom_line(atom, record));
     out.push_str(&marked(depth, truth(node.value), &text, style));
+    if let Some(evidence) = atom.and_then(|atom| atom.evidence.as_ref()) {
+        let first = format!("{}by  ", "  ".repeat(depth + 1));
+        let rest = " ".repeat(first.len());
+        out.push_str(&wrapped(&first, &rest, &prose::method_line(evidence)));
+    }
     for child in &node.nodes {
         rule_lines(record, child, depth + 1, style, out);
     }

@@ -200,6 +200,7 @@ fn evidence(
         uncontrolled: false,
         exact_baseline: false,
         assumptions: Vec::new(),
+        planned: None,
     }
 }
 

@@ -54,6 +54,7 @@ fn signal(name: &str, role: Role, days: i64) -> Signal {
         matures_after: Span::days(days),
         grain: None,
         compare: None,
+        method: None,
         source: "warehouse".into(),
         query: Query::default(),
     }
@@ -138,6 +139,7 @@ pub(crate) fn experiment() -> Experiment {
             stop_when: None,
             look_every: Span::days(1),
             look: LookPlan::Always,
+            spending: crate::spec::SPENDING,
             early_stop_futility: false,
             min_duration: Span::days(7),
             hold_notify_after: Span::hours(24),
@@ -176,6 +178,7 @@ pub(crate) fn observed(until: Timestamp) -> Observed {
         arms: BTreeMap::from([("a".into(), sample(1_620.0)), ("b".into(), sample(1_860.0))]),
         baseline: None,
         paired: None,
+        steps: None,
         difference: None,
         epochs: Vec::new(),
         window: Window { start: start(), end: until },
@@ -203,6 +206,7 @@ pub(crate) fn evidence(estimate: f64, lo: f64, hi: f64) -> Evidence {
         uncontrolled: false,
         exact_baseline: false,
         assumptions: Vec::new(),
+        planned: None,
     }
 }
 

@@ -5,12 +5,14 @@
 //! points and percent never mixed, a decimal point, thousands in groups.
 
 mod atoms;
+mod methods;
 mod numbers;
 mod reasons;
 #[cfg(test)]
 mod tests;
 
 pub use self::atoms::{atom_line, atom_numbers, what_would_flip};
+pub use self::methods::method_line;
 pub use self::numbers::{Written, count, format_change, format_level};
 pub use self::reasons::reason_sentence;
 

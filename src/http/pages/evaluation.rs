@@ -159,7 +159,12 @@ fn clause(atom: &AtomView, record: &EvaluationRecord) -> Markup {
     let (seen, range, sample) = numbers.unwrap_or_else(|| ("–".into(), "–".into(), "–".into()));
     html! {
         tr {
-            th scope="row" { code { (atom.text) } @if atom.no_test { " (no test)" } }
+            th scope="row" {
+                code { (atom.text) } @if atom.no_test { " (no test)" }
+                @if let Some(evidence) = &atom.evidence {
+                    div.soft { "by " (prose::method_line(evidence)) }
+                }
+            }
             td data-label="Met" { span.chip.(class) { (met) } }
             td.num data-label="Seen" { (seen) }
             td.num data-label="Interval" { (range) }

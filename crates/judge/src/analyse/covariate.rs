@@ -31,17 +31,13 @@ fn sums(sample: &Sample) -> Option<cuped::Sums> {
     Some(cuped::Sums { n, y, x: covariate.sum, yy, xx: covariate.sum_sq, xy: covariate.cross })
 }
 
-/// The adjusted means of both arms; `None` without a covariate or where it explains nothing.
+/// Whether the arms were alike before exposure; without a covariate nothing speaks against it.
 ///
 /// # Errors
-/// The arms differed before exposure.
-pub(super) fn adjust(
-    control: &Sample,
-    treatment: &Sample,
-    covariates: usize,
-) -> Result<Option<(Normal, Adjusted)>, Gap> {
+/// They were not.
+pub(super) fn check(control: &Sample, treatment: &Sample, covariates: usize) -> Result<(), Gap> {
     let (Some(held), Some(treated)) = (sums(control), sums(treatment)) else {
-        return Ok(None);
+        return Ok(());
     };
     let ln_p = cuped::ln_p_imbalance(&treated, &held);
     if ln_p <= libm::log(cuped::IMBALANCE_ALPHA / covariates.max(1) as f64) {
@@ -49,10 +45,16 @@ pub(super) fn adjust(
         let words = format!("the arms differed in the covariate before exposure (p = {p:.1e})");
         return Err(Gap::invalid(words));
     }
+    Ok(())
+}
+
+/// The adjusted means of both arms; `None` without a covariate or where it explains nothing.
+pub(super) fn adjust(control: &Sample, treatment: &Sample) -> Option<(Normal, Adjusted)> {
+    let (held, treated) = (sums(control)?, sums(treatment)?);
     let theta = cuped::theta(&treated, &held);
     let reduction = cuped::reduction(&treated, &held);
     if theta == 0.0 || reduction <= 0.0 {
-        return Ok(None);
+        return None;
     }
     let pooled = (treated.x + held.x) / (treated.n + held.n);
     let normal = Normal {
@@ -61,5 +63,5 @@ pub(super) fn adjust(
         covariance: 0.0,
         both_grow: true,
     };
-    Ok(Some((normal, Adjusted { theta, reduction })))
+    Some((normal, Adjusted { theta, reduction }))
 }

@@ -100,6 +100,8 @@ const CODES: &[(&str, &str)] = &[
     ("D0116", "`reversible` not stated, or `no` without an earlier test"),
     ("D0117", "first seen after its `by`"),
     ("D0118", "no effect size to tune a test with"),
+    ("D0119", "a method that does not fit its signal"),
+    ("D0120", "weekly looks without a plan of units"),
     ("E0101", "the file is larger or deeper than the limits"),
     ("E0102", "not readable as YAML"),
     ("E0103", "anchors, aliases and tags are not used here"),
@@ -168,7 +170,7 @@ const CODES: &[(&str, &str)] = &[
     ("W0114", "a guardrail signal that no guardrail uses"),
     ("W0115", "a query that ignores its window"),
     ("W0116", "the mechanism moves a signal without an aim"),
-    ("W0117", "a look plan that is not judged yet"),
+    ("W0118", "a look plan that does not fit the dates"),
     ("W0301", "a part of an OpenSLO file is read in another way"),
 ];
 

@@ -6,6 +6,7 @@
 mod diagnostic;
 mod drift;
 mod lint;
+mod method;
 mod model;
 mod nearest;
 pub mod openslo;
@@ -20,6 +21,7 @@ mod tree;
 pub use diagnostic::{Diagnostic, Severity, SourcePos, codes, render};
 pub use drift::*;
 pub use lint::{Finding, check, lint};
+pub use method::{About, Design, MethodName, fitting};
 pub use model::*;
 pub use parse::openslo::{is_openslo, openslo as read_openslo};
 pub use parse::{Context, Parsed, parse};

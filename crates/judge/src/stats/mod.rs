@@ -20,6 +20,7 @@ pub mod autocorrelation;
 mod beta_mixture;
 pub mod binomial;
 pub mod blocks;
+pub mod bootstrap;
 pub mod cuped;
 pub mod display;
 pub mod fixed;

@@ -54,6 +54,7 @@ pub(in crate::spec) const SIGNAL: &[&str] = &[
     "matures_after",
     "grain",
     "compare",
+    "method",
     "source",
     "query",
 ];
@@ -68,6 +69,7 @@ pub(in crate::spec) const CHECKPOINT: &[&str] = &[
     "stop_when",
     "look_every",
     "look",
+    "spending",
     "early_stop",
     "min_duration",
     "hold_notify_after",
