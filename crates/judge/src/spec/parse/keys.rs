@@ -105,7 +105,7 @@ pub(in crate::spec) const ROLLBACK: &[&str] = &["plan", "action"];
 /// `review`.
 pub(in crate::spec) const REVIEW: &[&str] = &["every", "minutes", "sample"];
 /// A query's own keys.
-pub(in crate::spec) const QUERY: &[&str] = &["file", "sql", "columns", "only"];
+pub(in crate::spec) const QUERY: &[&str] = &["file", "sql", "columns", "only", "cumulative"];
 /// Contract columns, each allowed directly in a query.
 pub(in crate::spec) const COLUMNS: &[&str] = &[
     "num",
@@ -130,6 +130,8 @@ pub(in crate::spec) const COLUMNS: &[&str] = &[
     "cov_sum",
     "cov_sq",
     "cov_cross",
+    "mean",
+    "variance",
 ];
 
 /// `role`.
