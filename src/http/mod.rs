@@ -4,6 +4,7 @@
 //! the listen address (loopback by default), writing needs a token. Errors are problem+json; every
 //! body has a limit, every request a deadline, and a panic in a handler is a 500 with an id.
 
+mod analyze;
 mod auth;
 mod decisions;
 mod experiments;
@@ -21,7 +22,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::routing::get;
+use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -65,6 +66,9 @@ pub fn router(state: HttpState) -> Router {
         .route("/experiments/{id}/evaluations", get(experiments::evaluations))
         .route("/experiments/{id}/evaluations/{number}", get(experiments::evaluation))
         .route("/decisions", get(decisions::list).post(decisions::record))
+        .route("/analyze", post(analyze::answer))
+        .route("/analyze/methods", get(analyze::methods))
+        .route("/analyze/methods/{name}", get(analyze::method))
         .route("/sources", get(operations::sources))
         .route("/deliveries", get(operations::deliveries));
     let router = Router::new()

@@ -17,6 +17,7 @@ mod tree;
 pub use diagnostic::{Diagnostic, Severity, SourcePos, codes, render};
 pub use lint::{Finding, check, lint};
 pub use model::*;
+pub(crate) use nearest::nearest;
 pub use parse::{Context, Parsed, parse};
 pub(crate) use plain::plain_yaml;
 pub use rule::{Amount, Atom, AtomKind, Rule, Side};

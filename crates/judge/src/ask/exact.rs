@@ -1,0 +1,426 @@
+//! Exact always-valid methods on counts: one share, one rate, rare events, the split.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::number::{Bounds, Num};
+use super::parts::{self, Count, Share, alpha_default};
+use super::tell::{number, p, plain, points, range};
+use super::{Ask, Fault, Notes};
+use crate::stats::info_time::ln_p_from_log_e;
+use crate::stats::{one_proportion, poisson, power, rare, srm};
+
+fn probability(log_e: f64) -> Num {
+    Num(libm::exp(ln_p_from_log_e(log_e)))
+}
+
+/// One share against a stated one.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OneProportion {
+    /// What was observed.
+    pub observed: Share,
+    /// The stated share it is tested against.
+    pub baseline: f64,
+    /// The share aimed at: tunes the test; fixed before data.
+    pub target: Option<f64>,
+    /// Weight of successes in the mixture, instead of `target` (with `prior_b`).
+    pub prior_a: Option<f64>,
+    /// Weight of failures in the mixture.
+    pub prior_b: Option<f64>,
+    /// Error probability, both sides together (default 0.05).
+    #[serde(default = "alpha_default")]
+    pub alpha: f64,
+}
+
+/// What is known of one share.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct OneShare {
+    /// Observed share.
+    pub share: Num,
+    /// Observed minus stated.
+    pub effect: Num,
+    /// The shares not excluded, whatever looks came before.
+    pub interval: Bounds,
+    /// Natural log of the e-value against the stated share.
+    pub log_e: Num,
+    /// Always-valid p of the stated share at this look.
+    pub p: Num,
+    /// Units at which the stated share would be excluded if the observed share stayed.
+    pub needed_n: Num,
+}
+
+impl OneProportion {
+    fn prior(&self) -> Result<one_proportion::Prior, Fault> {
+        match (self.target, self.prior_a, self.prior_b) {
+            (Some(target), None, None) => {
+                parts::inside("target", target, "a share")?;
+                if target == self.baseline {
+                    return Err(Fault::new("`target` is the baseline", "aim at another share"));
+                }
+                Ok(one_proportion::prior(self.baseline, target))
+            }
+            (None, Some(a), Some(b)) => Ok(one_proportion::Prior {
+                a: parts::positive("prior_a", a)?,
+                b: parts::positive("prior_b", b)?,
+            }),
+            _ => Err(Fault::new(
+                "the test is not tuned",
+                "give `target`, the share aimed at, or both `prior_a` and `prior_b`",
+            )),
+        }
+    }
+}
+
+impl Ask for OneProportion {
+    type Answer = OneShare;
+    const LINE: &'static str = "one share against a stated one, exact at any look";
+    const CITATION: &'static str =
+        "beta-binomial mixture: Robbins 1970; Lindon & Malek, arXiv 2011.03567 (statistics 1.4)";
+    const ASSUMES: &'static [&'static str] = &[
+        "units are independent with one probability (overdispersion below 1.5)",
+        "the stated share is exact: nothing controls for what else changed",
+    ];
+    const EXAMPLE: &'static str = r#"{"observed":{"x":50,"n":320},"baseline":0.09,"target":0.15}"#;
+    const WORDS: &'static str = "observed=50/320 baseline=9% target=15%";
+
+    fn answer(&self, notes: &mut Notes) -> Result<OneShare, Fault> {
+        let seen = self.observed.checked("observed")?;
+        let baseline = parts::inside("baseline", self.baseline, "a share")?;
+        let (alpha, prior) = (parts::alpha(self.alpha)?, self.prior()?);
+        let log_e = one_proportion::log_e(prior, seen.x, seen.n, baseline);
+        let needed = power::needed_n_one_proportion(prior, seen.mean(), baseline, alpha);
+        if needed.is_none() {
+            notes.push("no needed_n: at the observed share no sample would tell them apart");
+        }
+        if Num(log_e).get().is_none() {
+            notes.push("the evidence is beyond all numbers");
+        }
+        Ok(OneShare {
+            share: Num(seen.mean()),
+            effect: Num(seen.mean() - baseline),
+            interval: one_proportion::interval(prior, seen.x, seen.n, alpha).into(),
+            log_e: Num(log_e),
+            p: probability(log_e),
+            needed_n: needed.into(),
+        })
+    }
+
+    fn sentence(&self, told: &OneShare) -> String {
+        format!(
+            "{} ({}) against the stated {}: {}, {}, valid at every look; uncontrolled.",
+            points::level(told.share.0),
+            range(told.interval, self.alpha, points::level),
+            points::level(self.baseline),
+            points::change(told.effect.0),
+            p(told.p),
+        )
+    }
+}
+
+/// One event rate against a stated one.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OneRate {
+    /// What was observed.
+    pub observed: Count,
+    /// The stated rate, events per exposure.
+    pub baseline: f64,
+    /// The rate aimed at: tunes the test; fixed before data.
+    pub target: f64,
+    /// Error probability, both sides together (default 0.05).
+    #[serde(default = "alpha_default")]
+    pub alpha: f64,
+}
+
+/// What is known of one rate.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct KnownRate {
+    /// Observed events per exposure.
+    pub rate: Num,
+    /// The rates not excluded, whatever looks came before.
+    pub interval: Bounds,
+    /// Natural log of the e-value against the stated rate.
+    pub log_e: Num,
+    /// Always-valid p of the stated rate at this look.
+    pub p: Num,
+    /// Exposure at which the stated rate would be excluded if the observed rate stayed.
+    pub needed_exposure: Num,
+}
+
+impl Ask for OneRate {
+    type Answer = KnownRate;
+    const LINE: &'static str = "one event rate against a stated one, exact at any look";
+    const CITATION: &'static str =
+        "gamma-Poisson mixture: Robbins & Siegmund 1974 (statistics 1.4, Poisson twin)";
+    const ASSUMES: &'static [&'static str] =
+        &["events are independent given exposure", "the stated rate is exact"];
+    const EXAMPLE: &'static str =
+        r#"{"observed":{"events":12,"exposure":3400},"baseline":0.006,"target":0.003}"#;
+    const WORDS: &'static str = "observed=12/3400 baseline=0.006 target=0.003";
+
+    fn answer(&self, notes: &mut Notes) -> Result<KnownRate, Fault> {
+        let seen = self.observed.checked("observed")?;
+        let baseline = parts::positive("baseline", self.baseline)?;
+        parts::positive("target", self.target)?;
+        if self.target == baseline {
+            return Err(Fault::new("`target` is the baseline", "aim at another rate"));
+        }
+        let alpha = parts::alpha(self.alpha)?;
+        let prior = poisson::prior(baseline, self.target);
+        let log_e = poisson::log_e(prior, &seen, baseline);
+        let needed = power::needed_exposure(prior, seen.mean(), baseline, alpha);
+        if needed.is_none() {
+            notes
+                .push("no needed_exposure: at the observed rate no exposure would tell them apart");
+        }
+        let interval: Bounds = poisson::interval(prior, &seen, alpha).into();
+        if interval.upper.get().is_none() || Num(log_e).get().is_none() {
+            notes.push("a bound or the evidence is beyond all numbers");
+        }
+        Ok(KnownRate {
+            rate: Num(seen.mean()),
+            interval,
+            log_e: Num(log_e),
+            p: probability(log_e),
+            needed_exposure: needed.into(),
+        })
+    }
+
+    fn sentence(&self, told: &KnownRate) -> String {
+        format!(
+            "Rate {} ({}) against the stated {}: {}, valid at every look; uncontrolled.",
+            number(told.rate.0),
+            range(told.interval, self.alpha, plain::level),
+            number(self.baseline),
+            p(told.p),
+        )
+    }
+}
+
+/// Events and sizes of both arms during one allocation epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Epoch {
+    /// Control arm: events per units or exposure.
+    pub control: Count,
+    /// Treatment arm.
+    pub treatment: Count,
+}
+
+/// Rare events in two arms.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RareEvents {
+    /// Control arm; with `treatment`, or `epochs` instead of both.
+    pub control: Option<Count>,
+    /// Treatment arm.
+    pub treatment: Option<Count>,
+    /// Allocation epochs: within each the ratio of the sizes is constant.
+    pub epochs: Option<Vec<Epoch>>,
+    /// Rate ratio tested (default 1: no difference); 1.5 tests "half as many more".
+    pub ratio: Option<f64>,
+    /// Rate ratio the test is tuned to; default the fixed concentration 100.
+    pub target_ratio: Option<f64>,
+    /// Error probability, both sides together (default 0.05).
+    #[serde(default = "alpha_default")]
+    pub alpha: f64,
+}
+
+/// Evidence on a rate ratio.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct RateRatio {
+    /// Observed rate ratio treatment / control.
+    pub ratio: Num,
+    /// The rate ratios not excluded at any look; null with several epochs.
+    pub interval: Bounds,
+    /// Natural log of the e-value against the tested ratio, over all epochs.
+    pub log_e: Num,
+    /// Always-valid p of the tested ratio.
+    pub p: Num,
+}
+
+impl RareEvents {
+    fn events(&self) -> Result<Vec<rare::Events>, Fault> {
+        let one = |epoch: &Epoch| {
+            let c = epoch.control.checked("control")?;
+            let t = epoch.treatment.checked("treatment")?;
+            Ok(rare::Events {
+                treatment: t.events,
+                treatment_size: t.exposure,
+                control: c.events,
+                control_size: c.exposure,
+            })
+        };
+        match (&self.epochs, self.control, self.treatment) {
+            (None, Some(control), Some(treatment)) => Ok(vec![one(&Epoch { control, treatment })?]),
+            (Some(epochs), None, None) if !epochs.is_empty() => epochs.iter().map(one).collect(),
+            _ => Err(Fault::new(
+                "neither both arms nor epochs are given",
+                "give `control` and `treatment`, or a list of `epochs` that have both",
+            )),
+        }
+    }
+}
+
+impl Ask for RareEvents {
+    type Answer = RateRatio;
+    const LINE: &'static str = "rare events in two arms, exact at any look, also over epochs";
+    const CITATION: &'static str = "Lindon & Malek, arXiv 2011.03567 (statistics 1.3)";
+    const ASSUMES: &'static [&'static str] = &[
+        "events are rare per unit, or Poisson per exposure",
+        "the allocation is constant within an epoch",
+    ];
+    const EXAMPLE: &'static str =
+        r#"{"control":{"events":9,"exposure":20000},"treatment":{"events":24,"exposure":20100}}"#;
+    const WORDS: &'static str = "control=9/20000 treatment=24/20100";
+
+    fn answer(&self, notes: &mut Notes) -> Result<RateRatio, Fault> {
+        let epochs = self.events()?;
+        let alpha = parts::alpha(self.alpha)?;
+        let tested = parts::positive("ratio", self.ratio.unwrap_or(1.0))?;
+        let k = match self.target_ratio {
+            Some(1.0) => {
+                return Err(Fault::new("`target_ratio` is 1", "a ratio other than no difference"));
+            }
+            Some(target) => {
+                rare::concentration(&epochs[0], parts::positive("target_ratio", target)?)
+            }
+            None => rare::CONCENTRATION,
+        };
+        let log_e: f64 = epochs.iter().map(|epoch| rare::log_e_with(epoch, tested, k)).sum();
+        let interval = if let [only] = epochs.as_slice() {
+            Bounds::from(rare::interval_with(only, alpha, k))
+        } else {
+            notes.push("no interval over several epochs: the evidence adds up, bounds do not");
+            Bounds::NONE
+        };
+        if epochs.len() == 1 && interval.upper.get().is_none() {
+            notes.push("the ratio has no upper bound yet");
+        }
+        let sum = |pick: fn(&rare::Events) -> f64| epochs.iter().map(pick).sum::<f64>();
+        let treatment = sum(|e| e.treatment) / sum(|e| e.treatment_size);
+        let ratio = treatment / (sum(|e| e.control) / sum(|e| e.control_size));
+        if !ratio.is_finite() {
+            notes.push("no ratio: the control has no events");
+        }
+        Ok(RateRatio { ratio: Num(ratio), interval, log_e: Num(log_e), p: probability(log_e) })
+    }
+
+    fn sentence(&self, told: &RateRatio) -> String {
+        format!(
+            "Rate ratio {} ({}): {} of a ratio of {}, valid at every look.",
+            number(told.ratio.0),
+            range(told.interval, self.alpha, plain::level),
+            p(told.p),
+            number(self.ratio.unwrap_or(1.0)),
+        )
+    }
+}
+
+/// Units per arm during one epoch of constant shares.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SplitEpoch {
+    /// Units per arm.
+    pub observed: Vec<f64>,
+    /// Planned shares, on any scale.
+    pub planned: Vec<f64>,
+}
+
+/// Does the observed split fit the planned one?
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Split {
+    /// Units per arm (never events); with `planned`, or `epochs` instead of both.
+    pub observed: Option<Vec<f64>>,
+    /// Planned shares, on any scale: [50, 50].
+    pub planned: Option<Vec<f64>>,
+    /// Epochs of constant shares.
+    pub epochs: Option<Vec<SplitEpoch>>,
+    /// Concentration of the mixture (default 100).
+    pub concentration: Option<f64>,
+    /// Alarm level (default 0.001).
+    pub alpha: Option<f64>,
+}
+
+/// Whether the split is off.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct SplitCheck {
+    /// Units of all arms and epochs.
+    pub units: Num,
+    /// Natural log of the Bayes factor against the plan, over all epochs.
+    pub log_e: Num,
+    /// Always-valid p of the plan at this look; the p of the check is its minimum over looks.
+    pub p: Num,
+    /// p below alpha with at least 100 units.
+    pub mismatch: bool,
+    /// The same at one look: Pearson's statistic; null with several epochs.
+    pub chi_square: Num,
+    /// Its degrees of freedom: arms of positive weight less one.
+    pub df: Num,
+    /// Its p.
+    pub p_once: Num,
+}
+
+impl Ask for Split {
+    type Answer = SplitCheck;
+    const LINE: &'static str = "sample ratio mismatch: at any look, over epochs, and at one look";
+    const CITATION: &'static str =
+        "Dirichlet-multinomial, Lindon & Malek, arXiv 2011.03567; Pearson (statistics 1.9)";
+    const ASSUMES: &'static [&'static str] =
+        &["units, not events, assigned independently", "shares are constant within an epoch"];
+    const EXAMPLE: &'static str = r#"{"observed":[50120,49880],"planned":[50,50]}"#;
+    const WORDS: &'static str = "observed=50120,49880 planned=50,50";
+
+    fn answer(&self, notes: &mut Notes) -> Result<SplitCheck, Fault> {
+        let alpha = parts::alpha(self.alpha.unwrap_or(srm::ALPHA))?;
+        let k = parts::positive("concentration", self.concentration.unwrap_or(srm::CONCENTRATION))?;
+        let epochs: Vec<(&[f64], &[f64])> = match (&self.epochs, &self.observed, &self.planned) {
+            (None, Some(observed), Some(planned)) => vec![(observed, planned)],
+            (Some(epochs), None, None) if !epochs.is_empty() => {
+                epochs.iter().map(|e| (e.observed.as_slice(), e.planned.as_slice())).collect()
+            }
+            _ => {
+                return Err(Fault::new(
+                    "neither one split nor epochs are given",
+                    "give `observed` and `planned`, or a list of `epochs` that have both",
+                ));
+            }
+        };
+        for (observed, planned) in &epochs {
+            let weighted = planned.iter().filter(|weight| **weight > 0.0).count();
+            let bad = observed.iter().chain(planned.iter()).any(|x| *x < 0.0);
+            if observed.len() != planned.len() || weighted < 2 || bad {
+                return Err(Fault::new(
+                    format!("{} counts for {} shares", observed.len(), planned.len()),
+                    "one count and one share per arm, none negative, at least two shares above 0",
+                ));
+            }
+        }
+        let units: f64 = epochs.iter().flat_map(|(observed, _)| observed.iter()).sum();
+        let log_e: f64 = epochs.iter().map(|(x, th)| srm::log_bf(x, th, k)).sum();
+        let fixed = match epochs.as_slice() {
+            [(observed, planned)] => srm::chi_square(observed, planned),
+            _ => None,
+        };
+        if fixed.is_none() {
+            notes.push("no chi-square: it needs units and one epoch");
+        }
+        Ok(SplitCheck {
+            units: Num(units),
+            log_e: Num(log_e),
+            p: probability(log_e),
+            mismatch: srm::is_mismatch(ln_p_from_log_e(log_e), units, alpha),
+            chi_square: fixed.map(|x| x.statistic).into(),
+            df: fixed.map(|x| x.df).into(),
+            p_once: fixed.map(|x| x.p).into(),
+        })
+    }
+
+    fn sentence(&self, told: &SplitCheck) -> String {
+        let word = if told.mismatch { "The split does not fit" } else { "The split fits" };
+        let units = number(told.units.0);
+        format!("{word} the plan: {} over {units} units, valid at every look.", p(told.p))
+    }
+}

@@ -1,0 +1,486 @@
+//! Tests of one planned look: shares, means, ratios, rates.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::arms::Sums;
+use super::number::{Bounds, Num};
+use super::parts::{self, Count, Direction, Share, Summary, alpha_default};
+use super::tell::{number, p, percent, plain, points, range};
+use super::{Ask, Fault, Notes};
+use crate::stats::fixed::poisson_rates::{self as rates, Statistic};
+use crate::stats::fixed::two_proportion::{self as two, Variance};
+use crate::stats::fixed::welch::{self, Side};
+use crate::stats::fixed::{Alternative, fisher, score, z_p};
+use crate::stats::{Interval, binomial, display};
+
+const ONE_LOOK: &str = "one planned look: looking again inflates the error";
+const OPEN: &str = "a one-sided interval is open on the other side (null)";
+
+/// Notes that the named answers do not exist for these data.
+fn missing(is_missing: bool, why: &'static str, notes: &mut Notes) {
+    if is_missing {
+        notes.push(why);
+    }
+}
+
+/// Two shares at one look.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TwoProportionsOnce {
+    /// Control arm.
+    pub control: Share,
+    /// Treatment arm.
+    pub treatment: Share,
+    /// Which alternative the p-values speak for (default `two_sided`).
+    #[serde(default)]
+    pub alternative: Direction,
+    /// Difference tested by the score, Wald and Agresti-Caffo statistics (default 0).
+    #[serde(default)]
+    pub value: f64,
+    /// Error probability of the two-sided intervals (default 0.05).
+    #[serde(default = "alpha_default")]
+    pub alpha: f64,
+}
+
+/// A statistic with its p-value.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct ZTest {
+    /// Normal statistic.
+    pub z: Num,
+    /// Its p-value.
+    pub p: Num,
+}
+
+impl ZTest {
+    fn of(z: Option<f64>, alternative: Alternative) -> Self {
+        Self { z: z.into(), p: z.map(|z| z_p(z, alternative)).into() }
+    }
+}
+
+/// The classical answers on two shares.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct SharesOnce {
+    /// Treatment minus control.
+    pub effect: Num,
+    /// Pooled two-proportion z test.
+    pub pooled: ZTest,
+    /// Whether an expected cell is below 5, so that Fisher's test is due.
+    pub sparse: bool,
+    /// Fisher's exact p; null above a million units.
+    pub fisher_p: Num,
+    /// Score test of `value` (Miettinen-Nurminen).
+    pub score: ZTest,
+    /// Wald test of `value`.
+    pub wald: ZTest,
+    /// Agresti-Caffo test of `value`.
+    pub agresti_caffo: ZTest,
+    /// Newcombe's hybrid score interval of the difference (the one to show).
+    pub newcombe: Bounds,
+    /// Score interval of the difference.
+    pub score_interval: Bounds,
+    /// Wald interval of the difference.
+    pub wald_interval: Bounds,
+    /// Agresti-Caffo interval of the difference.
+    pub agresti_caffo_interval: Bounds,
+    /// Log interval of the ratio treatment / control.
+    pub ratio_log: Bounds,
+    /// The same with halves added, for empty cells.
+    pub ratio_log_adjusted: Bounds,
+    /// Score interval of the ratio.
+    pub ratio_score: Bounds,
+}
+
+impl Ask for TwoProportionsOnce {
+    type Answer = SharesOnce;
+    const LINE: &'static str = "two shares at one look: pooled z, Fisher, score, Newcombe, ratios";
+    const CITATION: &'static str = "Newcombe 1998; Miettinen & Nurminen 1985; Agresti & Caffo \
+        2000; Fisher (statistics 1.2)";
+    const ASSUMES: &'static [&'static str] = &["units are independent", ONE_LOOK];
+    const EXAMPLE: &'static str =
+        r#"{"control":{"x":1620,"n":6000},"treatment":{"x":1980,"n":6000}}"#;
+    const WORDS: &'static str = "control=1620/6000 treatment=1980/6000";
+
+    fn answer(&self, notes: &mut Notes) -> Result<SharesOnce, Fault> {
+        const FISHER_UNITS: f64 = 1.0e6;
+        let (c, t) = (self.control.checked("control")?, self.treatment.checked("treatment")?);
+        let (alpha, side) = (parts::alpha(self.alpha)?, Alternative::from(self.alternative));
+        if !(self.value > -1.0 && self.value < 1.0) {
+            return Err(Fault::new(format!("`value` is {}", self.value), "between -1 and 1"));
+        }
+        let pooled = ZTest::of(two::pooled_z(&t, &c), side);
+        let tested = |z: Option<f64>| ZTest::of(z, side);
+        let is_large = c.n + t.n > FISHER_UNITS;
+        let fisher_p = if is_large { None } else { fisher::exact_p(&t, &c, side) };
+        let told = SharesOnce {
+            effect: Num(t.mean() - c.mean()),
+            pooled,
+            sparse: two::is_sparse(&t, &c),
+            fisher_p: fisher_p.into(),
+            score: tested(score::z_difference(&t, &c, self.value)),
+            wald: tested(two::z(&t, &c, self.value, Variance::Wald)),
+            agresti_caffo: tested(two::z(&t, &c, self.value, Variance::AgrestiCaffo)),
+            newcombe: two::newcombe(&t, &c, alpha).into(),
+            score_interval: score::difference_interval(&t, &c, alpha).into(),
+            wald_interval: two::wald(&t, &c, alpha, Variance::Wald).into(),
+            agresti_caffo_interval: two::wald(&t, &c, alpha, Variance::AgrestiCaffo).into(),
+            ratio_log: two::ratio_log(&t, &c, alpha, false).into(),
+            ratio_log_adjusted: two::ratio_log(&t, &c, alpha, true).into(),
+            ratio_score: score::ratio_interval(&t, &c, alpha).into(),
+        };
+        missing(is_large, "no Fisher p: with that many units the z test is as good", notes);
+        let has_empty_cell = [c, t].iter().any(|arm| arm.x == 0.0 || arm.x == arm.n);
+        let why = "tests and ratio intervals that divide by 0 successes or by no variance are null";
+        missing(has_empty_cell || fisher_p.is_none() && !is_large, why, notes);
+        Ok(told)
+    }
+
+    fn sentence(&self, told: &SharesOnce) -> String {
+        let p_value = if told.sparse { told.fisher_p } else { told.pooled.p };
+        let interval = range(told.newcombe, self.alpha, points::change);
+        let effect = points::change(told.effect.0);
+        format!("Difference {effect} ({interval}), {}, at this one look.", p(p_value))
+    }
+}
+
+/// One share at one look.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OneProportionOnce {
+    /// What was observed.
+    pub observed: Share,
+    /// The stated share; adds the tests.
+    pub baseline: Option<f64>,
+    /// Which alternative tests and exact and Wilson intervals speak for (default `two_sided`).
+    #[serde(default)]
+    pub alternative: Direction,
+    /// Error probability of the intervals (default 0.05).
+    #[serde(default = "alpha_default")]
+    pub alpha: f64,
+}
+
+/// The classical answers on one share.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct ShareOnce {
+    /// Observed share.
+    pub share: Num,
+    /// Exact binomial p against the baseline.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exact_p: Option<Num>,
+    /// Normal test with the variance of the baseline.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub normal: Option<ZTest>,
+    /// Clopper-Pearson interval.
+    pub clopper_pearson: Bounds,
+    /// Wilson interval.
+    pub wilson: Bounds,
+    /// Jeffreys interval, two-sided.
+    pub jeffreys: Bounds,
+    /// Agresti-Coull interval, two-sided.
+    pub agresti_coull: Bounds,
+}
+
+impl Ask for OneProportionOnce {
+    type Answer = ShareOnce;
+    const LINE: &'static str = "one share at one look: exact p, Clopper-Pearson, Wilson, Jeffreys";
+    const CITATION: &'static str =
+        "Clopper & Pearson 1934; Wilson 1927; Agresti & Coull 1998 (statistics 1.4)";
+    const ASSUMES: &'static [&'static str] = &["units are independent", ONE_LOOK];
+    const EXAMPLE: &'static str = r#"{"observed":{"x":50,"n":320},"baseline":0.09}"#;
+    const WORDS: &'static str = "observed=50/320 baseline=9%";
+
+    fn answer(&self, notes: &mut Notes) -> Result<ShareOnce, Fault> {
+        let seen = self.observed.checked("observed")?;
+        let (alpha, side) = (parts::alpha(self.alpha)?, Alternative::from(self.alternative));
+        let baseline = match self.baseline {
+            Some(baseline) => Some(parts::inside("baseline", baseline, "a share")?),
+            None => None,
+        };
+        let exact = baseline.map(|p0| binomial::exact_p(seen.x, seen.n, p0, side));
+        let normal = baseline.map(|p0| binomial::z_null_variance(seen.x, seen.n, p0));
+        missing(exact == Some(None), "no exact p: counts must be whole", notes);
+        let intervals = [
+            binomial::clopper_pearson(seen.x, seen.n, alpha, side),
+            binomial::wilson(seen.x, seen.n, alpha, side),
+            binomial::jeffreys(seen.x, seen.n, alpha),
+            binomial::agresti_coull(seen.x, seen.n, alpha),
+        ];
+        missing(intervals.iter().any(Option::is_none), "no exact interval: n rounds to 0", notes);
+        Ok(ShareOnce {
+            share: Num(seen.mean()),
+            exact_p: exact.map(Num::from),
+            normal: normal.map(|z| ZTest::of(z, side)),
+            clopper_pearson: intervals[0].into(),
+            wilson: intervals[1].into(),
+            jeffreys: intervals[2].into(),
+            agresti_coull: intervals[3].into(),
+        })
+    }
+
+    fn sentence(&self, told: &ShareOnce) -> String {
+        let interval = range(told.wilson, self.alpha, points::level);
+        let share = points::level(told.share.0);
+        match (self.baseline, told.exact_p) {
+            (Some(p0), Some(exact)) => {
+                let stated = points::level(p0);
+                format!("{share} ({interval}) against the stated {stated}: exact {}.", p(exact))
+            }
+            _ => format!("{share} ({interval}), at this one look."),
+        }
+    }
+}
+
+/// Two means at one look.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Welch {
+    /// Control arm.
+    pub control: Summary,
+    /// Treatment arm.
+    pub treatment: Summary,
+    /// Which alternative p and interval speak for (default `two_sided`).
+    #[serde(default)]
+    pub alternative: Direction,
+    /// Difference tested (default 0).
+    #[serde(default)]
+    pub value: f64,
+    /// Relative change tested instead, as a linear contrast (0.10 for +10 %): adds `relative`.
+    pub relative: Option<f64>,
+    /// Error probability (default 0.05).
+    #[serde(default = "alpha_default")]
+    pub alpha: f64,
+}
+
+/// Welch's test.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct TTest {
+    /// Treatment minus control.
+    pub effect: Num,
+    /// Its standard error.
+    pub se: Num,
+    /// t statistic of `value`.
+    pub t: Num,
+    /// Degrees of freedom.
+    pub df: Num,
+    /// p-value by the t law.
+    pub p: Num,
+    /// p-value by the normal law.
+    pub p_normal: Num,
+    /// Interval of the difference.
+    pub interval: Bounds,
+    /// Relative change, treatment / control - 1.
+    pub lift: Num,
+    /// Its log-scale interval by the t law.
+    pub lift_interval: Bounds,
+    /// z test of treatment - (1+r) control.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub relative: Option<ZTest>,
+}
+
+/// What a Welch test is asked, wherever its sides come from.
+struct Asked {
+    alternative: Alternative,
+    value: f64,
+    relative: Option<f64>,
+    alpha: f64,
+}
+
+fn t_test(t: Side, c: Side, asked: &Asked, notes: &mut Notes) -> Result<TTest, Fault> {
+    let alpha = parts::alpha(asked.alpha)?;
+    let Some(test) = welch::welch(t, c) else {
+        let hint = "a test needs variance in at least one arm and two units in each";
+        return Err(Fault::new("nothing varies in either arm", hint));
+    };
+    let side = asked.alternative;
+    let cut = |both: Interval| match side {
+        Alternative::TwoSided => both,
+        Alternative::Greater => Interval { lo: both.lo, hi: Interval::ALL.hi },
+        Alternative::Less => Interval { lo: Interval::ALL.lo, hi: both.hi },
+    };
+    missing(side != Alternative::TwoSided, OPEN, notes);
+    let tail = if side == Alternative::TwoSided { 0.5 * alpha } else { alpha };
+    let arm = |s: Side| (s.mean, s.variance_of_mean);
+    let sized = |s: Side| (s.mean, s.variance_of_mean, s.n);
+    let lift = display::lift(t.mean, c.mean);
+    let lift_interval = display::log_df(sized(t), sized(c)).and_then(|df| {
+        let critical = crate::stats::special::t_isf(tail, df);
+        display::log_lift(arm(t), arm(c), critical).map(cut)
+    });
+    let has_none = lift_interval.is_none_or(|x| side == Alternative::TwoSided && x.hi_unbounded());
+    missing(lift.is_none(), "no relative change: the control is 0", notes);
+    missing(has_none, "no interval of the relative change: both means must be above 0", notes);
+    let statistic = test.t(asked.value);
+    let relative = asked.relative.map(|r| {
+        let contrast = crate::stats::two_arm::linear(arm(t), arm(c), 1.0 + r);
+        ZTest::of(Some(contrast.estimate / contrast.se), side)
+    });
+    Ok(TTest {
+        effect: Num(test.contrast.estimate),
+        se: Num(test.contrast.se),
+        t: Num(statistic),
+        df: Num(test.df),
+        p: Num(test.p(asked.value, side)),
+        p_normal: Num(z_p(statistic, side)),
+        interval: test.interval(alpha, side).into(),
+        lift: lift.into(),
+        lift_interval: lift_interval.into(),
+        relative,
+    })
+}
+
+fn t_sentence(told: &TTest, alpha: f64) -> String {
+    format!(
+        "Difference {} ({}), {}, {} relative, at this one look.",
+        plain::change(told.effect.0),
+        range(told.interval, alpha, plain::change),
+        p(told.p),
+        percent::change(told.lift.0),
+    )
+}
+
+impl Ask for Welch {
+    type Answer = TTest;
+    const LINE: &'static str = "two means at one look: Welch's t test, lift, relative contrast";
+    const CITATION: &'static str = "Welch 1947 (statistics 1.2, 1.6)";
+    const ASSUMES: &'static [&'static str] =
+        &["units are independent, means near normal", ONE_LOOK];
+    const EXAMPLE: &'static str =
+        r#"{"control":{"n":400,"mean":10.2,"sd":3.1},"treatment":{"n":410,"mean":10.9,"sd":3.4}}"#;
+    const WORDS: &'static str = "control=n:400,mean:10.2,sd:3.1 treatment=n:410,mean:10.9,sd:3.4";
+
+    fn answer(&self, notes: &mut Notes) -> Result<TTest, Fault> {
+        let (c, t) = (self.control.checked("control")?, self.treatment.checked("treatment")?);
+        let Self { value, relative, alpha, .. } = *self;
+        t_test(t, c, &Asked { alternative: self.alternative.into(), value, relative, alpha }, notes)
+    }
+
+    fn sentence(&self, told: &TTest) -> String {
+        t_sentence(told, self.alpha)
+    }
+}
+
+/// Two ratio metrics at one look.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RatiosOnce {
+    /// Control arm.
+    pub control: Sums,
+    /// Treatment arm.
+    pub treatment: Sums,
+    /// Which alternative p and interval speak for (default `two_sided`).
+    #[serde(default)]
+    pub alternative: Direction,
+    /// Difference tested (default 0).
+    #[serde(default)]
+    pub value: f64,
+    /// Relative change tested instead, as a linear contrast: adds `relative`.
+    pub relative: Option<f64>,
+    /// Error probability (default 0.05).
+    #[serde(default = "alpha_default")]
+    pub alpha: f64,
+}
+
+impl Ask for RatiosOnce {
+    type Answer = TTest;
+    const LINE: &'static str = "two ratio metrics at one look: delta method with Welch's t";
+    const CITATION: &'static str = "Deng, Knoblich & Lu 2018; Welch 1947 (statistics 1.2)";
+    const ASSUMES: &'static [&'static str] = &["units (users, accounts) are independent", ONE_LOOK];
+    const EXAMPLE: &'static str = r#"{"control":{"n":5000,"num":1500,"den":20000,"num_sq":1700,
+        "den_sq":100000,"cross":7000},"treatment":{"n":5000,"num":1650,"den":20100,
+        "num_sq":1900,"den_sq":101000,"cross":7600}}"#;
+    const WORDS: &'static str = "control=n:5000,num:1500,den:20000,num_sq:1700,den_sq:100000,\
+        cross:7000 treatment=n:5000,num:1650,den:20100,num_sq:1900,den_sq:101000,cross:7600";
+
+    fn answer(&self, notes: &mut Notes) -> Result<TTest, Fault> {
+        let (c, t) = (self.control.checked("control")?, self.treatment.checked("treatment")?);
+        let Self { value, relative, alpha, .. } = *self;
+        t_test(t, c, &Asked { alternative: self.alternative.into(), value, relative, alpha }, notes)
+    }
+
+    fn sentence(&self, told: &TTest) -> String {
+        t_sentence(told, self.alpha)
+    }
+}
+
+/// Two event rates at one look.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RatesOnce {
+    /// Control arm.
+    pub control: Count,
+    /// Treatment arm.
+    pub treatment: Count,
+    /// Which alternative the p-values speak for (default `two_sided`; mid-p is two-sided always).
+    #[serde(default)]
+    pub alternative: Direction,
+    /// Error probability of the two-sided intervals (default 0.05).
+    #[serde(default = "alpha_default")]
+    pub alpha: f64,
+}
+
+/// The classical answers on two rates.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct TwoRatesOnce {
+    /// treatment / control.
+    pub ratio: Num,
+    /// Score test.
+    pub score: ZTest,
+    /// Wald test.
+    pub wald: ZTest,
+    /// Square-root test.
+    pub square_root: ZTest,
+    /// Exact conditional p.
+    pub exact_p: Num,
+    /// Conditional mid-p, two-sided.
+    pub mid_p: Num,
+    /// Log interval of the ratio (halves added).
+    pub ratio_log: Bounds,
+    /// Score interval of the ratio.
+    pub ratio_score: Bounds,
+    /// Exact interval of the control's rate.
+    pub control_interval: Bounds,
+    /// Exact interval of the treatment's rate.
+    pub treatment_interval: Bounds,
+    /// Score interval of the treatment's rate.
+    pub treatment_score_interval: Bounds,
+}
+
+impl Ask for RatesOnce {
+    type Answer = TwoRatesOnce;
+    const LINE: &'static str = "two event rates at one look: exact, mid-p, score, Wald";
+    const CITATION: &'static str = "Przyborowski & Wilenski 1940; Gu et al. 2008; Garwood 1936 \
+        (statistics 1.2)";
+    const ASSUMES: &'static [&'static str] = &["events are Poisson, phi near 1", ONE_LOOK];
+    const EXAMPLE: &'static str = r#"{"control":{"events":240,"exposure":12000},
+        "treatment":{"events":180,"exposure":12100}}"#;
+    const WORDS: &'static str = "control=240/12000 treatment=180/12100";
+
+    fn answer(&self, notes: &mut Notes) -> Result<TwoRatesOnce, Fault> {
+        let (c, t) = (self.control.checked("control")?, self.treatment.checked("treatment")?);
+        let (alpha, side) = (parts::alpha(self.alpha)?, Alternative::from(self.alternative));
+        let test = |how: Statistic| ZTest::of(rates::z(&t, &c, how), side);
+        let ratio = t.mean() / c.mean();
+        let is_sparse = c.events == 0.0 || t.events == 0.0;
+        let why = "with an arm without events the ratio, its tests or bounds may not exist (null)";
+        missing(is_sparse, why, notes);
+        Ok(TwoRatesOnce {
+            ratio: Num(ratio),
+            score: test(Statistic::Score),
+            wald: test(Statistic::Wald),
+            square_root: test(Statistic::SquareRoot),
+            exact_p: rates::exact_conditional_p(&t, &c, side).into(),
+            mid_p: rates::mid_p(&t, &c).into(),
+            ratio_log: rates::ratio_log(&t, &c, alpha).into(),
+            ratio_score: rates::ratio_score(&t, &c, alpha).into(),
+            control_interval: rates::rate_exact(&c, alpha).into(),
+            treatment_interval: rates::rate_exact(&t, alpha).into(),
+            treatment_score_interval: rates::rate_score(&t, alpha).into(),
+        })
+    }
+
+    fn sentence(&self, told: &TwoRatesOnce) -> String {
+        let interval = range(told.ratio_score, self.alpha, plain::level);
+        let ratio = number(told.ratio.0);
+        format!("Rate ratio {ratio} ({interval}), exact {}, at this one look.", p(told.exact_p))
+    }
+}
