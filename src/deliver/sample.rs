@@ -278,6 +278,7 @@ fn guardrail(tripped: bool, at: Timestamp) -> GuardrailStatus {
         clearing_since: None,
         control_also: false,
         latched: tripped,
+        burn: None,
     }
 }
 

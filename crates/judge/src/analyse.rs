@@ -7,6 +7,7 @@
 mod alpha;
 mod atoms;
 mod basis;
+mod burn;
 pub(crate) mod carry;
 mod look;
 mod margins;
@@ -21,6 +22,7 @@ mod tau;
 use std::collections::BTreeMap;
 
 pub use alpha::ledger;
+pub use burn::*;
 
 use serde::{Deserialize, Serialize};
 
@@ -286,6 +288,9 @@ pub struct GuardrailStatus {
     pub control_also: bool,
     /// The tripwire fired and is latched until a human rearms it.
     pub latched: bool,
+    /// The error budget and its burn-rate alerts (slo with a rolling or calendar budget).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub burn: Option<BurnStatus>,
 }
 
 /// One line of the alpha ledger.

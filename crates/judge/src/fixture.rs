@@ -265,6 +265,7 @@ pub(crate) fn status(name: &str, on_trip: OnTrip, state: GuardrailState) -> Guar
         clearing_since: None,
         control_also: false,
         latched: false,
+        burn: None,
     }
 }
 

@@ -274,6 +274,7 @@ pub(super) fn status(name: &str, state: GuardrailState) -> GuardrailStatus {
         clearing_since: None,
         control_also: false,
         latched: state == GuardrailState::Tripped,
+        burn: None,
     }
 }
 

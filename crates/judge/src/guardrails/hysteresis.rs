@@ -46,6 +46,7 @@ pub fn unseen(guardrail: &Guardrail) -> GuardrailStatus {
         clearing_since: None,
         control_also: false,
         latched: false,
+        burn: None,
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) fn look(input: &GuardrailInput<'_>, slo: &Slo, carry: &mut Carry) -> 
         Ok(points) => points,
         Err(missing) => return *missing,
     };
-    let budget = 1.0 - slo.objective;
+    let budget = slo.error_budget();
     let Some(test) = ShareTest::of(&pairs(&points), budget) else {
         return Seen::insufficient("no request was counted yet");
     };

@@ -93,7 +93,8 @@ fn query() -> (String, Query) {
 fn slo() -> GuardrailKind {
     let (source, query) = query();
     let (scope, budget) = (SloScope::Treatment, BudgetPeriod::Lifetime);
-    GuardrailKind::Slo(Slo { objective: 0.999, source, query, scope, budget })
+    let (control, burn) = (None, None);
+    GuardrailKind::Slo(Slo { objective: 0.999, source, query, control, scope, budget, burn })
 }
 
 fn at_most(bound: f64) -> GuardrailKind {
@@ -115,7 +116,7 @@ fn slo_is_ok_burns_and_trips_on_the_lifetime_budget() {
     // 5 bad of 10,000 at a budget of 0.1 %: half of the ratio, half of the budget left.
     let first = bench.look(hour(10), &counts(0..10, 0.5, 1000.0));
     assert_eq!(first.status.state, Ok);
-    assert_eq!((first.status.value, first.status.limit), (Some(0.0005), Some(1.0 - 0.999)));
+    assert_eq!((first.status.value, first.status.limit), (Some(0.0005), Some(0.001)));
     assert!((first.status.budget_left.unwrap() - 0.5).abs() < 1e-9);
     assert_eq!(first.transition, Some(Transition { from: None, to: Ok }));
     // 12 of 10,000 burns, which is no proof: 2 above an expectation of 10.

@@ -12,6 +12,7 @@ mod plain;
 mod rule;
 mod rule_parse;
 mod schema;
+mod slo;
 mod tree;
 
 pub use diagnostic::{Diagnostic, Severity, SourcePos, codes, render};
@@ -23,3 +24,4 @@ pub(crate) use plain::plain_yaml;
 pub use rule::{Amount, Atom, AtomKind, Rule, Side};
 pub use rule_parse::{RuleError, SignalInfo, parse_rule};
 pub use schema::json_schema;
+pub use slo::*;

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::rule::Rule;
+use super::slo::Slo;
 use crate::time::{Span, Timestamp};
 
 /// One experiment: one file, one revision.
@@ -428,39 +429,6 @@ impl GuardrailKind {
             Self::NoWorseThan(_) => None,
         }
     }
-}
-
-/// `slo: {objective: 99.9%, bad: .., total: .., budget: lifetime}`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Slo {
-    /// Share of good events, e.g. 0.999.
-    pub objective: f64,
-    /// Source name.
-    pub source: String,
-    /// Columns `bad` and `total`.
-    pub query: Query,
-    /// Whether the treatment cohort or the whole service is measured.
-    pub scope: SloScope,
-    /// Over which period the budget runs.
-    pub budget: BudgetPeriod,
-}
-
-/// What an SLO measures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SloScope {
-    /// The treatment cohort.
-    Treatment,
-    /// The whole service.
-    Service,
-}
-
-/// Over which period an error budget runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum BudgetPeriod {
-    /// From the cycle's start.
-    Lifetime,
 }
 
 /// `threshold: {value: .., at_most: 250ms}`.

@@ -9,10 +9,11 @@ use super::values::hundredth;
 use super::walk::{Fields, Walk, join};
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::model::{
-    BudgetPeriod, ErrorBudget, Guardrail, GuardrailKind, Limit, LimitOf, Margin, NoWorseThan,
-    OnMissing, Query, Slo, SloScope, Threshold,
+    ErrorBudget, Guardrail, GuardrailKind, Limit, LimitOf, Margin, NoWorseThan, OnMissing, Query,
+    Threshold,
 };
 use crate::spec::nearest::list;
+use crate::spec::slo::{BudgetPeriod, Slo, SloScope};
 use crate::spec::tree::{Entry, Node};
 use crate::time::Span;
 
@@ -129,6 +130,8 @@ fn slo(walk: &mut Walk<'_>, node: &Node, path: &str) -> Option<Slo> {
     let scope = walk.word_or(&fields, "scope", keys::SCOPES, SloScope::Treatment);
     let budget = walk.word_or(&fields, "budget", keys::BUDGETS, BudgetPeriod::Lifetime);
     Some(Slo {
+        control: None,
+        burn: None,
         objective: objective?,
         source: source?,
         query: query?,

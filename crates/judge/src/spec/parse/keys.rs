@@ -2,9 +2,8 @@
 //!
 //! The walker refuses what is not here, and a test holds the JSON Schema to the same lists.
 
-use crate::spec::model::{
-    BudgetPeriod, EvidenceMode, Form, LimitOf, OnMissing, OnTrip, Role, SloScope, Want,
-};
+use crate::spec::model::{EvidenceMode, Form, LimitOf, OnMissing, OnTrip, Role, Want};
+use crate::spec::slo::{BudgetPeriod, SloScope};
 
 /// Top level.
 pub(in crate::spec) const TOP: &[&str] = &[

@@ -1,0 +1,136 @@
+//! What an `slo` guardrail says: objective, budget period, burn-rate alerts, and whom it measures.
+//!
+//! Part of the model; built by `parse` only. Shares are fractions, factors are burn rates (an error
+//! ratio over the budget), windows are spans. Invariants: `0 < objective < 1`; a lifetime budget
+//! has no burn rules, every other has at least one alert; `short < long <= period`; every factor
+//! times the budget is below 1, so that every alert can fire.
+
+use serde::{Deserialize, Serialize};
+
+use super::model::Query;
+use crate::time::Span;
+
+/// `slo: {objective: 99.9%, bad: .., total: .., budget: {rolling: 28d}}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Slo {
+    /// Share of good events, e.g. 0.999.
+    pub objective: f64,
+    /// Source name.
+    pub source: String,
+    /// Columns `bad` and `total`.
+    pub query: Query,
+    /// The same of the control cohort, from the same source: a breach there is said too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<Query>,
+    /// Whether the treatment cohort or the whole service is measured.
+    pub scope: SloScope,
+    /// Over which period the budget runs.
+    pub budget: BudgetPeriod,
+    /// How a rolling or calendar budget is watched; `None` for a lifetime budget.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub burn: Option<BurnRules>,
+}
+
+impl Slo {
+    /// The error budget `1 - objective` as the decimal that was meant: 99.9 % leaves 0.001 exactly,
+    /// not 0.0010000000000000009.
+    pub fn error_budget(&self) -> f64 {
+        let budget = 1.0 - self.objective;
+        format!("{budget:.12}").parse().unwrap_or(budget)
+    }
+}
+
+/// What an SLO measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SloScope {
+    /// The treatment cohort.
+    Treatment,
+    /// The whole service, which has a history before the experiment.
+    Service,
+}
+
+/// Over which period an error budget runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BudgetPeriod {
+    /// From the cycle's start.
+    Lifetime,
+    /// The newest stretch of this length.
+    Rolling(Span),
+    /// The calendar period around the look, in the experiment's time zone.
+    Calendar(CalendarUnit),
+}
+
+/// A calendar period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CalendarUnit {
+    /// From Monday.
+    Week,
+    /// From the 1st.
+    Month,
+    /// From the 1st of January, April, July or October.
+    Quarter,
+}
+
+impl BudgetPeriod {
+    /// The length that burn factors are computed with; `None` for a lifetime. A month counts 30
+    /// days and a quarter 90, so that a factor does not depend on the month.
+    pub fn nominal(self) -> Option<Span> {
+        match self {
+            Self::Lifetime => None,
+            Self::Rolling(span) => Some(span),
+            Self::Calendar(CalendarUnit::Week) => Some(Span::days(7)),
+            Self::Calendar(CalendarUnit::Month) => Some(Span::days(30)),
+            Self::Calendar(CalendarUnit::Quarter) => Some(Span::days(90)),
+        }
+    }
+}
+
+/// How a rolling or calendar budget is watched.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BurnRules {
+    /// The alerts, as in the file or the table it names.
+    pub alerts: Vec<BurnRule>,
+    /// Events a window needs before it says anything.
+    pub min_events: f64,
+    /// Share of the short window that must have been measured.
+    pub min_coverage: f64,
+    /// The absolute rule: this many bad events are too many, whatever the traffic.
+    pub or_bad: Option<BadCount>,
+}
+
+/// Fires when the burn rate over both windows is above the factor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BurnRule {
+    /// What it does.
+    pub severity: BurnSeverity,
+    /// The burn rate that must be exceeded.
+    pub factor: f64,
+    /// Long window: enough of the budget is gone.
+    pub long: Span,
+    /// Short window: it is still going.
+    pub short: Span,
+    /// It must hold this long before it fires.
+    pub hold_for: Span,
+}
+
+/// What a burn-rate alert does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BurnSeverity {
+    /// The guardrail trips.
+    Page,
+    /// The guardrail burns: told, nothing is stopped.
+    Ticket,
+}
+
+/// `or_bad: {at_least: 20, within: 6h}`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct BadCount {
+    /// This many bad events trip.
+    pub at_least: f64,
+    /// Counted over the newest stretch of this length.
+    pub within: Span,
+}
