@@ -5,6 +5,8 @@
 //! one was answered; when none was, it is 422. The body limit is `http.max_body_bytes`; the work
 //! is done off the async threads, a bounded number of bodies at a time.
 
+use std::time::{Duration, Instant};
+
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::Path;
@@ -16,6 +18,8 @@ use tokio::sync::Semaphore;
 
 use super::Problem;
 
+/// Longest time for one body; what is not answered by then is refused.
+const TIME: Duration = Duration::from_secs(10);
 /// Bodies that are answered at the same time.
 static AT_ONCE: Semaphore = Semaphore::const_new(2);
 
@@ -28,7 +32,8 @@ pub(super) async fn answer(body: Bytes) -> Result<Response, Problem> {
     let is_lines = !body.trim_ascii().starts_with(b"[");
     let work = tokio::task::spawn_blocking(move || {
         let mut out = Vec::with_capacity(2 * body.len());
-        let counts = envelope::answer_body(&body, &mut out);
+        let start = Instant::now();
+        let counts = envelope::answer_body(&body, &mut out, || start.elapsed() < TIME);
         drop(permit);
         (counts, out)
     });

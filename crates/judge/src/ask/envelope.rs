@@ -194,16 +194,6 @@ pub fn unknown_method(name: &str) -> Fault {
 }
 
 #[derive(Serialize)]
-struct Told<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<&'a Id<'a>>,
-    method: &'static str,
-    answer: &'a super::Answer,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    notes: &'a [&'static str],
-}
-
-#[derive(Serialize)]
 struct Refused<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<&'a Id<'a>>,
@@ -228,9 +218,7 @@ pub fn answer_line(json: &[u8], line: usize, out: &mut Vec<u8>) -> bool {
     };
     let id = id.as_ref();
     let written = match &outcome {
-        Ok((method, answer, notes)) => {
-            serde_json::to_writer(&mut *out, &Told { id, method, answer, notes })
-        }
+        Ok((method, answer, notes)) => tell(id, method, answer, notes, out),
         Err(error) => serde_json::to_writer(&mut *out, &Refused { id, line, error }),
     };
     if written.is_err() {
@@ -239,6 +227,43 @@ pub fn answer_line(json: &[u8], line: usize, out: &mut Vec<u8>) -> bool {
         out.extend_from_slice(br#"{"error":{"cause":"cannot be written","hint":"report this"}}"#);
     }
     written.is_ok() && outcome.is_ok()
+}
+
+/// Why a null is there when the method itself did not expect it.
+const BEYOND: &str = "null: beyond the numbers that can be written";
+
+/// One answered line, field by field: a null is never without a note.
+fn tell(
+    id: Option<&Id<'_>>,
+    method: &str,
+    answer: &super::Answer,
+    notes: &[&str],
+    out: &mut Vec<u8>,
+) -> serde_json::Result<()> {
+    out.push(b'{');
+    if let Some(id) = id {
+        out.extend_from_slice(b"\"id\":");
+        serde_json::to_writer(&mut *out, id)?;
+        out.push(b',');
+    }
+    out.extend_from_slice(b"\"method\":\"");
+    out.extend_from_slice(method.as_bytes());
+    out.extend_from_slice(b"\",\"answer\":");
+    let start = out.len();
+    serde_json::to_writer(&mut *out, answer)?;
+    let beyond = [BEYOND];
+    let written = out.get(start..).unwrap_or_default();
+    let notes = if notes.is_empty() && has_null(written) { &beyond } else { notes };
+    if !notes.is_empty() {
+        out.extend_from_slice(b",\"notes\":");
+        serde_json::to_writer(&mut *out, notes)?;
+    }
+    out.push(b'}');
+    Ok(())
+}
+
+fn has_null(json: &[u8]) -> bool {
+    json.windows(5).any(|part| matches!(part, [b':' | b',' | b'[', b'n', b'u', b'l', b'l']))
 }
 
 /// Refuses a line that was not even read.
@@ -260,13 +285,19 @@ pub struct Counts {
 /// Answers a whole body: JSON lines, one object (also over several lines), or an array.
 ///
 /// An array is answered by an array, everything else by lines; each element has the bytes that the
-/// same line alone has.
-pub fn answer_body(body: &[u8], out: &mut Vec<u8>) -> Counts {
+/// same line alone has. Once `goes_on` says no, the rest is refused instead of computed.
+pub fn answer_body(body: &[u8], out: &mut Vec<u8>, mut goes_on: impl FnMut() -> bool) -> Counts {
     let text = body.trim_ascii();
     let mut counts = Counts::default();
     let mut one = |json: &[u8], line: usize, out: &mut Vec<u8>| {
         counts.asked += 1;
-        counts.failed += usize::from(!answer_line(json, line, out));
+        if goes_on() {
+            counts.failed += usize::from(!answer_line(json, line, out));
+        } else {
+            counts.failed += 1;
+            let hint = "ask fewer at a time, or use `verdictd analyze`, which has no limit";
+            refuse_line(line, &Fault::new("the time for one body is over", hint), out);
+        }
     };
     if text.starts_with(b"[") {
         // Raw slices of the elements, so that each goes the way of a line; what is cut wrongly in

@@ -14,7 +14,7 @@ use crate::stats::{Sides, binomial, group_sequential, multiple, srm};
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GroupSequential {
-    /// Share of the planned sample at each look, rising; 1 is the plan.
+    /// Share of the planned sample at each look, rising by at least 0.005; 1 is the plan.
     pub fractions: Vec<f64>,
     /// Error probability of all looks together (default 0.05).
     #[serde(default = "alpha_default")]
@@ -53,13 +53,18 @@ impl Ask for GroupSequential {
     const WORDS: &'static str = "fractions=0.2,0.4,0.6,0.8,1 z=1.2,2.9";
 
     fn answer(&self, notes: &mut Notes) -> Result<Spending, Fault> {
-        const MOST_LOOKS: usize = 400;
+        const MOST_LOOKS: usize = 60;
+        const LEAST_STEP: f64 = 0.005;
         let times = list("fractions", &self.fractions, 1)?;
         let phi = parts::positive("spending_power", self.spending_power.unwrap_or(2.0))?;
         let alpha = parts::alpha(self.alpha)?;
-        let rises = times.windows(2).all(|pair| pair[0] <= pair[1]);
-        if times.len() > MOST_LOOKS || !rises || times[0] <= 0.0 {
-            let hint = format!("rising shares of the planned sample, at most {MOST_LOOKS}");
+        let is_step = |pair: &[f64]| pair[0] == pair[1] || pair[1] - pair[0] >= LEAST_STEP;
+        let rises = times.windows(2).all(is_step) && times[0] >= LEAST_STEP;
+        if times.len() > MOST_LOOKS || !rises {
+            let hint = format!(
+                "rising shares of the planned sample, each at least {LEAST_STEP} more, at most \
+                 {MOST_LOOKS}"
+            );
             return Err(Fault::new("`fractions` are no looks", hint));
         }
         if times.iter().any(|t| *t > 1.0) {

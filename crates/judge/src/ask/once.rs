@@ -38,6 +38,9 @@ pub struct TwoProportionsOnce {
     /// Difference tested by the score, Wald and Agresti-Caffo statistics (default 0).
     #[serde(default)]
     pub value: f64,
+    /// Compute Fisher's p also where it takes long; without it up to 2,000 possible outcomes.
+    #[serde(default)]
+    pub exact: bool,
     /// Error probability of the two-sided intervals (default 0.05).
     #[serde(default = "alpha_default")]
     pub alpha: f64,
@@ -67,7 +70,7 @@ pub struct SharesOnce {
     pub pooled: ZTest,
     /// Whether an expected cell is below 5, so that Fisher's test is due.
     pub sparse: bool,
-    /// Fisher's exact p; null above a million units.
+    /// Fisher's exact p; null with many possible outcomes, see `exact`.
     pub fisher_p: Num,
     /// Score test of `value` (Miettinen-Nurminen).
     pub score: ZTest,
@@ -102,7 +105,6 @@ impl Ask for TwoProportionsOnce {
     const WORDS: &'static str = "control=1620/6000 treatment=1980/6000";
 
     fn answer(&self, notes: &mut Notes) -> Result<SharesOnce, Fault> {
-        const FISHER_UNITS: f64 = 1.0e6;
         let (c, t) = (self.control.checked("control")?, self.treatment.checked("treatment")?);
         let (alpha, side) = (parts::alpha(self.alpha)?, Alternative::from(self.alternative));
         if !(self.value > -1.0 && self.value < 1.0) {
@@ -110,7 +112,9 @@ impl Ask for TwoProportionsOnce {
         }
         let pooled = ZTest::of(two::pooled_z(&t, &c), side);
         let tested = |z: Option<f64>| ZTest::of(z, side);
-        let is_large = c.n + t.n > FISHER_UNITS;
+        let hits = c.x + t.x;
+        let outcomes = hits.min(t.n) - (hits - c.n).max(0.0);
+        let is_large = outcomes > if self.exact { 1.0e6 } else { 2.0e3 };
         let fisher_p = if is_large { None } else { fisher::exact_p(&t, &c, side) };
         let told = SharesOnce {
             effect: Num(t.mean() - c.mean()),
@@ -128,7 +132,11 @@ impl Ask for TwoProportionsOnce {
             ratio_log_adjusted: two::ratio_log(&t, &c, alpha, true).into(),
             ratio_score: score::ratio_interval(&t, &c, alpha).into(),
         };
-        missing(is_large, "no Fisher p: with that many units the z test is as good", notes);
+        missing(
+            is_large,
+            "no Fisher p: with that many outcomes the z test is as good; `exact` computes it",
+            notes,
+        );
         let has_empty_cell = [c, t].iter().any(|arm| arm.x == 0.0 || arm.x == arm.n);
         let why = "tests and ratio intervals that divide by 0 successes or by no variance are null";
         missing(has_empty_cell || fisher_p.is_none() && !is_large, why, notes);

@@ -36,7 +36,7 @@ fn thousands(text: &str) -> String {
 
 fn signed(x: f64) -> String {
     let text = number(x);
-    if x > 0.0 && x.is_finite() { format!("+{text}") } else { text }
+    if x > 0.0 && x < crate::stats::UNBOUNDED { format!("+{text}") } else { text }
 }
 
 /// One decimal of a percentage, more when it is small.
@@ -46,7 +46,7 @@ fn hundredfold(x: f64) -> String {
 }
 
 fn with_unit(x: f64, unit: &str, sign: bool) -> String {
-    if !x.is_finite() || x.abs() >= crate::stats::UNBOUNDED {
+    if x.is_nan() || x.abs() >= 1.0e300 {
         return "unknown".to_owned();
     }
     let plus = if sign && x > 0.0 { "+" } else { "" };

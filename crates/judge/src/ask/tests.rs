@@ -131,7 +131,7 @@ fn lines_arrays_and_single_objects_have_the_same_bytes() {
     let bad = r#"{"method":"contrast"}"#;
     let body = |text: String| {
         let mut out = Vec::new();
-        let counts = answer_body(text.as_bytes(), &mut out);
+        let counts = answer_body(text.as_bytes(), &mut out, || true);
         (String::from_utf8(out).unwrap(), counts.asked, counts.failed)
     };
     let (line, ..) = body(one.to_owned());
@@ -146,6 +146,13 @@ fn lines_arrays_and_single_objects_have_the_same_bytes() {
     assert_eq!(body("[]".to_owned()), ("[]\n".to_owned(), 0, 0));
     assert_eq!(body("[{\"a\":1".to_owned()).2, 1);
     assert_eq!(body(String::new()), (String::new(), 0, 0));
+    let (mut out, mut left) = (Vec::new(), 1);
+    let counts = answer_body(format!("[{one},{one}]").as_bytes(), &mut out, || {
+        left -= 1;
+        left >= 0
+    });
+    assert_eq!((counts.asked, counts.failed), (2, 1));
+    assert!(String::from_utf8(out).unwrap().contains("the time for one body is over"));
 }
 
 #[test]
@@ -167,4 +174,58 @@ fn the_catalogue_is_whole() {
             }
         }
     }
+}
+
+/// Every number of a document in turn replaced by each of `values`.
+fn mutations(document: &Value, values: &[f64], visit: &mut impl FnMut(&Value)) {
+    fn numbers(value: &Value, path: String, found: &mut Vec<String>) {
+        match value {
+            Value::Number(_) => found.push(path),
+            Value::Array(items) => {
+                for (index, item) in items.iter().enumerate().take(3) {
+                    numbers(item, format!("{path}/{index}"), found);
+                }
+            }
+            Value::Object(fields) => {
+                for (key, item) in fields {
+                    numbers(item, format!("{path}/{key}"), found);
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut paths = Vec::new();
+    numbers(document, String::new(), &mut paths);
+    for path in paths {
+        for x in values {
+            let mut changed = document.clone();
+            *changed.pointer_mut(&path).unwrap() = json!(x);
+            visit(&changed);
+        }
+    }
+}
+
+#[test]
+fn no_number_breaks_a_method_and_no_null_is_without_a_note() {
+    let values =
+        [0.0, -1.0, 1.0, 0.5, 3.0, 1e-300, 1e300, -1e300, 1.7e308, 9_007_199_254_740_992.0];
+    let (mut answered, mut refused) = (0, 0);
+    for method in METHODS {
+        mutations(&example(method.name, method.example), &values, &mut |line| {
+            let told = ask(&line.to_string());
+            if told.get("error").is_some() {
+                assert!(told["error"]["hint"].as_str().is_some_and(|hint| !hint.is_empty()));
+                refused += 1;
+                return;
+            }
+            answered += 1;
+            let has_null = told["answer"].to_string().contains("null");
+            assert!(!has_null || told["notes"].is_array(), "{line}\n{told}");
+            let request = read(line.to_string().as_bytes()).unwrap();
+            let sentence = request.sentence(&answer(&request).unwrap().answer);
+            assert!(!sentence.contains("NaN") && !sentence.contains("inf "), "{line}: {sentence}");
+        });
+    }
+    println!("{answered} answered, {refused} refused");
+    assert!(answered > 500 && refused > 500, "{answered} answered, {refused} refused");
 }
