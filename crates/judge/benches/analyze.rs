@@ -7,6 +7,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a broken input must end the run")]
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads its input and the clock")]
+#![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use std::hint::black_box;
 use std::time::Instant;

@@ -232,7 +232,7 @@ pub struct RareEvents {
 pub struct RateRatio {
     /// Observed rate ratio treatment / control.
     pub ratio: Num,
-    /// The rate ratios not excluded at any look; null with several epochs.
+    /// The rate ratios not excluded at any look.
     pub interval: Bounds,
     /// Natural log of the e-value against the tested ratio, over all epochs.
     pub log_e: Num,
@@ -284,18 +284,15 @@ impl Ask for RareEvents {
                 return Err(Fault::new("`target_ratio` is 1", "a ratio other than no difference"));
             }
             Some(target) => {
-                rare::concentration(&epochs[0], parts::positive("target_ratio", target)?)
+                let first = &epochs[0];
+                let share = first.treatment_size / (first.treatment_size + first.control_size);
+                rare::concentration(share, parts::positive("target_ratio", target)?)
             }
             None => rare::CONCENTRATION,
         };
-        let log_e: f64 = epochs.iter().map(|epoch| rare::log_e_with(epoch, tested, k)).sum();
-        let interval = if let [only] = epochs.as_slice() {
-            Bounds::from(rare::interval_with(only, alpha, k))
-        } else {
-            notes.push("no interval over several epochs: the evidence adds up, bounds do not");
-            Bounds::NONE
-        };
-        if epochs.len() == 1 && interval.upper.get().is_none() {
+        let log_e = rare::log_e_epochs(&epochs, tested, k);
+        let interval = Bounds::from(rare::interval_epochs(&epochs, alpha, k));
+        if interval.upper.get().is_none() {
             notes.push("the ratio has no upper bound yet");
         }
         let sum = |pick: fn(&rare::Events) -> f64| epochs.iter().map(pick).sum::<f64>();
