@@ -77,7 +77,8 @@ fn entry(method: &Method) -> String {
     let call = format!("verdictd analyze {} {}", method.name, method.words);
     out.push_str(&wrapped("example  ", "         ", &call));
     for (title, schema) in [("input", method.input_schema()), ("output", method.output_schema())] {
-        out.push_str(&format!("{title}\n{schema:#}\n"));
+        let text = format!("{title}\n{schema:#}\n");
+        out.push_str(&text);
     }
     out
 }
