@@ -11,6 +11,9 @@ use super::Fault;
 use crate::stats::fixed::{Alternative, welch::Side};
 use crate::stats::two_arm;
 
+/// Largest count: beyond it floats skip whole numbers.
+const MOST: f64 = 9_007_199_254_740_992.0;
+
 macro_rules! pair {
     ($(#[$doc:meta])* $name:ident, $top:ident: $top_doc:literal, $low:ident: $low_doc:literal) => {
         $(#[$doc])*
@@ -73,11 +76,11 @@ pair! {
 impl Share {
     /// The share, checked.
     pub(super) fn checked(self, name: &str) -> Result<two_arm::Proportion, Fault> {
-        if self.n > 0.0 && self.x >= 0.0 && self.x <= self.n && self.n.is_finite() {
+        if self.n > 0.0 && self.x >= 0.0 && self.x <= self.n && self.n <= MOST {
             return Ok(two_arm::Proportion { x: self.x, n: self.n });
         }
         let cause = format!("`{name}`: {} of {} is no share", self.x, self.n);
-        Err(Fault::new(cause, "x successes among n units: 0 <= x <= n, n above 0"))
+        Err(Fault::new(cause, "x successes among n units: 0 <= x <= n, n above 0, at most 2^53"))
     }
 }
 
@@ -85,7 +88,7 @@ impl Count {
     /// The count, checked.
     pub(super) fn checked(self, name: &str) -> Result<two_arm::Count, Fault> {
         let Self { events, exposure } = self;
-        if exposure > 0.0 && events >= 0.0 && exposure.is_finite() && events.is_finite() {
+        if exposure > 0.0 && (0.0..=MOST).contains(&events) && exposure.is_finite() {
             return Ok(two_arm::Count { events, exposure });
         }
         let cause = format!("`{name}`: {events} events in an exposure of {exposure}");
