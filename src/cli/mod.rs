@@ -14,6 +14,7 @@ mod new;
 mod notify;
 mod output;
 mod serve;
+mod slo;
 mod status;
 mod test;
 /// Opens the store for reading, beside a running daemon.
@@ -77,6 +78,8 @@ enum Command {
     Analyze(analyze::AnalyzeArgs),
     /// Record a human decision
     Decide(decide::DecideArgs),
+    /// Show what an OpenSLO file or the slo guardrails of an experiment file become
+    Slo(slo::SloArgs),
     /// Run case directories: an experiment, its numbers, the expected verdicts
     Test(test::TestArgs),
     /// Work with receivers
@@ -122,6 +125,7 @@ async fn run(command: Command) -> Result<u8, Failure> {
         Command::Log(args) => log::run(args).await,
         Command::Analyze(args) => analyze::run(args),
         Command::Decide(args) => decide::run(args).await,
+        Command::Slo(args) => slo::run(args),
         Command::Test(args) => test::run(args),
         Command::Notify(command) => notify::run(command).await,
         Command::Demo(args) => demo::run(args).await,

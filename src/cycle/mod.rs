@@ -16,6 +16,7 @@ pub mod human;
 mod look;
 pub mod say;
 pub mod slots;
+pub mod watch;
 pub mod windows;
 
 use std::sync::Arc;
@@ -97,6 +98,7 @@ pub fn unseen(guardrail: &Guardrail) -> GuardrailStatus {
         control_also: false,
         latched: false,
         burn: None,
+        drift: None,
     }
 }
 

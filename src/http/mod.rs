@@ -5,6 +5,7 @@
 //! body has a limit, every request a deadline, and a panic in a handler is a 500 with an id.
 
 mod analyze;
+mod alarms;
 mod auth;
 mod decisions;
 mod experiments;
@@ -69,6 +70,9 @@ pub fn router(state: HttpState) -> Router {
         .route("/analyze", post(analyze::answer))
         .route("/analyze/methods", get(analyze::methods))
         .route("/analyze/methods/{name}", get(analyze::method))
+        .route("/alarms", get(alarms::list))
+        .route("/proxies", get(alarms::proxies))
+        .route("/kill-list", get(alarms::kill_list))
         .route("/sources", get(operations::sources))
         .route("/deliveries", get(operations::deliveries));
     let router = Router::new()
@@ -77,6 +81,7 @@ pub fn router(state: HttpState) -> Router {
         .route("/x/{id}", get(pages::experiment))
         .route("/x/{id}/e/{number}", get(pages::evaluation))
         .route("/log", get(pages::log))
+        .route("/alarms", get(pages::alarms))
         .route("/assets/style.css", get(pages::style))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

@@ -29,3 +29,4 @@ pub mod record;
 pub mod spec;
 pub mod stats;
 pub mod time;
+pub mod watch;

@@ -92,6 +92,8 @@ fn the_page_of_the_exit_codes_is_current() {
         ["`analyze`", "1", "a line, or the question, has no answer"],
         ["`notify test`", "1", "a sample was refused"],
         ["`demo`", "1", "a story ended otherwise than it should"],
+        ["`slo`", "0", "everything in it can be kept"],
+        ["`slo`", "1", "faults in the file, no objective, or an alert that can never fire"],
         ["`eval --exit-code`", "0", "continue"],
         ["`eval --exit-code`", "10", "change"],
         ["`eval --exit-code`", "20", "stop"],

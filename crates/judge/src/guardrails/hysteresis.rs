@@ -47,6 +47,7 @@ pub fn unseen(guardrail: &Guardrail) -> GuardrailStatus {
         control_also: false,
         latched: false,
         burn: None,
+        drift: None,
     }
 }
 
@@ -73,6 +74,9 @@ fn with_numbers(mut status: GuardrailStatus, seen: &Seen) -> GuardrailStatus {
     status.budget_left = seen.budget_left;
     status.why.clone_from(&seen.why);
     status.control_also = seen.control_also;
+    if seen.drift.is_some() {
+        status.drift.clone_from(&seen.drift);
+    }
     status
 }
 

@@ -9,6 +9,7 @@
 //! does, after `missing_for`); a tripped `on_trip: stop` latches until a human rearms it; missed
 //! and failed slots neither advance nor reset `for` and `keep_firing_for`.
 
+mod drift;
 mod error_budget;
 mod hysteresis;
 mod limit;

@@ -3,7 +3,7 @@
 //! Part of `guardrails`: the kinds make a [`Seen`], `hysteresis` turns it into the stored status.
 
 use super::GuardrailInput;
-use crate::analyse::GuardrailState;
+use crate::analyse::{DriftStatus, GuardrailState};
 use crate::observe::{SourceFailure, allowance_ms, canonical};
 use crate::points::{Point, Sums};
 use crate::stats::Interval;
@@ -30,6 +30,8 @@ pub struct Seen {
     pub why: Option<String>,
     /// The control breaches too.
     pub control_also: bool,
+    /// The accumulators of a control chart after this look.
+    pub drift: Option<DriftStatus>,
 }
 
 impl Seen {
@@ -45,6 +47,7 @@ impl Seen {
             budget_left: None,
             why: None,
             control_also: false,
+            drift: None,
         }
     }
 

@@ -4,9 +4,12 @@
 //! is wrong with it at once. The Definition-of-Done lint (`lint`) decides draft or runnable.
 
 mod diagnostic;
+mod drift;
 mod lint;
+mod method;
 mod model;
 mod nearest;
+pub mod openslo;
 mod parse;
 mod plain;
 mod rule;
@@ -16,9 +19,12 @@ mod slo;
 mod tree;
 
 pub use diagnostic::{Diagnostic, Severity, SourcePos, codes, render};
+pub use drift::*;
 pub use lint::{Finding, check, lint};
+pub use method::{About, Design, MethodName, fitting};
 pub use model::*;
 pub(crate) use nearest::nearest;
+pub use parse::openslo::{is_openslo, openslo as read_openslo};
 pub use parse::{Context, Parsed, parse};
 pub(crate) use plain::plain_yaml;
 pub use rule::{Amount, Atom, AtomKind, Rule, Side};

@@ -54,6 +54,7 @@ pub(in crate::spec) const SIGNAL: &[&str] = &[
     "matures_after",
     "grain",
     "compare",
+    "method",
     "source",
     "query",
 ];
@@ -68,6 +69,7 @@ pub(in crate::spec) const CHECKPOINT: &[&str] = &[
     "stop_when",
     "look_every",
     "look",
+    "spending",
     "early_stop",
     "min_duration",
     "hold_notify_after",
@@ -80,9 +82,15 @@ pub(in crate::spec) const GUARDRAIL: &[&str] =
     &["on_trip", "on_missing", "missing_for", "for", "keep_firing_for", "every"];
 /// `slo`.
 pub(in crate::spec) const SLO: &[&str] =
-    &["objective", "source", "query", "scope", "budget", "bad", "total"];
+    &["objective", "source", "query", "scope", "budget", "bad", "total", "openslo"];
 /// `threshold`.
-pub(in crate::spec) const THRESHOLD: &[&str] = &["source", "query", "value", "at_most", "at_least"];
+pub(in crate::spec) const THRESHOLD: &[&str] =
+    &["source", "query", "value", "at_most", "at_least", "drift"];
+/// `threshold.drift`.
+pub(in crate::spec) const DRIFT: &[&str] =
+    &["method", "watch", "reference", "block", "k", "h", "lambda", "width"];
+/// `threshold.drift.reference`.
+pub(in crate::spec) const REFERENCE: &[&str] = &["mean", "sd", "blocks"];
 /// `no_worse_than`.
 pub(in crate::spec) const NO_WORSE_THAN: &[&str] = &["margin", "signal", "require"];
 /// `limit`.
@@ -148,6 +156,8 @@ pub(in crate::spec) const SCOPES: &[(&str, SloScope)] =
 /// `slo.budget`.
 pub(in crate::spec) const BUDGETS: &[(&str, BudgetPeriod)] =
     &[("lifetime", BudgetPeriod::Lifetime)];
+/// `threshold.drift.method`; true for an EWMA.
+pub(in crate::spec) const CHARTS: &[(&str, bool)] = &[("cusum", false), ("ewma", true)];
 /// `no_worse_than.require`.
 pub(in crate::spec) const REQUIRES: &[(&str, bool)] = &[("proven", true)];
 /// `limit.of`.
