@@ -4,8 +4,8 @@
 //! the listen address (loopback by default), writing needs a token. Errors are problem+json; every
 //! body has a limit, every request a deadline, and a panic in a handler is a 500 with an id.
 
-mod analyze;
 mod alarms;
+mod analyze;
 mod auth;
 mod decisions;
 mod experiments;

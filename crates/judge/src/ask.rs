@@ -11,14 +11,19 @@
 
 mod arms;
 pub mod catalogue;
+mod charts;
+mod compare;
+mod effects;
 pub mod envelope;
 mod exact;
 mod many;
 mod margins;
 mod number;
 mod once;
+mod once_means;
 mod parts;
 mod planning;
+mod rare;
 mod samples;
 mod series;
 mod tell;
@@ -173,30 +178,32 @@ methods! {
     "two_ratios" TwoRatios(arms::TwoRatios),
     "two_rates" TwoRates(arms::TwoRates),
     "cuped" Cuped(arms::Cuped),
-    "contrast" Contrast(margins::Effect),
-    "msprt" Msprt(margins::Msprt),
-    "tuned_by_size" TunedBySize(margins::TunedBySize),
+    "contrast" Contrast(effects::Effect),
+    "msprt" Msprt(effects::Msprt),
+    "tuned_by_size" TunedBySize(effects::TunedBySize),
     "non_inferiority" NonInferiority(margins::NonInferiority),
     "deterioration" Deterioration(margins::Deterioration),
     "equivalence" Equivalence(margins::Equivalence),
     "lift" Lift(margins::Lift),
     "one_proportion" OneProportion(exact::OneProportion),
     "one_rate" OneRate(exact::OneRate),
-    "rare_events" RareEvents(exact::RareEvents),
+    "rare_events" RareEvents(rare::RareEvents),
+    "rare_difference" RareDifference(rare::RareDifference),
     "split" Split(exact::Split),
     "two_proportions_once" TwoProportionsOnce(once::TwoProportionsOnce),
     "one_proportion_once" OneProportionOnce(once::OneProportionOnce),
-    "welch" Welch(once::Welch),
-    "ratios_once" RatiosOnce(once::RatiosOnce),
+    "welch" Welch(once_means::Welch),
+    "ratios_once" RatiosOnce(once_means::RatiosOnce),
     "rates_once" RatesOnce(once::RatesOnce),
     "mann_whitney" MannWhitney(samples::MannWhitney),
     "before_after" BeforeAfter(series::BeforeAfter),
     "paired_series" PairedSeries(series::PairedSeries),
     "interrupted_series" InterruptedSeries(samples::InterruptedSeries),
+    "block_bootstrap" BlockBootstrap(samples::BlockBootstrap),
     "dependence" Dependence(samples::Dependence),
-    "cusum" Cusum(samples::Cusum),
-    "ewma" Ewma(samples::Ewma),
-    "overdispersion" Overdispersion(samples::Overdispersion),
+    "cusum" Cusum(charts::Cusum),
+    "ewma" Ewma(charts::Ewma),
+    "overdispersion" Overdispersion(charts::Overdispersion),
     "group_sequential" GroupSequential(many::GroupSequential),
     "corrections" Corrections(many::Corrections),
     "e_benjamini_hochberg" EBenjaminiHochberg(many::EBenjaminiHochberg),

@@ -1,18 +1,14 @@
-//! Exact always-valid methods on counts: one share, one rate, rare events, the split.
+//! Exact always-valid methods on counts: one share, one rate, the split.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::number::{Bounds, Num};
-use super::parts::{self, Count, Share, alpha_default};
+use super::parts::{self, Count, Share, alpha_default, probability};
 use super::tell::{number, p, plain, points, range};
 use super::{Ask, Fault, Notes};
 use crate::stats::info_time::ln_p_from_log_e;
-use crate::stats::{one_proportion, poisson, power, rare, srm};
-
-fn probability(log_e: f64) -> Num {
-    Num(libm::exp(ln_p_from_log_e(log_e)))
-}
+use crate::stats::{one_proportion, poisson, power, srm};
 
 /// One share against a stated one.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -194,123 +190,6 @@ impl Ask for OneRate {
             range(told.interval, self.alpha, plain::level),
             number(self.baseline),
             p(told.p),
-        )
-    }
-}
-
-/// Events and sizes of both arms during one allocation epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Epoch {
-    /// Control arm: events per units or exposure.
-    pub control: Count,
-    /// Treatment arm.
-    pub treatment: Count,
-}
-
-/// Rare events in two arms.
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RareEvents {
-    /// Control arm; with `treatment`, or `epochs` instead of both.
-    pub control: Option<Count>,
-    /// Treatment arm.
-    pub treatment: Option<Count>,
-    /// Allocation epochs: within each the ratio of the sizes is constant.
-    pub epochs: Option<Vec<Epoch>>,
-    /// Rate ratio tested (default 1: no difference); 1.5 tests "half as many more".
-    pub ratio: Option<f64>,
-    /// Rate ratio the test is tuned to; default the fixed concentration 100.
-    pub target_ratio: Option<f64>,
-    /// Error probability, both sides together (default 0.05).
-    #[serde(default = "alpha_default")]
-    pub alpha: f64,
-}
-
-/// Evidence on a rate ratio.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
-pub struct RateRatio {
-    /// Observed rate ratio treatment / control.
-    pub ratio: Num,
-    /// The rate ratios not excluded at any look.
-    pub interval: Bounds,
-    /// Natural log of the e-value against the tested ratio, over all epochs.
-    pub log_e: Num,
-    /// Always-valid p of the tested ratio.
-    pub p: Num,
-}
-
-impl RareEvents {
-    fn events(&self) -> Result<Vec<rare::Events>, Fault> {
-        let one = |epoch: &Epoch| {
-            let c = epoch.control.checked("control")?;
-            let t = epoch.treatment.checked("treatment")?;
-            Ok(rare::Events {
-                treatment: t.events,
-                treatment_size: t.exposure,
-                control: c.events,
-                control_size: c.exposure,
-            })
-        };
-        match (&self.epochs, self.control, self.treatment) {
-            (None, Some(control), Some(treatment)) => Ok(vec![one(&Epoch { control, treatment })?]),
-            (Some(epochs), None, None) if !epochs.is_empty() => epochs.iter().map(one).collect(),
-            _ => Err(Fault::new(
-                "neither both arms nor epochs are given",
-                "give `control` and `treatment`, or a list of `epochs` that have both",
-            )),
-        }
-    }
-}
-
-impl Ask for RareEvents {
-    type Answer = RateRatio;
-    const LINE: &'static str = "rare events in two arms, exact at any look, also over epochs";
-    const CITATION: &'static str = "Lindon & Malek, arXiv 2011.03567 (statistics 1.3)";
-    const ASSUMES: &'static [&'static str] = &[
-        "events are rare per unit, or Poisson per exposure",
-        "the allocation is constant within an epoch",
-    ];
-    const EXAMPLE: &'static str =
-        r#"{"control":{"events":9,"exposure":20000},"treatment":{"events":24,"exposure":20100}}"#;
-    const WORDS: &'static str = "control=9/20000 treatment=24/20100";
-
-    fn answer(&self, notes: &mut Notes) -> Result<RateRatio, Fault> {
-        let epochs = self.events()?;
-        let alpha = parts::alpha(self.alpha)?;
-        let tested = parts::positive("ratio", self.ratio.unwrap_or(1.0))?;
-        let k = match self.target_ratio {
-            Some(1.0) => {
-                return Err(Fault::new("`target_ratio` is 1", "a ratio other than no difference"));
-            }
-            Some(target) => {
-                let first = &epochs[0];
-                let share = first.treatment_size / (first.treatment_size + first.control_size);
-                rare::concentration(share, parts::positive("target_ratio", target)?)
-            }
-            None => rare::CONCENTRATION,
-        };
-        let log_e = rare::log_e_epochs(&epochs, tested, k);
-        let interval = Bounds::from(rare::interval_epochs(&epochs, alpha, k));
-        if interval.upper.get().is_none() {
-            notes.push("the ratio has no upper bound yet");
-        }
-        let sum = |pick: fn(&rare::Events) -> f64| epochs.iter().map(pick).sum::<f64>();
-        let treatment = sum(|e| e.treatment) / sum(|e| e.treatment_size);
-        let ratio = treatment / (sum(|e| e.control) / sum(|e| e.control_size));
-        if !ratio.is_finite() {
-            notes.push("no ratio: the control has no events");
-        }
-        Ok(RateRatio { ratio: Num(ratio), interval, log_e: Num(log_e), p: probability(log_e) })
-    }
-
-    fn sentence(&self, told: &RateRatio) -> String {
-        format!(
-            "Rate ratio {} ({}): {} of a ratio of {}, valid at every look.",
-            number(told.ratio.0),
-            range(told.interval, self.alpha, plain::level),
-            p(told.p),
-            number(self.ratio.unwrap_or(1.0)),
         )
     }
 }

@@ -7,8 +7,10 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::Fault;
+use super::number::Num;
+use super::{Fault, Notes};
 use crate::stats::fixed::{Alternative, welch::Side};
+use crate::stats::info_time::ln_p_from_log_e;
 use crate::stats::two_arm;
 
 /// Largest count: beyond it floats skip whole numbers.
@@ -193,6 +195,23 @@ pub enum Want {
     Up,
     /// Lower is better.
     Down,
+}
+
+/// What a test of one planned look assumes.
+pub(super) const ONE_LOOK: &str = "one planned look: looking again inflates the error";
+/// Why one end of an interval is null.
+pub(super) const OPEN: &str = "a one-sided interval is open on the other side (null)";
+
+/// Notes that the named answers do not exist for these data.
+pub(super) fn missing(is_missing: bool, why: &'static str, notes: &mut Notes) {
+    if is_missing {
+        notes.push(why);
+    }
+}
+
+/// The always-valid p of an e-value given by its log.
+pub(super) fn probability(log_e: f64) -> Num {
+    Num(libm::exp(ln_p_from_log_e(log_e)))
 }
 
 /// The default error probability.

@@ -1,18 +1,16 @@
-//! Raw samples, and series at one look or on a control chart.
+//! Raw samples, and series at one look.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::number::Num;
-use super::parts::{self, Direction, list};
-use super::tell::{number, p, plain};
+use super::number::{Bounds, Num};
+use super::parts::{self, Direction, ONE_LOOK, OPEN, alpha_default, list, missing};
+use super::tell::{number, p, plain, range};
 use super::{Ask, Fault, Notes};
-use crate::stats::fixed::mann_whitney;
+use crate::stats::fixed::{Alternative, mann_whitney};
 use crate::stats::its::{self, Model};
-use crate::stats::tripwire::{self, CUSUM_H, CUSUM_K, EWMA_L, EWMA_LAMBDA};
-use crate::stats::{autocorrelation as auto, overdispersion};
+use crate::stats::{Interval, autocorrelation as auto, bootstrap};
 
-const ONE_LOOK: &str = "one planned look: looking again inflates the error";
 const NO_VARIANCE: &str = "null where nothing varies or the series is too short";
 
 /// Raw values of two arms.
@@ -264,223 +262,131 @@ impl Ask for Dependence {
     }
 }
 
-/// A series watched for a sudden shift.
+/// A series whose mean is compared by resampled blocks.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Cusum {
-    /// Values in time order.
-    pub values: Vec<f64>,
-    /// Mean in control.
-    pub mean: f64,
-    /// Standard deviation in control.
-    pub sd: f64,
-    /// Watch for a fall instead of a rise.
+pub struct BlockBootstrap {
+    /// Values after the change or of the treatment, in time order, regular steps.
+    pub treatment: Vec<f64>,
+    /// Values of a control at the same steps; one of `control`, `before`, `level`.
+    pub control: Option<Vec<f64>>,
+    /// Values before the change.
+    pub before: Option<Vec<f64>>,
+    /// A stated level.
+    pub level: Option<f64>,
+    /// Difference tested (default 0).
     #[serde(default)]
-    pub downwards: bool,
-    /// Allowance in sds (default 0.5).
-    pub k: Option<f64>,
-    /// Alarm level in sds (default 5).
-    pub h: Option<f64>,
-}
-
-/// A control chart.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-pub struct Chart {
-    /// The statistic after each value.
-    pub path: Vec<Num>,
-    /// Limit after each value (for a CUSUM the alarm level).
-    pub limits: Vec<Num>,
-    /// Position (from 1) of the first value beyond the limit.
-    pub first_alarm: Option<usize>,
-    /// Whether the last value is beyond it.
-    pub alarm_now: bool,
-}
-
-impl Chart {
-    fn told(&self) -> String {
-        match self.first_alarm {
-            Some(at) => {
-                let now = if self.alarm_now { "still is" } else { "is not any more" };
-                format!("Beyond the limit first at value {at}; the last value {now}.")
-            }
-            None => format!("Within the limits at all {} values.", self.path.len()),
-        }
-    }
-}
-
-const TRIPWIRE: &str = "a tripwire, not a verdict: a false alarm comes some day";
-
-impl Ask for Cusum {
-    type Answer = Chart;
-    const LINE: &'static str = "CUSUM tripwire on a series with known mean and sd in control";
-    const CITATION: &'static str = "Page 1954 (statistics 1.5)";
-    const ASSUMES: &'static [&'static str] = &["independent values in control", TRIPWIRE];
-    const EXAMPLE: &'static str = r#"{"values":[0.1,-0.4,0.3,2.2,1.9,2.4,2.1],"mean":0,"sd":1}"#;
-    const WORDS: &'static str = "values=0.1,-0.4,0.3,2.2,1.9,2.4,2.1 mean=0 sd=1";
-
-    fn answer(&self, notes: &mut Notes) -> Result<Chart, Fault> {
-        let values = list("values", &self.values, 1)?;
-        let sd = parts::positive("sd", self.sd)?;
-        let h = parts::positive("h", self.h.unwrap_or(CUSUM_H))?;
-        let k = self.k.unwrap_or(CUSUM_K);
-        let sign = if self.downwards { -1.0 } else { 1.0 };
-        let mut state = tripwire::Cusum::default();
-        let (mut path, mut first_alarm) = (Vec::with_capacity(values.len()), None);
-        for (index, x) in values.iter().enumerate() {
-            let Some(z) = tripwire::standardise(*x, self.mean, sd) else {
-                return Err(Fault::new(format!("value {} is out of range", index + 1), "numbers"));
-            };
-            state = state.step(sign * z, k);
-            path.push(Num(state.sum));
-            if first_alarm.is_none() && state.alarms(h) {
-                first_alarm = Some(index + 1);
-            }
-        }
-        no_alarm(first_alarm, notes);
-        let limits = vec![Num(h); path.len()];
-        Ok(Chart { path, limits, first_alarm, alarm_now: state.alarms(h) })
-    }
-
-    fn sentence(&self, told: &Chart) -> String {
-        told.told()
-    }
-}
-
-fn no_alarm(first: Option<usize>, notes: &mut Notes) {
-    if first.is_none() {
-        notes.push("first_alarm is null: no value was beyond the limit");
-    }
-}
-
-/// A series watched for a slow drift.
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Ewma {
-    /// Values in time order.
-    pub values: Vec<f64>,
-    /// Mean in control.
-    pub target: f64,
-    /// Standard deviation in control.
-    pub sd: f64,
-    /// Weight of the newest value (default 0.2).
-    pub lambda: Option<f64>,
-    /// Width of the limits in sds (default 2.96).
-    pub width: Option<f64>,
-}
-
-impl Ask for Ewma {
-    type Answer = Chart;
-    const LINE: &'static str = "EWMA tripwire on a series with known mean and sd in control";
-    const CITATION: &'static str = "Roberts 1959; Lucas & Saccucci 1990 (statistics 1.5)";
-    const ASSUMES: &'static [&'static str] = &["independent values in control", TRIPWIRE];
-    const EXAMPLE: &'static str = r#"{"values":[0.1,-0.4,0.3,1.2,0.9,1.4,1.1],"target":0,"sd":1}"#;
-    const WORDS: &'static str = "values=0.1,-0.4,0.3,1.2,0.9,1.4,1.1 target=0 sd=1";
-
-    fn answer(&self, notes: &mut Notes) -> Result<Chart, Fault> {
-        let values = list("values", &self.values, 1)?;
-        let sd = parts::positive("sd", self.sd)?;
-        let width = parts::positive("width", self.width.unwrap_or(EWMA_L))?;
-        let lambda = self.lambda.unwrap_or(EWMA_LAMBDA);
-        if !(lambda > 0.0 && lambda <= 1.0) {
-            return Err(Fault::new(format!("`lambda` is {lambda}"), "above 0, at most 1"));
-        }
-        let mut state = tripwire::Ewma::new(self.target);
-        let (mut path, mut limits, mut first_alarm) = (Vec::new(), Vec::new(), None);
-        let mut alarm_now = false;
-        for (index, x) in values.iter().enumerate() {
-            state = state.step(*x, lambda);
-            let limit = state.limit(sd, lambda, width);
-            alarm_now = (state.mean - self.target).abs() > limit;
-            if first_alarm.is_none() && alarm_now {
-                first_alarm = Some(index + 1);
-            }
-            path.push(Num(state.mean));
-            limits.push(Num(limit));
-        }
-        no_alarm(first_alarm, notes);
-        Ok(Chart { path, limits, first_alarm, alarm_now })
-    }
-
-    fn sentence(&self, told: &Chart) -> String {
-        told.told()
-    }
-}
-
-/// What the cells count.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum CellKind {
-    /// Successes among units.
-    #[default]
-    Binomial,
-    /// Events in an exposure.
-    Poisson,
-}
-
-/// Counts per day or scrape.
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Overdispersion {
-    /// `[successes or events, units or exposure]` per cell, in time order.
-    pub cells: Vec<(f64, f64)>,
-    /// `binomial` (default) or `poisson`.
+    pub value: f64,
+    /// Relative change tested instead, as a linear contrast (0.10 for +10 %).
+    pub relative: Option<f64>,
+    /// Which alternative p and interval speak for (default `two_sided`).
     #[serde(default)]
-    pub kind: CellKind,
+    pub alternative: Direction,
+    /// Error probability of the interval (default 0.05).
+    #[serde(default = "alpha_default")]
+    pub alpha: f64,
+    /// Seed of the resampling (default 1): the same seed gives the same answer.
+    pub seed: Option<u64>,
 }
 
-/// How much more the cells vary than independent units would.
+/// A comparison by resampled blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
-pub struct Dispersion {
-    /// Pearson's dispersion.
-    pub phi: Num,
-    /// Dispersion from cell to cell, blind to a shift of the level (binomial only).
-    pub phi_of_steps: Num,
-    /// Above 1.5: the exact tests do not hold.
-    pub leaves_exact: bool,
+pub struct Resampled {
+    /// Mean of the treatment less that of the comparison.
+    pub effect: Num,
+    /// p of `value` (or `relative`); at least 0.0005 one-sided.
+    pub p: Num,
+    /// Differences not rejected.
+    pub interval: Bounds,
+    /// Steps in one block of the treatment.
+    pub block: usize,
+    /// Steps in one block of the comparison; 0 for a stated level.
+    pub comparison_block: usize,
+    /// Resampled series.
+    pub replicates: usize,
 }
 
-impl Ask for Overdispersion {
-    type Answer = Dispersion;
-    const LINE: &'static str = "overdispersion of daily counts: may the exact tests be used";
-    const CITATION: &'static str =
-        "McCullagh & Nelder 1989, 4.5; von Neumann et al. 1941 (statistics 1.4)";
-    const ASSUMES: &'static [&'static str] = &["one underlying rate over the cells", "7 cells"];
-    const EXAMPLE: &'static str =
-        r#"{"cells":[[30,100],[41,120],[28,110],[52,140],[25,90],[33,100],[39,105]]}"#;
-    const WORDS: &'static str = "cells=30/100,41/120,28/110,52/140,25/90,33/100,39/105";
-
-    fn answer(&self, notes: &mut Notes) -> Result<Dispersion, Fault> {
-        let cells = &self.cells;
-        if cells.len() < overdispersion::MIN_CELLS {
-            let cause = format!("`cells` has {} cells", cells.len());
-            return Err(Fault::new(cause, "at least 7 cells of [count, units]"));
-        }
-        let is_share = self.kind == CellKind::Binomial;
-        if cells.iter().any(|&(x, n)| x < 0.0 || n < 0.0 || is_share && x > n) {
-            return Err(Fault::new("a cell is no count", "0 <= count, for shares count <= units"));
-        }
-        let (phi, steps) = match self.kind {
-            CellKind::Binomial => {
-                (overdispersion::phi_binomial(cells), overdispersion::phi_of_steps(cells))
+impl BlockBootstrap {
+    fn replicates(&self) -> Result<bootstrap::Replicates, Fault> {
+        const MOST: usize = 20_000;
+        let seed = self.seed.unwrap_or(1);
+        let found = match (&self.control, &self.before, self.level) {
+            (Some(control), None, None) if control.len() != self.treatment.len() => {
+                let hint = "one value of the control per value of the treatment";
+                return Err(Fault::new("the series differ in length", hint));
             }
-            CellKind::Poisson => (overdispersion::phi_poisson(cells), None),
+            (Some(x), None, None) | (None, Some(x), None) if x.len() > MOST => None,
+            _ if self.treatment.len() > MOST => None,
+            (Some(control), None, None) => bootstrap::paired(&self.treatment, control, seed),
+            (None, Some(before), None) => bootstrap::two_sample(&self.treatment, before, seed),
+            (None, None, Some(level)) => bootstrap::one_sample(&self.treatment, level, seed),
+            _ => {
+                let hint = "give one of `control`, `before` and `level`";
+                return Err(Fault::new("it is not said what to compare with", hint));
+            }
         };
-        if phi.is_none() {
-            notes.push("no phi: the rate is 0 or 1, or fewer than 7 cells have units");
-        }
-        if steps.is_none() {
-            notes.push("no phi_of_steps: it is for shares with at least 6 usable steps");
-        }
-        let leaves_exact = phi.is_some_and(|phi| phi > overdispersion::EXACT_LIMIT);
-        Ok(Dispersion { phi: phi.into(), phi_of_steps: steps.into(), leaves_exact })
+        let is_finite =
+            |x: &bootstrap::Replicates| x.deviations.iter().all(|(t, c)| (t - c).is_finite());
+        found.filter(is_finite).ok_or_else(|| {
+            Fault::new("blocks cannot be drawn", "8 to 20000 steps a side that vary")
+        })
+    }
+}
+
+impl Ask for BlockBootstrap {
+    type Answer = Resampled;
+    const LINE: &'static str =
+        "mean of a series against a control, a period before or a level, by resampled blocks";
+    const CITATION: &'static str = "Politis & Romano 1992; block length by Politis & White 2004, \
+        Patton et al. 2009; p by Davison & Hinkley 1997 (statistics 1.5)";
+    const ASSUMES: &'static [&'static str] =
+        &["regular steps, stationary apart from the change", ONE_LOOK];
+    const EXAMPLE: &'static str = r#"{"treatment":[12,14,13,13,12,14,13,14,15,13],
+        "before":[10,11,10,12,11,10,11,12,10,11]}"#;
+    const WORDS: &'static str =
+        "treatment=12,14,13,13,12,14,13,14,15,13 before=10,11,10,12,11,10,11,12,10,11";
+
+    fn answer(&self, notes: &mut Notes) -> Result<Resampled, Fault> {
+        let alpha = parts::alpha(self.alpha)?;
+        let replicates = self.replicates()?;
+        let (w, shift) = match self.relative {
+            Some(relative) if self.value != 0.0 => {
+                let cause = format!("both `value` and `relative` ({relative}) are given");
+                return Err(Fault::new(cause, "give one of them"));
+            }
+            Some(relative) => (1.0 + relative, 0.0),
+            None => (1.0, self.value),
+        };
+        let (above, below) = (replicates.p_above(w, shift), replicates.p_below(w, shift));
+        let side = Alternative::from(self.alternative);
+        let p = match side {
+            Alternative::TwoSided => (2.0 * above.min(below)).min(1.0),
+            Alternative::Greater => above,
+            Alternative::Less => below,
+        };
+        let tail = if side == Alternative::TwoSided { 0.5 * alpha } else { alpha };
+        let both = replicates.interval(1.0, tail);
+        let interval = match side {
+            Alternative::TwoSided => both,
+            Alternative::Greater => Interval { hi: Interval::ALL.hi, ..both },
+            Alternative::Less => Interval { lo: Interval::ALL.lo, ..both },
+        };
+        missing(side != Alternative::TwoSided, OPEN, notes);
+        missing(both == Interval::ALL, "no interval: alpha is below 1 in 2000 a side", notes);
+        Ok(Resampled {
+            effect: Num(replicates.means.0 - replicates.means.1),
+            p: Num(p),
+            interval: interval.into(),
+            block: replicates.lengths.0,
+            comparison_block: replicates.lengths.1,
+            replicates: replicates.deviations.len(),
+        })
     }
 
-    fn sentence(&self, told: &Dispersion) -> String {
-        let word = if told.leaves_exact {
-            "above 1.5: widen the standard error by its square root"
-        } else {
-            "the exact tests may be used"
-        };
-        format!("Overdispersion {}; {word}.", number(told.phi.0))
+    fn sentence(&self, told: &Resampled) -> String {
+        let interval = range(told.interval, self.alpha, plain::change);
+        let (effect, block) = (plain::change(told.effect.0), told.block);
+        let p = p(told.p);
+        format!("Change {effect} ({interval}), {p}, by blocks of {block}, at this one look.")
     }
 }

@@ -100,6 +100,23 @@ fn a_bad_line_says_where_what_and_what_to_write() {
             "7 of 5",
             "x <= n",
         ),
+        (
+            r#"{"id":3,"method":"rare_events","control":"9/100","treatment":"1/90",
+            "target_ratio":3}"#,
+            "only one of `target_ratio` and `planned_share`",
+            "before data",
+        ),
+        (
+            r#"{"id":3,"method":"rare_difference","control":"1/100","treatment":"1/90",
+            "baseline":0.01}"#,
+            "only one of `baseline` and `target`",
+            "before data",
+        ),
+        (
+            r#"{"id":3,"method":"block_bootstrap","treatment":[1,2,3,4,5,6,7,8]}"#,
+            "what to compare with",
+            "`control`",
+        ),
         (r#"{"id":[3],"method":"contrast"}"#, "", "optional `id`"),
     ] {
         let told = ask(line);
