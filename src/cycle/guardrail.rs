@@ -25,7 +25,9 @@ use super::fetch::{self, Fetched};
 use super::health;
 use super::look::new_evaluation;
 use super::windows::{self, Known};
-use super::{MAX_STALE, commit_timed, guardrails_in_order, life_at, missed_reason, say, slots};
+use super::{
+    MAX_STALE, commit_timed, guardrails_in_order, life_at, missed_reason, restate, say, slots,
+};
 use crate::app::Inner;
 use crate::portfolio::Loaded;
 use crate::store::{Claim, Commit, Committed, Context, LogEntry, NewPoints};
@@ -51,9 +53,8 @@ pub async fn run(
     let offset = offset_ms(app, &claim.experiment, &claim.track, every);
     let reason = missed_reason(app, claim.next_at);
     let due = slots::guardrail(&claim.track, claim.next_at, now, every, offset, reason);
-    let seen = ask(app, &loaded.experiment, &life, guardrail, due.slot, every).await?;
-    let source = guardrail.kind.source().and_then(|(source, _)| app.sources.get(source));
-    let lateness = source.map_or(Span::ZERO, |source| source.lateness());
+    let seen = ask(app, &loaded.experiment, &life, guardrail, due.slot, every, false).await?;
+    let lateness = lateness(app, guardrail);
     let grain = grain_of(app, guardrail, every);
     let look = GuardrailLook { app, claim, loaded, guardrail, due, seen, every, grain, lateness };
     look.judge_and_commit(context).await
@@ -69,6 +70,12 @@ pub fn rhythm(app: &Inner, guardrail: &Guardrail) -> Span {
     guardrail.every.unwrap_or_else(|| own.max(Span::seconds(set)))
 }
 
+/// How late a guardrail's source may be by its own declaration.
+pub(super) fn lateness(app: &Inner, guardrail: &Guardrail) -> Span {
+    let source = guardrail.kind.source().and_then(|(source, _)| app.sources.get(source));
+    source.map_or(Span::ZERO, |source| source.lateness())
+}
+
 /// The stable offset of a guardrail's slots.
 pub fn offset_ms(app: &Inner, experiment: &str, track: &str, every: Span) -> i64 {
     if app.settings.scheduler.jitter { slots::jitter_ms(experiment, track, every) } else { 0 }
@@ -76,18 +83,20 @@ pub fn offset_ms(app: &Inner, experiment: &str, track: &str, every: Span) -> i64
 
 /// What a guardrail look saw.
 #[derive(Debug, Default)]
-struct Seen {
-    points: Vec<Point>,
-    fetched: Option<Fetched>,
+pub(super) struct Seen {
+    pub(super) points: Vec<Point>,
+    pub(super) fetched: Option<Fetched>,
 }
 
-async fn ask(
+/// Asks for the periods that can have changed, or for `all` of them.
+pub(super) async fn ask(
     app: &Inner,
     experiment: &Experiment,
     life: &LifeState,
     guardrail: &Guardrail,
     at: Timestamp,
     every: Span,
+    all: bool,
 ) -> anyhow::Result<Seen> {
     let started_at = lifecycle::guardrail_cycle(life).started_at;
     let whole = Window { start: started_at, end: at };
@@ -98,7 +107,8 @@ async fn ask(
     let is_count = need.shape != Shape::Form(Form::Value);
     let newest_end = app.store.newest_point_end(&need.series_id).await?;
     let known = Known {
-        newest_end: newest_end.filter(|end| *end > started_at && !restates(app, &need.source)),
+        newest_end: newest_end
+            .filter(|end| *end > started_at && !all && !restates(app, &need.source)),
         grain,
         lookback: app.settings.scheduler.lookback_periods,
     };
@@ -118,7 +128,7 @@ pub fn restates(app: &Inner, source: &str) -> bool {
 }
 
 /// Counts are stored in periods of the look's rhythm; sources with a coarser grain keep theirs.
-fn grain_of(app: &Inner, guardrail: &Guardrail, every: Span) -> Span {
+pub(super) fn grain_of(app: &Inner, guardrail: &Guardrail, every: Span) -> Span {
     let source = guardrail.kind.source().and_then(|(source, _)| app.sources.get(source));
     match source {
         Some(source) if source.kind() != "prometheus" => source.grain(),
@@ -187,14 +197,8 @@ impl GuardrailLook<'_> {
         })
     }
 
-    /// Sequential state; a test that opened before a rearm is forgotten by its guardrail.
     fn carry(&self, context: &Context, life: &LifeState) -> Carry {
-        let mut carry = context.carry.clone();
-        if let Some(rearmed_at) = life.rearmed_at {
-            let mark = format!("guardrail|{}", self.guardrail.name);
-            carry.retain(|id, test| *id != mark || test.opened_at >= rearmed_at);
-        }
-        carry
+        carry_of(&context.carry, life, &self.guardrail.name)
     }
 
     /// The evaluation of a transition stands on the newest look's frozen observations: a
@@ -278,6 +282,7 @@ impl GuardrailLook<'_> {
         commit.evaluation = Some(new_evaluation(app, record, None));
         commit.life_json = Some(serde_json::to_string(&next_life)?);
         commit.drop_tracks = say::ended_tracks(experiment, &next_life);
+        commit.more_cursors = restate::track_of(app, record).into_iter().collect();
         commit.log = vec![log_of(record, &outcome.status)];
         let action = say::action(app, record, slot, version);
         commit.outbox.extend(action);
@@ -330,6 +335,16 @@ impl GuardrailLook<'_> {
             metrics.tripwire(&outcome.status.kind);
         }
     }
+}
+
+/// Sequential state; a test that opened before a rearm is forgotten by its guardrail.
+pub(super) fn carry_of(carry: &Carry, life: &LifeState, guardrail: &str) -> Carry {
+    let mut carry = carry.clone();
+    if let Some(rearmed_at) = life.rearmed_at {
+        let mark = format!("guardrail|{guardrail}");
+        carry.retain(|id, test| *id != mark || test.opened_at >= rearmed_at);
+    }
+    carry
 }
 
 fn stored_status(context: &Context, name: &str) -> Option<GuardrailStatus> {

@@ -132,6 +132,8 @@ fn sample_record(
         extended: false,
         waited: false,
         open: false,
+        allocation: None,
+        held_since: None,
     };
     let input = LookInput {
         experiment,
@@ -150,6 +152,7 @@ fn sample_record(
         track: "look".to_owned(),
         restatement_no: 0,
         revises: None,
+        revised: None,
         guardrails: input.guardrails.clone(),
         input,
         signals,

@@ -138,10 +138,14 @@ pub struct BrokenFile {
     pub seen_at: Timestamp,
 }
 
+/// Prefix of the tracks that watch for restated data under a verdict: the verdict's own track
+/// follows it. They belong to no file: a reload leaves them alone.
+pub const RESTATED_PREFIX: &str = "restated:";
+
 /// A cursor to create: one track of one experiment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CursorSpec {
-    /// `look` or `guardrail:<name>`.
+    /// `look`, `guardrail:<name>` or `restated:<track>`.
     pub track: String,
     /// First slot (domain time).
     pub next_at: Timestamp,
@@ -413,6 +417,8 @@ pub struct Commit {
     pub log: Vec<LogEntry>,
     /// Messages and actions.
     pub outbox: Vec<OutboxRow>,
+    /// Ends this experiment's actions that are not confirmed yet, with why and when.
+    pub cancel_actions: Option<(String, Timestamp)>,
     /// Tracks to start.
     pub more_cursors: Vec<CursorSpec>,
     /// Tracks to end.
@@ -439,6 +445,7 @@ impl Commit {
             series: BTreeMap::new(),
             log: Vec::new(),
             outbox: Vec::new(),
+            cancel_actions: None,
             more_cursors: Vec::new(),
             drop_tracks: Vec::new(),
         }

@@ -17,6 +17,15 @@ pub(super) struct World {
     signals: BTreeMap<String, Vec<Point>>,
     guardrails: BTreeMap<String, (Span, Vec<Point>)>,
     pub(super) outages: Vec<Outage>,
+    restated: Vec<Restated>,
+}
+
+/// From an instant on a series says other numbers about some of its periods.
+#[derive(Debug)]
+struct Restated {
+    from: Timestamp,
+    series: String,
+    points: Vec<Point>,
 }
 
 /// A stretch in which a series does not answer as it should.
@@ -114,29 +123,55 @@ impl World {
         Ok(())
     }
 
-    /// What the series of a signal answers at `at`.
-    pub(super) fn signal(&self, name: &str, at: Timestamp) -> Answer {
-        self.answer(name, self.signals.get(name).map_or(&[], Vec::as_slice), at)
+    /// The series of a signal or guardrail is restated from an instant on.
+    pub(super) fn restate(
+        &mut self,
+        (from, name): (Timestamp, &str),
+        series: &RawSeries,
+        revisions: &[(Timestamp, Revision)],
+        instant: Instant<'_>,
+    ) -> Result<(), String> {
+        let mut other = Self::default();
+        if self.signals.contains_key(name) {
+            other.add_signal(name, series, revisions, instant)?;
+        } else {
+            other.add_guardrail(name, series, revisions, instant)?;
+        }
+        let points = other.signals.remove(name);
+        let points = points.or_else(|| Some(other.guardrails.remove(name)?.1));
+        let (series, points) = (name.to_owned(), points.unwrap_or_default());
+        self.restated.push(Restated { from, series, points });
+        Ok(())
     }
 
-    /// What the series of a guardrail answers at `at`, and the length of its periods.
-    pub(super) fn guardrail(&self, name: &str, at: Timestamp) -> (Span, Answer) {
+    /// What the series of a signal says at `now` when it is asked as of `at`.
+    pub(super) fn signal(&self, name: &str, at: Timestamp, now: Timestamp) -> Answer {
+        self.answer(name, self.signals.get(name).map_or(&[], Vec::as_slice), (at, now))
+    }
+
+    /// The same of a guardrail, and the length of its periods.
+    pub(super) fn guardrail(&self, name: &str, at: Timestamp, now: Timestamp) -> (Span, Answer) {
         match self.guardrails.get(name) {
-            Some((grain, points)) => (*grain, self.answer(name, points, at)),
-            None => (Span::days(1), self.answer(name, &[], at)),
+            Some((grain, points)) => (*grain, self.answer(name, points, (at, now))),
+            None => (Span::days(1), self.answer(name, &[], (at, now))),
         }
     }
 
-    fn answer(&self, name: &str, points: &[Point], at: Timestamp) -> Answer {
-        let outage = self.outages.iter().find(|outage| outage.is_on(name, at));
+    fn answer(&self, name: &str, points: &[Point], (at, now): (Timestamp, Timestamp)) -> Answer {
+        let outage = self.outages.iter().find(|outage| outage.is_on(name, now));
         let newest = match outage.map(|outage| (outage.kind, outage.from)) {
             Some((OutageKind::NoData, from)) => from,
             Some((OutageKind::Empty, _)) => Timestamp::MIN,
             Some((OutageKind::SourceError, _)) | None => at,
         };
         let failed = outage.filter(|outage| outage.kind == OutageKind::SourceError);
+        let key = |point: &Point| (point.start, point.end, point.arm.clone());
+        let mut said: BTreeMap<_, _> = points.iter().map(|point| (key(point), point)).collect();
+        for restated in self.restated.iter().filter(|one| one.series == name && one.from <= now) {
+            said.extend(restated.points.iter().map(|point| (key(point), point)));
+        }
         Answer {
-            points: points.iter().filter(|point| point.end <= newest).cloned().collect(),
+            points: said.into_values().filter(|point| point.end <= newest).cloned().collect(),
             failure: failed.map(|outage| SourceFailure {
                 class: "timeout".to_owned(),
                 cause: "no answer".to_owned(),
