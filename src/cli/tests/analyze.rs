@@ -46,7 +46,8 @@ struct Counted<'a>(&'a std::cell::Cell<usize>);
 
 impl std::io::Write for Counted<'_> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.set(self.0.get() + bytes.iter().filter(|byte| **byte == b'\n').count());
+        let lines = bytes.split(|byte| *byte == b'\n').count() - 1;
+        self.0.set(self.0.get() + lines);
         Ok(bytes.len())
     }
 
