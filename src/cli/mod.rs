@@ -13,6 +13,9 @@ mod log;
 mod new;
 mod notify;
 mod output;
+mod plan;
+mod power;
+mod replay;
 mod serve;
 mod slo;
 mod status;
@@ -66,6 +69,10 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Check experiment files: every mistake at once, with line, cause and fix
     Check(check::CheckArgs),
+    /// Print dates, queries, error rates and sizes that follow from a file
+    Plan(plan::PlanArgs),
+    /// Say how many units, how much time and what chance a file has
+    Power(power::PowerArgs),
     /// Evaluate experiments now, or as of an instant
     Eval(eval::EvalArgs),
     /// Show why an evaluation said what it said
@@ -82,6 +89,8 @@ enum Command {
     Slo(slo::SloArgs),
     /// Run case directories: an experiment, its numbers, the expected verdicts
     Test(test::TestArgs),
+    /// Play experiment files over history: what would have been said, and when
+    Replay(replay::ReplayArgs),
     /// Work with receivers
     #[command(subcommand)]
     Notify(notify::NotifyCommand),
@@ -119,6 +128,8 @@ async fn run(command: Command) -> Result<u8, Failure> {
     match command {
         Command::Serve(args) => serve::run(args).await,
         Command::Check(args) => check::run(args),
+        Command::Plan(args) => plan::run(args),
+        Command::Power(args) => power::run(args),
         Command::Eval(args) => eval::run(args).await,
         Command::Explain(args) => explain::run(args).await,
         Command::Status(args) => status::run(args).await,
@@ -127,6 +138,7 @@ async fn run(command: Command) -> Result<u8, Failure> {
         Command::Decide(args) => decide::run(args).await,
         Command::Slo(args) => slo::run(args),
         Command::Test(args) => test::run(args),
+        Command::Replay(args) => replay::run(args).await,
         Command::Notify(command) => notify::run(command).await,
         Command::Demo(args) => demo::run(args).await,
         Command::Config(command) => config_print::run(command),

@@ -65,6 +65,34 @@ pub(super) fn complain(text: &str) {
     }
 }
 
+/// Where a long run stands: one line of standard error, on a terminal only.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Progress {
+    live: bool,
+}
+
+impl Progress {
+    /// For standard error.
+    pub(super) fn of_stderr() -> Self {
+        Self { live: std::io::stderr().is_terminal() }
+    }
+
+    /// Replaces what is shown.
+    pub(super) fn show(self, text: &str) {
+        if self.live {
+            let mut out = std::io::stderr().lock();
+            if write!(out, "\r\u{1b}[K{text}").and_then(|()| out.flush()).is_err() {
+                quiet_end();
+            }
+        }
+    }
+
+    /// Leaves an empty line.
+    pub(super) fn clear(self) {
+        self.show("");
+    }
+}
+
 /// Prints a JSON document on one line.
 pub(super) fn say_json(value: &serde_json::Value) {
     say(&format!("{value}\n"));
@@ -115,7 +143,9 @@ pub(super) fn wrapped(first: &str, rest: &str, text: &str) -> String {
     let mut out = String::new();
     let mut line = first.to_owned();
     let mut has_word = false;
-    for word in text.split_whitespace() {
+    // A number is never parted from its per cent sign.
+    let text = text.replace(" %", "\u{a0}%");
+    for word in text.split([' ', '\n', '\t']).filter(|word| !word.is_empty()) {
         if has_word && line.chars().count() + 1 + word.chars().count() > COLUMNS {
             out.push_str(line.trim_end());
             out.push('\n');
@@ -130,7 +160,7 @@ pub(super) fn wrapped(first: &str, rest: &str, text: &str) -> String {
     }
     out.push_str(line.trim_end());
     out.push('\n');
-    out
+    out.replace('\u{a0}', " ")
 }
 
 /// Rows of equal columns, aligned by the widest cell, two spaces between; the last is not padded.

@@ -83,7 +83,7 @@ impl Store {
 
     /// Opens the file with other bounds than the default ones.
     pub fn open_with(path: &Path, options: StoreOptions) -> Result<Self, StoreError> {
-        let pool = Arc::new(Pool::open(path, options.readers)?);
+        let pool = Arc::new(Pool::open(path, options.readers, options.durable)?);
         Ok(Self { pool, options, place: Place::of(path) })
     }
 

@@ -100,11 +100,13 @@ pub struct StoreOptions {
     pub queue_rows: u64,
     /// Open message bytes one endpoint may have before its oldest non-urgent ones go dead.
     pub queue_bytes: u64,
+    /// Whether a commit waits for the disk. A store that is thrown away need not.
+    pub durable: bool,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { readers: 4, queue_rows: 10_000, queue_bytes: 64 << 20 }
+        Self { readers: 4, queue_rows: 10_000, queue_bytes: 64 << 20, durable: true }
     }
 }
 

@@ -14,6 +14,7 @@ mod fakes;
 mod http_api;
 mod people;
 mod prometheus;
+mod replay;
 mod restart;
 mod restated;
 mod stories;

@@ -28,9 +28,12 @@ mod tau;
 use std::collections::BTreeMap;
 
 pub use alpha::ledger;
+pub(crate) use alpha::of_atoms as atom_alphas;
 pub use burn::*;
 pub use drift::*;
+pub(crate) use rule::value as rule_value;
 pub use split::split_counts;
+pub(crate) use tau::{aim_effect, of_atom as planned_tau, planned_units};
 
 use serde::{Deserialize, Serialize};
 
@@ -419,7 +422,7 @@ fn progress(input: &LookInput) -> Option<f64> {
 
 fn share_of_plan(input: &LookInput, signal: &Signal, observed: &Observed) -> f64 {
     let by_units = !matches!(signal.form, Form::Value | Form::Rate);
-    match tau::planned_units(&input.experiment, signal) {
+    match planned_units(&input.experiment, signal) {
         Some(planned) if by_units => {
             observed.arms.values().map(|arm| arm.sums.units()).sum::<f64>() / planned
         }

@@ -174,6 +174,24 @@ fn the_five_stories_pass_without_errors() {
     }
 }
 
+/// Running totals, means with variances and one row for all arms, as `csv-running-totals-wrong`
+/// gets them wrong.
+#[test]
+fn the_shipped_mapping_of_running_totals_has_no_finding() {
+    let folder = root().join("config/examples/asos");
+    let sources = Some([("asos".to_owned(), "csv".to_owned())].into_iter().collect());
+    let context = Context { sources, receivers: None, ..context(&folder) };
+    let files = files_in(&folder, "yaml");
+    assert_eq!(files.len(), 1, "one file as it comes out of asos.py");
+    for (name, text) in &files {
+        let parsed = check(name, text, &context, None);
+        assert!(!parsed.has_errors(), "{}", render(name, text, &parsed.diagnostics));
+        let query = &parsed.experiment.unwrap().signals[0].query;
+        assert!(query.cumulative);
+        assert_eq!(query.columns["mean"], "mean_{arm}");
+    }
+}
+
 #[test]
 fn a_revision_ignores_line_ends_and_sees_query_files() {
     let folder = root().join("config/experiments");
