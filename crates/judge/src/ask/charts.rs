@@ -7,8 +7,9 @@ use super::number::Num;
 use super::parts::{self, list};
 use super::tell::number;
 use super::{Ask, Fault, Notes};
+use crate::spec::{CUSUM_H, CUSUM_K, EWMA_L, EWMA_LAMBDA};
 use crate::stats::overdispersion;
-use crate::stats::tripwire::{self, CUSUM_H, CUSUM_K, EWMA_L, EWMA_LAMBDA};
+use crate::stats::tripwire;
 
 /// A series watched for a sudden shift.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
