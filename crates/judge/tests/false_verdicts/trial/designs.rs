@@ -79,9 +79,9 @@ impl Pace {
     pub(crate) fn length(self, full: bool) -> (i64, i64) {
         match (self, full) {
             (Self::Daily, true) => (120, 120),
-            (Self::Daily, false) => (40, 40),
+            (Self::Daily, false) => (30, 30),
             (Self::SixHours, true) => (30, 120),
-            (Self::SixHours, false) => (10, 40),
+            (Self::SixHours, false) => (8, 32),
             (Self::SixWeeks, true) => (42, 126),
             (Self::SixWeeks, false) => (42, 42),
         }

@@ -60,6 +60,8 @@ pub(crate) struct StepEye {
     series: Series,
     /// Values since the start by arm (treatment last), and their difference where there are two.
     judged: Vec<Vec<f64>>,
+    /// Before and after: the same as the source says it, with its weekly profile.
+    plain: Vec<f64>,
     /// Steps at which a length may be found next.
     next: usize,
     chosen: Option<Chosen>,
@@ -89,7 +91,8 @@ impl StepEye {
             Against::Stated => vec![values(ALL)],
             Against::Window => vec![deseasoned(&own(ALL).collect::<Vec<_>>())],
         };
-        Self { against: design.against, series, judged, next: 0, chosen: None }
+        let plain = if design.against == Against::Window { values(ALL) } else { Vec::new() };
+        Self { against: design.against, series, judged, plain, next: 0, chosen: None }
     }
 
     fn see(&mut self, at: Timestamp, ask: &dyn Fn() -> Observation) -> Option<Observation> {
@@ -107,8 +110,8 @@ impl StepEye {
         let mut seen = chosen.seen.clone();
         (seen.window.end, seen.data_as_of) = (at, at);
         for (arm, sample) in seen.arms.values_mut().enumerate() {
-            let values = &self.judged[arm][..steps];
-            sample.sums = Sums::Value { value: values.last().copied().unwrap_or(0.0) };
+            let values = if self.plain.is_empty() { &self.judged[arm] } else { &self.plain };
+            sample.sums = Sums::Value { value: values[steps - 1] };
             sample.cells = steps as u32;
         }
         let mut count = 0;
