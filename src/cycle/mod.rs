@@ -16,6 +16,7 @@ pub mod human;
 mod look;
 pub mod say;
 pub mod slots;
+pub mod sums;
 pub mod windows;
 
 use std::sync::Arc;

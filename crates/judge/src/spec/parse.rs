@@ -11,6 +11,7 @@ mod guardrails;
 pub(super) mod keys;
 mod query;
 mod signals;
+mod slo;
 pub(super) mod template;
 pub(super) mod values;
 mod walk;
