@@ -11,7 +11,7 @@ use judge::notice::{Notice, NoticeKind};
 use judge::time::{Timestamp, add_ms, ms_between};
 use serde_json::Value;
 
-use super::action::{Progress, Reached};
+use super::actions::{Progress, Reached};
 use super::enqueue::{Addressed, Routes, message_rows};
 use super::payload::action_result;
 use super::retry::{Ladder, next_attempt_at};
@@ -47,6 +47,7 @@ impl Sent<'_> {
             outcome,
             extra_outbox: Vec::new(),
             log: Vec::new(),
+            learnt: None,
         }
     }
 }

@@ -126,6 +126,7 @@ pub(super) fn message_rows(
             expires_at: add_ms(wall_now, expire_ms),
             final_state,
             sequence,
+            conversation: receiver.conversation(content),
         })
     };
     routes.endpoints(notice.kind, notify).into_iter().filter_map(row).collect()
@@ -202,5 +203,6 @@ pub fn action_row(
         expires_at: add_ms(wall_now, NEVER_MS),
         final_state: true,
         sequence,
+        conversation: None,
     }
 }

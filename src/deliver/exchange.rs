@@ -13,11 +13,10 @@ use reqwest::{Client, RequestBuilder, Response};
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
-use super::egress::{GuardedResolver, check_url, redacted, refusal};
+use super::egress::{GuardedResolver, redacted, refusal};
 use super::retry::parse_retry_after;
 use super::{ErrorClass, SendError, Then};
 use crate::http_client;
-use crate::secret::SecretRef;
 
 /// How much of an answer is read.
 pub(super) const ANSWER_CAP: usize = 16 * 1024;
@@ -165,10 +164,4 @@ pub(super) fn misconfigured(cause: impl std::fmt::Display) -> SendError {
         status: None,
         detail: cut(&cause.to_string()),
     }
-}
-
-/// Reads a URL that is itself a secret.
-pub(super) fn secret_url(secret: &SecretRef, allow_private: bool) -> Result<Url, SendError> {
-    let text = secret.read().map_err(misconfigured)?;
-    check_url(text.expose().trim(), allow_private).map_err(misconfigured)
 }

@@ -4,77 +4,44 @@
 //! once), the `worker` leases rows, sends them and records every attempt. Invariants: no send
 //! without a row; the same row is always the same id and the same bytes; at-least-once with a
 //! stable id; a rollback is confirmed only by reading the flag back; no URL path, query or
-//! secret in any log or error. One file per receiver, one arm in [`build`].
+//! secret in any log or error. One file per receiver in `receivers/`, one per action in `actions/`,
+//! one line in the list of each.
 
-mod action;
+pub mod actions;
 mod attempt;
 mod clip;
 pub mod egress;
+mod endpoint;
 pub mod enqueue;
 mod exchange;
+mod metrics;
 mod numbers;
 pub mod payload;
+pub mod receivers;
 pub mod retry;
 mod sample;
 mod sample_send;
 mod sign;
-mod slack;
 #[cfg(test)]
 mod tests;
-mod webhook;
 mod words;
 mod worker;
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
-use judge::time::Timestamp;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-pub use action::{ActionConfig, ActionMethod, VerifyConfig, WebhookActionConfig};
+pub use actions::ActionConfig;
+pub use endpoint::{Arming, Endpoint, Network};
+pub use metrics::{DeliveryMetrics, NoMetrics};
 pub use numbers::guardrail_line;
+pub use receivers::{Conversation, Envelope, Receipt, Receiver, ReceiverConfig};
 pub use sample::{Sample, sample_notices};
 pub use sample_send::{SampleAnswer, send_samples};
-pub use slack::SlackConfig;
-pub use webhook::WebhookConfig;
-pub use worker::{DeliveryMetrics, NoMetrics, Worker};
+pub use worker::Worker;
 
 /// A boxed future: keeps the trait object-safe without a macro.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-
-/// Where messages go.
-pub trait Receiver: Send + Sync + std::fmt::Debug {
-    /// Sends one message once; the caller holds the deadline over the whole of it.
-    fn send<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Result<Receipt, SendError>>;
-
-    /// A smaller body for a receiver that said "too large", made from the generic content.
-    fn shrink(&self, content: &serde_json::Value) -> String;
-}
-
-/// One message on its way.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Envelope {
-    /// `webhook-id`: constant over retries.
-    pub id: String,
-    /// The bytes to send, the same at every attempt.
-    pub body: String,
-    /// Wall clock of this attempt: what is signed.
-    pub sent_at: Timestamp,
-    /// One deadline over connecting, sending, headers and body.
-    pub timeout: Duration,
-}
-
-/// The receiver took it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Receipt {
-    /// HTTP status.
-    pub status: u16,
-    /// What it answered, cut to 2 KiB.
-    pub detail: String,
-}
 
 /// The receiver did not take it, or could not be asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -173,26 +140,6 @@ impl std::fmt::Display for ErrorClass {
     }
 }
 
-/// A receiver as configured: `[receivers.<name>.<kind>]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum ReceiverConfig {
-    /// Signed JSON to any URL (Standard Webhooks).
-    Webhook(WebhookConfig),
-    /// A Slack incoming webhook.
-    Slack(SlackConfig),
-}
-
-impl ReceiverConfig {
-    /// The body of a message for this kind of receiver, from its generic content.
-    pub fn render(&self, content: &serde_json::Value) -> String {
-        match self {
-            Self::Webhook(_) => judge::record::canonical_json(content),
-            Self::Slack(_) => slack::body(content),
-        }
-    }
-}
-
 /// Why a receiver or action cannot be built from its configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{name}: {cause}")]
@@ -214,15 +161,4 @@ impl std::fmt::Display for BuildErrors {
         let lines: Vec<_> = self.0.iter().map(ToString::to_string).collect();
         f.write_str(&lines.join("; "))
     }
-}
-
-/// Makes a receiver; secrets are read when they are used, so rotation needs no restart.
-pub fn build(name: &str, config: &ReceiverConfig) -> Result<Arc<dyn Receiver>, BuildError> {
-    let built: Result<Arc<dyn Receiver>, String> = match config {
-        ReceiverConfig::Webhook(config) => {
-            webhook::Webhook::new(config).map(|it| Arc::new(it) as _)
-        }
-        ReceiverConfig::Slack(config) => slack::Slack::new(config).map(|it| Arc::new(it) as _),
-    };
-    built.map_err(|cause| BuildError { name: name.to_owned(), cause })
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::payload::{Links, generic};
 use super::sample::sample_notices;
-use super::{BuildError, Envelope, ReceiverConfig, build};
+use super::{BuildError, Conversation, Envelope, ReceiverConfig};
 
 const TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -31,7 +31,7 @@ pub async fn send_samples(
     external_url: &str,
     wall_now: Timestamp,
 ) -> Result<Vec<SampleAnswer>, BuildError> {
-    let receiver = build(name, config)?;
+    let receiver = config.build(name)?;
     let links = Links { external_url: external_url.to_owned() };
     let mut answers = Vec::new();
     for sample in sample_notices(wall_now) {
@@ -41,6 +41,7 @@ pub async fn send_samples(
             body: config.render(&marked(content, sample.notice.kind)),
             sent_at: wall_now,
             timeout: TIMEOUT,
+            conversation: Conversation::default(),
         };
         let (is_ok, detail) = match receiver.send(&envelope).await {
             Ok(receipt) => (true, format!("HTTP {} {}", receipt.status, receipt.detail)),

@@ -5,26 +5,29 @@
 //! A slow endpoint holds only its own slots; shutting down finishes what is in flight.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use judge::time::{Timestamp, add_ms, ms_between};
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, OwnedMutexGuard, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::action::{Action, build_action};
+use super::actions::{Action, Progress, build_action};
 use super::attempt::{Sent, after_action, after_send};
 use super::enqueue::Routes;
 use super::exchange::misconfigured;
+use super::metrics::{DeliveryMetrics, NoMetrics};
 use super::retry::Ladder;
 use super::{
-    ActionConfig, BuildErrors, Envelope, ErrorClass, Receipt, Receiver, SendError, Then, build,
+    ActionConfig, BuildErrors, Conversation, Envelope, ErrorClass, Receipt, Receiver, SendError,
+    Then,
 };
 use crate::clock::SharedClock;
 use crate::settings::{DeliverySettings, Settings};
-use crate::store::{Attempt, DeliveryState, Finished, Lane, OutboxItem, Store, StoreError};
-use crate::telemetry::Metrics;
+use crate::store::{
+    Attempt, DeliveryState, Finished, Lane, OutboxItem, OutboxRow, Store, StoreError,
+};
 
 /// How soon the outbox is looked at again when nothing announces work.
 const IDLE: Duration = Duration::from_secs(1);
@@ -56,35 +59,8 @@ impl From<&DeliverySettings> for WorkerConfig {
     }
 }
 
-/// What the telemetry room counts.
-pub trait DeliveryMetrics: Send + Sync + std::fmt::Debug {
-    /// One finished attempt; `outcome` and `class` are bounded labels.
-    fn attempt(&self, endpoint: &str, kind: &str, outcome: &str, class: &str, seconds: f64);
-    /// An endpoint was disabled by its receiver.
-    fn disabled(&self, endpoint: &str);
-}
-
-impl DeliveryMetrics for Metrics {
-    fn attempt(&self, endpoint: &str, _kind: &str, outcome: &str, class: &str, _seconds: f64) {
-        self.daemon.attempt(endpoint, if class == "ok" { "delivered" } else { class });
-        if matches!(outcome, "delivered" | "dead" | "confirmed") {
-            self.daemon.delivery(endpoint, outcome);
-        }
-    }
-
-    fn disabled(&self, endpoint: &str) {
-        self.daemon.delivery(endpoint, "disabled");
-    }
-}
-
-/// Counts nothing.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NoMetrics;
-
-impl DeliveryMetrics for NoMetrics {
-    fn attempt(&self, _: &str, _: &str, _: &str, _: &str, _: f64) {}
-    fn disabled(&self, _: &str) {}
-}
+/// Whose turn it is in each (endpoint, conversation).
+type Turns = HashMap<(String, String), Weak<tokio::sync::Mutex<()>>>;
 
 /// The delivery task; share it through an [`Arc`].
 #[derive(Debug)]
@@ -101,6 +77,7 @@ pub struct Worker {
     disabled: Mutex<HashMap<String, Timestamp>>,
     wake: Notify,
     leasing: tokio::sync::Mutex<()>,
+    turns: Mutex<Turns>,
     in_flight: watch::Sender<usize>,
 }
 
@@ -115,7 +92,7 @@ impl Worker {
         let mut problems = Vec::new();
         let mut receivers = BTreeMap::new();
         for (name, config) in &settings.receivers {
-            match build(name, config) {
+            match config.build(name) {
                 Ok(receiver) => drop(receivers.insert(name.clone(), receiver)),
                 Err(problem) => problems.push(problem),
             }
@@ -147,6 +124,7 @@ impl Worker {
             disabled: Mutex::default(),
             wake: Notify::new(),
             leasing: tokio::sync::Mutex::new(()),
+            turns: Mutex::default(),
             in_flight: watch::Sender::new(0),
         })
     }
@@ -287,10 +265,12 @@ impl Worker {
 
     async fn send(&self, item: &OutboxItem, started_at: Timestamp) -> Attempt {
         let row = &item.row;
+        let _turn = self.turn(row).await;
+        let mut envelope = self.envelope(item, started_at);
         let result = match self.receivers.get(&row.endpoint) {
             None => Err(misconfigured(format!("no receiver is called {}", row.endpoint))),
             Some(_) if self.is_disabled(&row.endpoint) => Err(disabled()),
-            Some(receiver) => self.send_or_shrink(receiver.as_ref(), item, started_at).await,
+            Some(receiver) => self.send_or_shrink(receiver.as_ref(), item, &mut envelope).await,
         };
         if let Err(SendError { then: Then::Disable, detail, .. }) = &result {
             tracing::error!(endpoint = row.endpoint, detail, "receiver is gone: disabled");
@@ -299,21 +279,51 @@ impl Worker {
         }
         let finished_at = self.clock.wall_now();
         let sent = Sent { holder: &self.holder, item, started_at, finished_at };
-        after_send(sent, result, &self.config.ladder, rand::random())
+        let mut attempt = after_send(sent, result, &self.config.ladder, rand::random());
+        attempt.learnt = envelope.conversation.learnt().map(|known| known.to_string());
+        attempt
+    }
+
+    /// Messages of one conversation are sent one at a time, so that each knows what the one
+    /// before it learnt; the store's order does not cover those that jump the queue.
+    async fn turn(&self, row: &OutboxRow) -> Option<OwnedMutexGuard<()>> {
+        let key = (row.endpoint.clone(), row.conversation.clone()?);
+        let turn = {
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            turns.retain(|_, turn| turn.strong_count() > 0);
+            let known = turns.get(&key).and_then(Weak::upgrade);
+            let turn = known.unwrap_or_default();
+            turns.insert(key, Arc::downgrade(&turn));
+            turn
+        };
+        Some(turn.lock_owned().await)
+    }
+
+    /// What is known of the row's conversation; a store that cannot say so is an error of this
+    /// attempt, since a second ticket is worse than a late one.
+    async fn conversation(&self, item: &OutboxItem) -> Result<Conversation, SendError> {
+        let Some(key) = &item.row.conversation else {
+            return Ok(Conversation::default());
+        };
+        let (row, attempt) = (&item.row, item.attempt);
+        let known = self.store.conversation(&row.endpoint, key, &row.id, attempt).await;
+        let known = known.map_err(misconfigured)?;
+        let json = known.json.as_deref().and_then(|json| serde_json::from_str(json).ok());
+        Ok(Conversation::new(json, known.was_tried))
     }
 
     async fn send_or_shrink(
         &self,
         receiver: &dyn Receiver,
         item: &OutboxItem,
-        sent_at: Timestamp,
+        envelope: &mut Envelope,
     ) -> Result<Receipt, SendError> {
-        let mut envelope = self.envelope(item, sent_at);
-        match receiver.send(&envelope).await {
+        envelope.conversation = self.conversation(item).await?;
+        match receiver.send(envelope).await {
             Err(SendError { then: Then::Shrink, .. }) => {
                 let content = serde_json::from_str(&item.row.content).unwrap_or_default();
                 envelope.body = receiver.shrink(&content);
-                receiver.send(&envelope).await
+                receiver.send(envelope).await
             }
             other => other,
         }
@@ -325,6 +335,7 @@ impl Worker {
             body: item.row.body.clone(),
             sent_at,
             timeout: self.config.timeout,
+            conversation: Conversation::default(),
         }
     }
 
@@ -336,7 +347,7 @@ impl Worker {
             (action.attempt(&envelope, accepted).await, config.verify_interval_ms())
         } else {
             let cause = format!("no action is called {}", item.row.endpoint);
-            (super::action::Progress::unknown(&misconfigured(cause)), 0)
+            (Progress::unknown(&misconfigured(cause)), 0)
         };
         let finished_at = self.clock.wall_now();
         let sent = Sent { holder: &self.holder, item, started_at, finished_at };

@@ -7,7 +7,10 @@ use super::StoreError;
 use super::sql::{Sql, args};
 
 /// Every migration: version, name, text. Append only; applied text never changes.
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "start", include_str!("migrations/0001_start.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "start", include_str!("migrations/0001_start.sql")),
+    (2, "conversations", include_str!("migrations/0002_conversations.sql")),
+];
 
 /// The newest schema version this build knows.
 pub(super) const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;

@@ -17,6 +17,7 @@
 mod commit;
 #[cfg(test)]
 mod conformance;
+mod conversations;
 mod cursors;
 mod deliveries;
 mod experiments;
@@ -40,6 +41,7 @@ use std::sync::Arc;
 use sql::Sql;
 use sqlite::Pool;
 
+pub use conversations::Known;
 pub use outbox_types::*;
 pub use types::*;
 

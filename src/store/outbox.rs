@@ -11,6 +11,7 @@ use super::queue::{self, ROW_COLUMNS, outbox_row};
 use super::sql::{Row, Sql, args, bad};
 use super::{
     Attempt, DeliveryState, Finished, OutboxItem, Outcome, Store, StoreError, StoreOptions, commit,
+    conversations,
 };
 
 /// Bytes of an answer that are kept with an attempt.
@@ -140,7 +141,7 @@ fn finish(
     options: &StoreOptions,
 ) -> Result<Finished, StoreError> {
     let held = sql.first(
-        "SELECT state, partition_key, next_at FROM outbox
+        "SELECT state, partition_key, next_at, endpoint, conversation FROM outbox
          WHERE id = ?1 AND holder = ?2 AND attempts = ?3 AND closed_at IS NULL",
         args![&attempt.id, &attempt.holder, attempt.attempt],
     )?;
@@ -171,6 +172,9 @@ fn finish(
     let partition = held.text("partition_key")?;
     for entry in &attempt.log {
         commit::append_log(sql, &partition, entry)?;
+    }
+    if let (Some(json), Some(key)) = (&attempt.learnt, held.opt_text("conversation")?) {
+        conversations::keep(sql, &held.text("endpoint")?, &key, json, attempt.finished_at)?;
     }
     queue::enqueue(sql, &attempt.extra_outbox, options)?;
     Ok(Finished::Recorded)

@@ -48,6 +48,8 @@ pub struct OutboxRow {
     pub final_state: bool,
     /// `state_version` it was made at: the order within (endpoint, partition).
     pub sequence: i64,
+    /// The conversation it belongs to, for receivers that keep one.
+    pub conversation: Option<String>,
 }
 
 /// Where a row stands.
@@ -181,6 +183,8 @@ pub struct Attempt {
     pub extra_outbox: Vec<OutboxRow>,
     /// Decision log entries that follow from it; written for the row's partition.
     pub log: Vec<LogEntry>,
+    /// What was learnt of the row's conversation (JSON), whatever the outcome.
+    pub learnt: Option<String>,
 }
 
 /// Whether an attempt was recorded.

@@ -12,7 +12,7 @@ use super::{Lane, OutboxRow, Store, StoreError, StoreOptions};
 
 /// Columns of a row as it was enqueued.
 pub(super) const ROW_COLUMNS: &str = "id, endpoint, partition_key, sequence, kind, urgent, lane, \
-    notice_id, body, content, created_at, not_before, expires_at, final_state";
+    notice_id, body, content, created_at, not_before, expires_at, final_state, conversation";
 
 impl Store {
     /// Enqueues what belongs to no evaluation (source and file notices, test sends). The same id
@@ -47,9 +47,9 @@ fn insert(sql: &dyn Sql, row: &OutboxRow) -> Result<bool, StoreError> {
     let touched = sql.exec(
         "INSERT INTO outbox (id, endpoint, partition_key, sequence, position, kind, urgent, lane,
              notice_id, body, content, bytes, created_at, not_before, expires_at, final_state,
-             state, next_at, attempts, manual, collapsed)
+             state, next_at, attempts, manual, collapsed, conversation)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,
-             'pending', ?14, 0, 0, 0)
+             'pending', ?14, 0, 0, 0, ?17)
          ON CONFLICT (id) DO NOTHING",
         args![
             &row.id,
@@ -68,6 +68,7 @@ fn insert(sql: &dyn Sql, row: &OutboxRow) -> Result<bool, StoreError> {
             row.not_before,
             row.expires_at,
             row.final_state,
+            row.conversation.as_deref(),
         ],
     )?;
     Ok(touched > 0)
@@ -164,5 +165,6 @@ pub(super) fn outbox_row(row: &Row) -> Result<OutboxRow, StoreError> {
         expires_at: row.time("expires_at")?,
         final_state: row.flag("final_state")?,
         sequence: row.int("sequence")?,
+        conversation: row.opt_text("conversation")?,
     })
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::fake::{After, Fake, Reply};
 use super::{at, envelope, secret};
-use crate::deliver::action::{Progress, Reached, build_action};
+use crate::deliver::actions::{Progress, Reached, build_action};
 use crate::deliver::attempt::{ActionPlan, Sent, after_action};
 use crate::deliver::enqueue::{ActionOrder, Routes, action_row};
 use crate::deliver::payload::Links;

@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use super::at;
 use crate::deliver::payload::{Links, MAX_BYTES, core, generic};
-use crate::deliver::{Sample, sample_notices, slack};
+use crate::deliver::receivers::slack;
+use crate::deliver::{Sample, sample_notices};
 
 fn links() -> Links {
     Links { external_url: "https://verdictd.example.com".to_owned() }

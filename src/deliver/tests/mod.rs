@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use judge::time::Timestamp;
 
-use super::{Envelope, Receiver, ReceiverConfig, build};
+use super::{Conversation, Envelope, Receiver, ReceiverConfig};
 use crate::secret::SecretRef;
 
 /// A fixed instant of the domain.
@@ -26,6 +26,7 @@ fn envelope(body: &str) -> Envelope {
         body: body.to_owned(),
         sent_at: "2026-11-22T10:00:00.25Z".parse().unwrap(),
         timeout: Duration::from_millis(500),
+        conversation: Conversation::default(),
     }
 }
 
@@ -38,5 +39,5 @@ fn secret(folder: &Path, name: &str, value: &str) -> SecretRef {
 
 fn receiver(config: serde_json::Value) -> std::sync::Arc<dyn Receiver> {
     let config: ReceiverConfig = serde_json::from_value(config).unwrap();
-    build("test", &config).unwrap()
+    config.build("test").unwrap()
 }

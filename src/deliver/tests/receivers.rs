@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::fake::{After, Fake, Reply};
 use super::{envelope, receiver, secret};
-use crate::deliver::{ErrorClass, Receipt, ReceiverConfig, SendError, Then, build, send_samples};
+use crate::deliver::{ErrorClass, Receipt, ReceiverConfig, SendError, Then, send_samples};
 use crate::secret::SecretRef;
 
 const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -135,7 +135,7 @@ async fn the_guard_stands_in_the_resolver_and_before_it() {
     assert_eq!(told(result), (AGAIN, ErrorClass::Blocked));
     let literal = json!({"webhook": {"url": "http://127.0.0.1:1/secret"}});
     let literal: ReceiverConfig = serde_json::from_value(literal).unwrap();
-    let refused = build("tickets", &literal).unwrap_err().to_string();
+    let refused = literal.build("tickets").unwrap_err().to_string();
     assert!(refused.starts_with("tickets: 127.0.0.1 is a private"), "{refused}");
     assert!(!refused.contains("secret"), "{refused}");
 }

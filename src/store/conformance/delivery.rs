@@ -30,6 +30,7 @@ fn attempt(item: &OutboxItem, now: i64, outcome: Outcome) -> Attempt {
         outcome,
         extra_outbox: Vec::new(),
         log: Vec::new(),
+        learnt: None,
     }
 }
 
@@ -267,4 +268,30 @@ pub(in crate::store) async fn pruning_keeps_what_is_open_and_actions(store: Stor
     let left = store.deliveries(DeliveryFilter::default()).await.unwrap();
     let left: Vec<_> = left.iter().map(|delivery| delivery.row.id.as_str()).collect();
     assert_eq!(left, ["m2", "a1"]);
+}
+
+pub(in crate::store) async fn a_conversation_is_remembered_whatever_became_of_it(store: Store) {
+    let talk = |id: &str, sequence| OutboxRow {
+        conversation: Some("x/1".to_owned()),
+        ..message(id, "experiment.verdict.stop", sequence)
+    };
+    enqueue(&store, &[talk("m1", 1)]).await;
+    let item = lease(&store, 10).await.remove(0);
+    let known = async |id: &str, attempt| {
+        let known = store.conversation("chat", "x/1", id, attempt).await.unwrap();
+        (known.json, known.was_tried)
+    };
+    assert_eq!(known("m1", 1).await, (None, false), "the asking attempt does not count");
+    let failed = Outcome::Retry { next_at: at(12) };
+    let learnt = Some("{\"key\":\"V-1\"}".to_owned());
+    let begun = Attempt { learnt: learnt.clone(), ..attempt(&item, 10, failed) };
+    assert_eq!(store.finish_attempt(begun).await.unwrap(), Finished::Recorded);
+    assert_eq!(known("m1", 2).await, (learnt.clone(), true));
+    let again = lease(&store, 12).await.remove(0);
+    finish(&store, &again, 12, Outcome::Delivered).await;
+    enqueue(&store, &[talk("m2", 2)]).await;
+    let next = lease(&store, 20).await.remove(0);
+    assert_eq!(known("m2", next.attempt).await, (learnt, true), "nothing learnt forgets nothing");
+    let elsewhere = store.conversation("tickets", "x/1", "m2", 1).await.unwrap();
+    assert_eq!(elsewhere, crate::store::Known::default());
 }

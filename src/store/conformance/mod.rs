@@ -51,6 +51,7 @@ macro_rules! for_each_check {
             delivery: a_row_can_be_sent_again_by_hand,
             delivery: what_follows_from_an_attempt_is_one_transaction,
             delivery: pruning_keeps_what_is_open_and_actions,
+            delivery: a_conversation_is_remembered_whatever_became_of_it,
             decisions: evaluations_are_numbered_and_paged,
             decisions: the_log_is_filtered_and_paged,
             decisions: a_decision_is_held_against_the_state_it_saw,
@@ -160,6 +161,7 @@ pub(super) fn message(id: &str, kind: &str, sequence: i64) -> OutboxRow {
         expires_at: at(100_000),
         final_state: false,
         sequence,
+        conversation: None,
     }
 }
 

@@ -1,12 +1,7 @@
-//! The rollback action: ask for the flag to be turned off, then read it back.
-//!
-//! A 2xx answer means *accepted*, never *off*: only the flag's own word confirms. Asking is
-//! idempotent, so an attempt repeated after a crash does no harm; nothing here ever turns a flag
-//! back on. One attempt asks (unless an earlier one was accepted) and reads back once; the
-//! worker repeats it on the ladder until it is confirmed.
+//! A request to a flag service, confirmed by reading the flag back with a JSON pointer.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::sync::Arc;
 
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder};
@@ -15,19 +10,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
-use super::egress::{check_url, redacted};
-use super::exchange::{client, cut, exchange, misconfigured};
-use super::webhook::signed;
-use super::{BuildError, Envelope, ErrorClass, SendError, Then};
+use super::{Act, ActionKind};
+use crate::deliver::egress::redacted;
+use crate::deliver::endpoint::Network;
+use crate::deliver::exchange::{cut, exchange, misconfigured};
+use crate::deliver::receivers::Envelope;
+use crate::deliver::receivers::webhook::signed;
+use crate::deliver::{BoxFuture, ErrorClass, SendError, Then};
 use crate::secret::SecretRef;
-
-/// A rollback action as configured: `[actions.<name>.<kind>]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum ActionConfig {
-    /// A request to a flag service, confirmed by reading the flag back.
-    Webhook(WebhookActionConfig),
-}
 
 /// `[actions.<name>.webhook]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -52,18 +42,6 @@ pub struct WebhookActionConfig {
     pub secret: Option<SecretRef>,
     /// How the flag is read back; nothing counts as confirmed without it.
     pub verify: VerifyConfig,
-    /// Nothing is sent until somebody says that the action is ready.
-    #[serde(default)]
-    pub armed: bool,
-    /// Say what would be done, and do nothing.
-    #[serde(default)]
-    pub dry_run: bool,
-    /// PEM file with an authority to trust beside the system's.
-    #[serde(default)]
-    pub ca_file: Option<PathBuf>,
-    /// Whether private and loopback addresses are meant.
-    #[serde(default)]
-    pub allow_private: bool,
 }
 
 /// Methods that can turn something off.
@@ -100,62 +78,32 @@ fn default_interval_ms() -> u64 {
     1_000
 }
 
-impl ActionConfig {
-    /// The bytes of the request.
-    pub fn render(&self, description: &Value) -> String {
-        let Self::Webhook(config) = self;
-        judge::record::canonical_json(config.body.as_ref().unwrap_or(description))
+impl ActionKind for WebhookActionConfig {
+    fn render(&self, description: &Value) -> String {
+        judge::record::canonical_json(self.body.as_ref().unwrap_or(description))
     }
 
-    /// How soon an accepted request is read back again, in milliseconds.
-    pub(super) fn verify_interval_ms(&self) -> u64 {
-        let Self::Webhook(config) = self;
-        config.verify.interval_ms
+    fn act(&self, network: &Network) -> Result<Arc<dyn Act>, String> {
+        Ok(Arc::new(FlagRequest::new(self, network)?))
+    }
+
+    fn verify_interval_ms(&self) -> u64 {
+        self.verify.interval_ms
     }
 }
 
-/// How far one attempt got.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reached {
-    /// The flag reads as wanted.
-    Confirmed,
-    /// The request was taken; the flag does not read as wanted yet.
-    Accepted,
-    /// The request was not taken.
-    Requested,
-    /// Nothing was sent, and nothing will be.
-    NotSent,
-}
-
-/// What one attempt led to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Progress {
-    pub(super) reached: Reached,
-    pub(super) status: Option<u16>,
-    /// `ok`, or an error class.
-    pub(super) class: &'static str,
-    pub(super) detail: String,
-}
-
-/// A rollback action ready to run.
+/// A request and its read-back, ready to run.
 #[derive(Debug)]
-pub(super) struct Action {
+struct FlagRequest {
     client: Client,
     url: Url,
     verify_url: Url,
     config: WebhookActionConfig,
 }
 
-/// Makes an action, or says what is wrong with its configuration.
-pub(super) fn build_action(name: &str, config: &ActionConfig) -> Result<Action, BuildError> {
-    let ActionConfig::Webhook(config) = config;
-    Action::new(config).map_err(|cause| BuildError { name: name.to_owned(), cause })
-}
-
-impl Action {
-    fn new(config: &WebhookActionConfig) -> Result<Self, String> {
-        let checked =
-            |text: &str| check_url(text, config.allow_private).map_err(|it| it.to_string());
+impl FlagRequest {
+    fn new(config: &WebhookActionConfig, network: &Network) -> Result<Self, String> {
+        let checked = |text: &str| network.checked(text).map_err(|it| it.to_string());
         let pointer = &config.verify.pointer;
         if !pointer.is_empty() && !pointer.starts_with('/') {
             return Err(format!("verify.pointer `{pointer}` must start with `/`"));
@@ -168,44 +116,11 @@ impl Action {
                 .map_err(|_| format!("bad value of header `{name}`"))?;
         }
         Ok(Self {
-            client: client(config.allow_private, config.ca_file.as_deref())?,
+            client: network.client()?,
             url: checked(&config.url)?,
             verify_url: checked(&config.verify.url)?,
             config: config.clone(),
         })
-    }
-
-    /// Asks, unless `accepted` says that an earlier attempt was taken, and reads back once.
-    pub(super) async fn attempt(&self, envelope: &Envelope, accepted: bool) -> Progress {
-        if let Some(why) = self.not_sent() {
-            return Progress {
-                reached: Reached::NotSent,
-                status: None,
-                class: ErrorClass::NotArmed.as_str(),
-                detail: why,
-            };
-        }
-        let mut status = None;
-        if !accepted {
-            match self.ask(envelope).await {
-                Ok(answered) => status = Some(answered),
-                Err(error) => return Progress::failed(Reached::Requested, None, &error),
-            }
-        }
-        match self.read_back(envelope).await {
-            Ok(detail) => Progress { reached: Reached::Confirmed, status, class: "ok", detail },
-            Err(error) => Progress::failed(Reached::Accepted, status, &error),
-        }
-    }
-
-    fn not_sent(&self) -> Option<String> {
-        if !self.config.armed {
-            return Some("the action is not armed (`armed = true`): nothing was sent".to_owned());
-        }
-        let (method, url) = (self.method(), redacted(&self.url));
-        self.config
-            .dry_run
-            .then(|| format!("dry run: would send {method} to {url}; nothing was sent"))
     }
 
     fn method(&self) -> Method {
@@ -217,7 +132,7 @@ impl Action {
         }
     }
 
-    async fn ask(&self, envelope: &Envelope) -> Result<u16, SendError> {
+    async fn post(&self, envelope: &Envelope) -> Result<Option<u16>, SendError> {
         let mut request = self.client.request(self.method(), self.url.clone());
         if !self.config.headers.keys().any(|name| name.eq_ignore_ascii_case("content-type")) {
             request = request.header(CONTENT_TYPE, "application/json");
@@ -226,10 +141,10 @@ impl Action {
         let keys: Vec<_> = self.config.secret.iter().cloned().collect();
         let request = signed(request, &keys, envelope)?;
         let answer = exchange(request, &self.url, envelope.timeout, envelope.sent_at).await?;
-        answer.failure().map_or(Ok(answer.status), Err)
+        answer.failure().map_or(Ok(Some(answer.status)), Err)
     }
 
-    async fn read_back(&self, envelope: &Envelope) -> Result<String, SendError> {
+    async fn read(&self, envelope: &Envelope) -> Result<String, SendError> {
         let request = self.with_headers(self.client.get(self.verify_url.clone()))?;
         let answer =
             exchange(request, &self.verify_url, envelope.timeout, envelope.sent_at).await?;
@@ -273,18 +188,16 @@ impl Action {
     }
 }
 
-impl Progress {
-    /// Nothing could be done at all.
-    pub(super) fn unknown(error: &SendError) -> Self {
-        Self::failed(Reached::Requested, None, error)
+impl Act for FlagRequest {
+    fn ask<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Result<Option<u16>, SendError>> {
+        Box::pin(self.post(envelope))
     }
 
-    fn failed(reached: Reached, status: Option<u16>, error: &SendError) -> Self {
-        Self {
-            reached,
-            status: error.status.or(status),
-            class: error.class.as_str(),
-            detail: error.detail.clone(),
-        }
+    fn read_back<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Result<String, SendError>> {
+        Box::pin(self.read(envelope))
+    }
+
+    fn intent(&self) -> String {
+        format!("{} to {}", self.method(), redacted(&self.url))
     }
 }

@@ -3,7 +3,7 @@
 //! Only a 2xx status is success. The body goes out byte for byte as it was stored; id and
 //! signature are headers, the timestamp is the attempt's.
 
-use std::path::PathBuf;
+use std::sync::Arc;
 
 use reqwest::Client;
 use reqwest::header::CONTENT_TYPE;
@@ -11,10 +11,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::egress::check_url;
-use super::exchange::{client, exchange, misconfigured};
-use super::sign::{SigningKey, signature};
-use super::{BoxFuture, Envelope, Receipt, Receiver, SendError, payload};
+use super::{Envelope, Receipt, Receiver, ReceiverKind};
+use crate::deliver::endpoint::Network;
+use crate::deliver::exchange::{exchange, misconfigured};
+use crate::deliver::sign::{SigningKey, signature};
+use crate::deliver::{BoxFuture, SendError, payload};
 use crate::secret::SecretRef;
 
 /// `[receivers.<name>.webhook]`
@@ -30,26 +31,30 @@ pub struct WebhookConfig {
     /// The secret before the last rotation; signs beside the new one.
     #[serde(default)]
     pub previous_secret: Option<SecretRef>,
-    /// PEM file with an authority to trust beside the system's.
-    #[serde(default)]
-    pub ca_file: Option<PathBuf>,
-    /// Whether private and loopback addresses are meant.
-    #[serde(default)]
-    pub allow_private: bool,
+}
+
+impl ReceiverKind for WebhookConfig {
+    fn render(&self, content: &serde_json::Value) -> String {
+        judge::record::canonical_json(content)
+    }
+
+    fn receiver(&self, network: &Network) -> Result<Arc<dyn Receiver>, String> {
+        Ok(Arc::new(Webhook::new(self, network)?))
+    }
 }
 
 /// A generic receiver ready to send.
 #[derive(Debug)]
-pub(super) struct Webhook {
+struct Webhook {
     client: Client,
     url: Url,
     keys: Vec<SecretRef>,
 }
 
 impl Webhook {
-    pub(super) fn new(config: &WebhookConfig) -> Result<Self, String> {
-        let url = check_url(&config.url, config.allow_private).map_err(|it| it.to_string())?;
-        let client = client(config.allow_private, config.ca_file.as_deref())?;
+    fn new(config: &WebhookConfig, network: &Network) -> Result<Self, String> {
+        let url = network.checked(&config.url).map_err(|it| it.to_string())?;
+        let client = network.client()?;
         let keys = config.secret.iter().chain(&config.previous_secret).cloned().collect();
         Ok(Self { client, url, keys })
     }
@@ -70,7 +75,7 @@ impl Webhook {
 }
 
 /// Adds id and timestamp, and the signature if there are keys; keys are read now.
-pub(super) fn signed(
+pub(in crate::deliver) fn signed(
     request: reqwest::RequestBuilder,
     keys: &[SecretRef],
     envelope: &Envelope,

@@ -4,7 +4,7 @@
 //! what happens next, buttons. Text of users stands only in `plain_text` objects and escaped, so
 //! that it can make no mention, link or markup. Success is 200 *and* the word `ok`.
 
-use std::path::PathBuf;
+use std::sync::Arc;
 
 use reqwest::Client;
 use reqwest::header::CONTENT_TYPE;
@@ -12,9 +12,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::clip::slack_text;
-use super::exchange::{Answer, client, cut, exchange, secret_url};
-use super::{BoxFuture, Envelope, ErrorClass, Receipt, Receiver, SendError, Then};
+use super::{Envelope, Receipt, Receiver, ReceiverKind};
+use crate::deliver::clip::slack_text;
+use crate::deliver::endpoint::Network;
+use crate::deliver::exchange::{Answer, cut, exchange};
+use crate::deliver::retry::RETRY_AFTER_CAP;
+use crate::deliver::{BoxFuture, ErrorClass, SendError, Then};
 use crate::secret::SecretRef;
 
 /// Slack refuses messages somewhat above this.
@@ -27,12 +30,20 @@ const MAX_SIGNALS: usize = 5;
 pub struct SlackConfig {
     /// The incoming webhook's URL: it is the credential, so it is a secret.
     pub url: SecretRef,
-    /// PEM file with an authority to trust beside the system's.
-    #[serde(default)]
-    pub ca_file: Option<PathBuf>,
-    /// Whether private and loopback addresses are meant.
-    #[serde(default)]
-    pub allow_private: bool,
+}
+
+impl ReceiverKind for SlackConfig {
+    fn render(&self, content: &Value) -> String {
+        body(content)
+    }
+
+    fn receiver(&self, network: &Network) -> Result<Arc<dyn Receiver>, String> {
+        Ok(Arc::new(Slack {
+            client: network.client()?,
+            network: network.clone(),
+            url: self.url.clone(),
+        }))
+    }
 }
 
 /// Room for each part at one step of degradation, in characters after escaping.
@@ -50,7 +61,7 @@ const STEPS: [Room; 3] = [
 ];
 
 /// The message as Slack takes it, from the generic one.
-pub(super) fn body(content: &Value) -> String {
+pub(in crate::deliver) fn body(content: &Value) -> String {
     let mut text = String::new();
     for room in STEPS {
         text = message(content, room).to_string();
@@ -156,20 +167,15 @@ fn context(content: &Value) -> String {
 
 /// A Slack receiver ready to send; the URL is read when it is used.
 #[derive(Debug)]
-pub(super) struct Slack {
+struct Slack {
     client: Client,
+    network: Network,
     url: SecretRef,
-    allow_private: bool,
 }
 
 impl Slack {
-    pub(super) fn new(config: &SlackConfig) -> Result<Self, String> {
-        let client = client(config.allow_private, config.ca_file.as_deref())?;
-        Ok(Self { client, url: config.url.clone(), allow_private: config.allow_private })
-    }
-
     async fn post(&self, envelope: &Envelope) -> Result<Receipt, SendError> {
-        let url = secret_url(&self.url, self.allow_private)?;
+        let url = self.network.secret_url(&self.url)?;
         let request = self
             .client
             .post(url.clone())
@@ -228,8 +234,5 @@ fn asked_in_json(text: &str) -> Option<std::time::Duration> {
     let value: Value = serde_json::from_str(text).ok()?;
     let seconds = value.get("retry_after")?.as_f64()?;
     let usable = seconds.is_finite() && seconds >= 0.0;
-    usable.then(|| {
-        let cap = super::retry::RETRY_AFTER_CAP;
-        std::time::Duration::from_secs_f64(seconds.min(cap.as_secs_f64()))
-    })
+    usable.then(|| std::time::Duration::from_secs_f64(seconds.min(RETRY_AFTER_CAP.as_secs_f64())))
 }

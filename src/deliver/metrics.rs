@@ -1,0 +1,35 @@
+//! What delivery counts, and who counts it.
+//!
+//! A trait, so that the worker knows no registry: the daemon counts in its own, tests in none.
+
+use crate::telemetry::Metrics;
+
+/// What the telemetry room counts.
+pub trait DeliveryMetrics: Send + Sync + std::fmt::Debug {
+    /// One finished attempt; `outcome` and `class` are bounded labels.
+    fn attempt(&self, endpoint: &str, kind: &str, outcome: &str, class: &str, seconds: f64);
+    /// An endpoint was disabled by its receiver.
+    fn disabled(&self, endpoint: &str);
+}
+
+impl DeliveryMetrics for Metrics {
+    fn attempt(&self, endpoint: &str, _kind: &str, outcome: &str, class: &str, _seconds: f64) {
+        self.daemon.attempt(endpoint, if class == "ok" { "delivered" } else { class });
+        if matches!(outcome, "delivered" | "dead" | "confirmed") {
+            self.daemon.delivery(endpoint, outcome);
+        }
+    }
+
+    fn disabled(&self, endpoint: &str) {
+        self.daemon.delivery(endpoint, "disabled");
+    }
+}
+
+/// Counts nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoMetrics;
+
+impl DeliveryMetrics for NoMetrics {
+    fn attempt(&self, _: &str, _: &str, _: &str, _: &str, _: f64) {}
+    fn disabled(&self, _: &str) {}
+}

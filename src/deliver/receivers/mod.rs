@@ -1,0 +1,151 @@
+//! Every kind of receiver: one file each, one line in the list below.
+//!
+//! A kind says how a message looks ([`ReceiverKind::render`], once, at enqueue) and how it is
+//! sent and judged ([`Receiver`]). Kinds that keep a conversation (a root message and its
+//! thread, one ticket per cycle) name its key and keep what they need to find it again in the
+//! envelope's [`Conversation`]; the store holds it in the transaction of the attempt.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use judge::time::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::endpoint::{Endpoint, Network};
+use super::{BoxFuture, BuildError, SendError};
+
+pub mod slack;
+pub mod webhook;
+
+/// What one kind of receiver brings.
+pub trait ReceiverKind {
+    /// What is stored and sent, made once from the generic message.
+    fn render(&self, content: &Value) -> String;
+
+    /// A receiver ready to send.
+    fn receiver(&self, network: &Network) -> Result<Arc<dyn Receiver>, String>;
+
+    /// The conversation a message belongs to; messages of one conversation are never sent at the
+    /// same time. `None`: every message stands alone.
+    fn conversation(&self, _content: &Value) -> Option<String> {
+        None
+    }
+}
+
+/// Where messages go.
+pub trait Receiver: Send + Sync + std::fmt::Debug {
+    /// Sends one message once; the caller holds the deadline over the whole of it.
+    fn send<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Result<Receipt, SendError>>;
+
+    /// A smaller body for a receiver that said "too large", made from the generic content.
+    fn shrink(&self, content: &Value) -> String;
+}
+
+/// One message on its way.
+#[derive(Debug)]
+pub struct Envelope {
+    /// `webhook-id`: constant over retries.
+    pub id: String,
+    /// The bytes to send, the same at every attempt.
+    pub body: String,
+    /// Wall clock of this attempt: what is signed.
+    pub sent_at: Timestamp,
+    /// One deadline over connecting, sending, headers and body.
+    pub timeout: Duration,
+    /// What earlier messages of the same conversation left behind.
+    pub conversation: Conversation,
+}
+
+/// The memory of one conversation: ids that the other side gave.
+///
+/// What a receiver [keeps](Conversation::keep) is stored with the attempt, whatever the attempt
+/// came to: a ticket that was made is known even if its comment failed.
+#[derive(Debug, Default)]
+pub struct Conversation {
+    /// An earlier attempt may have begun the conversation without our knowing its id: look for
+    /// it on the other side before beginning another one.
+    pub is_uncertain: bool,
+    known: Mutex<Option<Value>>,
+    is_changed: Mutex<bool>,
+}
+
+impl Conversation {
+    /// What the store knows.
+    pub fn new(known: Option<Value>, is_uncertain: bool) -> Self {
+        Self { is_uncertain, known: Mutex::new(known), is_changed: Mutex::default() }
+    }
+
+    /// What is known of it now.
+    pub fn known(&self) -> Option<Value> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Keeps this in place of what was known.
+    pub fn keep(&self, known: Value) {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
+        *self.is_changed.lock().unwrap_or_else(PoisonError::into_inner) = true;
+    }
+
+    /// What this attempt learnt, if it learnt something.
+    pub fn learnt(&self) -> Option<Value> {
+        let is_changed = *self.is_changed.lock().unwrap_or_else(PoisonError::into_inner);
+        is_changed.then(|| self.known()).flatten()
+    }
+}
+
+/// The receiver took it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// HTTP status.
+    pub status: u16,
+    /// What it answered, cut to 2 KiB.
+    pub detail: String,
+}
+
+/// Writes the enum of kinds and finds the kind behind a configuration.
+macro_rules! receiver_kinds {
+    ($($(#[$doc:meta])* $variant:ident($kind:ty),)*) => {
+        /// A receiver as configured: `[receivers.<name>.<kind>]`.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[serde(rename_all = "snake_case", deny_unknown_fields)]
+        #[allow(clippy::large_enum_variant, reason = "a handful of them, read once at start")]
+        pub enum ReceiverConfig {
+            $($(#[$doc])* $variant(Endpoint<$kind>),)*
+        }
+
+        impl ReceiverConfig {
+            fn parts(&self) -> (&Network, &dyn ReceiverKind) {
+                match self {
+                    $(Self::$variant(endpoint) => (&endpoint.network, &endpoint.own),)*
+                }
+            }
+        }
+    };
+}
+
+receiver_kinds! {
+    /// Signed JSON to any URL (Standard Webhooks).
+    Webhook(webhook::WebhookConfig),
+    /// A Slack incoming webhook.
+    Slack(slack::SlackConfig),
+}
+
+impl ReceiverConfig {
+    /// The body of a message for this kind of receiver, from its generic content.
+    pub fn render(&self, content: &Value) -> String {
+        self.parts().1.render(content)
+    }
+
+    /// The conversation a message belongs to, if the kind keeps one.
+    pub fn conversation(&self, content: &Value) -> Option<String> {
+        self.parts().1.conversation(content)
+    }
+
+    /// Makes the receiver; secrets are read when they are used, so rotation needs no restart.
+    pub fn build(&self, name: &str) -> Result<Arc<dyn Receiver>, BuildError> {
+        let (network, kind) = self.parts();
+        kind.receiver(network).map_err(|cause| BuildError { name: name.to_owned(), cause })
+    }
+}
