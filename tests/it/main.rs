@@ -5,6 +5,7 @@
 
 mod aa_daemon;
 mod bad_input;
+mod burn_rates;
 mod cli;
 mod config;
 mod dashboards;
