@@ -146,10 +146,17 @@ def main():
     ]:
         ln_e = one_proportion(s, n, p0, abs(target - p0), q)
         print(f"{name}: ln e = {ln_e:.2f}, shown at {log(20):.2f}: {ln_e >= log(20)}")
-    # Rare events: of 48 events 8 in the treatment, at equal sizes each is one with q0 = 1/2.
-    k, c, s, q = 100, 8, 48, 0.5
-    ln_e = ln_beta(k * q + c, k * (1 - q) + s - c) - ln_beta(k * q, k * (1 - q)) - s * log(q)
-    print(f"rare: 40 -> 8 of 6,000: ln e = {ln_e:.2f}, p = {exp(-ln_e):.6f}")
+    # Rare events: of 48 events 8 in the treatment, at equal sizes each is one with q0 = 1/2. The
+    # aim 0.66 % -> 0.2 % is a rate ratio, and it moves that share to ratio/(1 + ratio).
+    q, ratio = 0.5, 0.2 / 0.66
+    k = q * (1 - q) / (ratio / (1 + ratio) - q) ** 2 - 1
+    for days in range(1, 29):
+        c, t = spread(40, 28, days), spread(8, 28, days)
+        ln_e = (ln_beta(k * q + t, k * (1 - q) + c) - ln_beta(k * q, k * (1 - q))
+                - (c + t) * log(q))
+        if days == 28 or ln_e >= log(20):
+            print(f"rare, k = {k:.2f}: day {days}, {c} -> {t}: ln e = {ln_e:.2f}, "
+                  f"p = {exp(-ln_e):.6f}, at least half: {t <= 0.5 * c}")
 
 
 if __name__ == "__main__":

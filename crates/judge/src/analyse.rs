@@ -14,6 +14,7 @@ mod margins;
 mod measure;
 mod methods;
 mod outlook;
+mod rare;
 mod rule;
 mod split;
 mod states;

@@ -174,6 +174,8 @@ pub(crate) fn observed(until: Timestamp) -> Observed {
         arms: BTreeMap::from([("a".into(), sample(1_620.0)), ("b".into(), sample(1_860.0))]),
         baseline: None,
         paired: None,
+        difference: None,
+        epochs: Vec::new(),
         window: Window { start: start(), end: until },
         data_as_of: until,
         waiting: 0.0,

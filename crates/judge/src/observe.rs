@@ -13,6 +13,7 @@
 //! the planned end of accrual, `checkpoint - longest outcome maturity`: a cohort that was recruited
 //! as planned and is only maturing is not stale.
 
+mod allocation;
 mod frame;
 mod require;
 mod series;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use crate::points::{Point, Sums};
 use crate::record::Cycle;
 use crate::spec::{Experiment, Signal};
+use crate::stats::overdispersion::Unevenness;
 use crate::time::{Span, Timestamp, Window};
 
 use frame::Frame;
@@ -160,6 +162,13 @@ pub struct Observed {
     pub baseline: Option<Sample>,
     /// Paired differences treatment minus control of a `value` signal with arms.
     pub paired: Option<Blocks>,
+    /// Overdispersion of the difference of two concurrent arms, for proportions and rates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub difference: Option<Unevenness>,
+    /// Totals of both arms while their shares of the units stayed the same, oldest first; empty
+    /// where they never changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub epochs: Vec<Allocation>,
     /// The counted periods.
     pub window: Window,
     /// End of the newest counted period.
@@ -170,6 +179,15 @@ pub struct Observed {
     pub digest: String,
 }
 
+/// `(num, den)` of both arms over one stretch of constant allocation.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Allocation {
+    /// Of the control.
+    pub control: (f64, f64),
+    /// Of the treatment.
+    pub treatment: (f64, f64),
+}
+
 /// Totals of one arm, reduced for the methods.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
@@ -177,10 +195,17 @@ pub struct Sample {
     pub sums: Sums,
     /// Periods behind it.
     pub cells: u32,
-    /// Overdispersion of the periods (>= 7 of them), for proportions and rates.
+    /// Overdispersion of the periods (>= 7 of them) within weeks, for proportions and rates.
     pub phi: Option<f64>,
     /// Block means, for `value`.
     pub blocks: Option<Blocks>,
+}
+
+impl Sample {
+    /// Its dispersion with the degrees of freedom behind it.
+    pub fn unevenness(&self) -> Option<Unevenness> {
+        self.phi.map(|phi| Unevenness::over(phi, self.cells as usize))
+    }
 }
 
 /// Block means of a plain series (statistics.md 1.5).

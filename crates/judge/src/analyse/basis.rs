@@ -6,9 +6,9 @@
 //! `m_t - (1+r) m_c`, its interval the sequential Fieller set, by bisection from the estimate.
 
 use super::measure::Bound;
+use super::rare::Rare;
 use crate::record::round12;
 use crate::spec::Side;
-use crate::stats::rare::{self, Events};
 use crate::stats::two_arm::Count;
 use crate::stats::{Contrast, Degenerate, Interval, Sides, UNBOUNDED};
 use crate::stats::{info_time, one_proportion, poisson};
@@ -56,7 +56,7 @@ impl Normal {
     }
 
     /// `m_t - w m_c - shift` with its standard error.
-    fn contrast(&self, null: Null) -> Contrast {
+    pub(super) fn contrast(&self, null: Null) -> Contrast {
         let (w, shift) = match null {
             Null::Change(change) => (1.0, change),
             Null::Relative(relative) => (1.0 + relative, 0.0),
@@ -66,7 +66,7 @@ impl Normal {
         Contrast::from_variance(estimate, spread)
     }
 
-    fn ln_p(&self, null: Null, side: Side, tau: f64, sides: Sides) -> f64 {
+    pub(super) fn ln_p(&self, null: Null, side: Side, tau: f64, sides: Sides) -> f64 {
         let contrast = self.contrast(null);
         let toward = contrast.estimate * side.sign();
         let log_e = match sides {
@@ -91,7 +91,7 @@ impl Normal {
         }
     }
 
-    fn placed(&self, change: f64, factor: f64) -> Self {
+    pub(super) fn placed(&self, change: f64, factor: f64) -> Self {
         let held = if self.both_grow { factor } else { 1.0 };
         Self {
             treatment: (self.comparison.0 + change, self.treatment.1 / factor),
@@ -111,15 +111,14 @@ pub(super) enum Basis {
     OneProportion { s: f64, n: f64, p0: f64 },
     /// One rate against a constant, exact.
     OneRate { count: Count, r0: f64 },
-    /// Rare events in two arms (1.3): exact for "no change" and for rate ratios. An absolute
-    /// threshold is no rate ratio; there the smoothed normal contrast answers.
-    Rare { events: Events, mirrored: bool, normal: Normal },
+    /// Rare events in two arms, exact (1.3).
+    Rare(Rare),
 }
 
 impl Basis {
     pub(super) fn level(&self) -> f64 {
         match self {
-            Self::Normal(normal) | Self::Rare { normal, .. } => normal.treatment.0,
+            Self::Normal(normal) | Self::Rare(Rare { normal, .. }) => normal.treatment.0,
             Self::OneProportion { s, n, .. } => s / n,
             Self::OneRate { count, .. } => count.mean(),
         }
@@ -127,7 +126,7 @@ impl Basis {
 
     pub(super) fn comparison(&self) -> f64 {
         match self {
-            Self::Normal(normal) | Self::Rare { normal, .. } => normal.comparison.0,
+            Self::Normal(normal) | Self::Rare(Rare { normal, .. }) => normal.comparison.0,
             Self::OneProportion { p0, .. } => *p0,
             Self::OneRate { r0, .. } => *r0,
         }
@@ -190,21 +189,7 @@ impl Basis {
                 }
                 poisson::log_e(poisson::prior_tau(*r0, tau), count, rate)
             }
-            Self::Rare { events, mirrored, normal } => {
-                let all_of_it = if events.treatment > 0.0 { -1.0 } else { -1.0 - f64::EPSILON };
-                if matches!(null, Null::Relative(relative) if relative <= all_of_it) {
-                    // No share falls by more than all of it, nor by all while it has events.
-                    return if side == Side::AtLeast { -UNBOUNDED } else { 0.0 };
-                }
-                let Some(psi) = ratio_of(null, *mirrored) else {
-                    return normal.ln_p(null, side, tau, sides);
-                };
-                let lean = normal.contrast(null).estimate * side.sign();
-                if lean <= 0.0 {
-                    return 0.0;
-                }
-                rare::log_e(events, psi)
-            }
+            Self::Rare(rare) => return rare.ln_p(null, side, tau, sides),
         };
         info_time::ln_p_from_log_e(log_e)
     }
@@ -221,9 +206,7 @@ impl Basis {
                 let prior = poisson::prior_tau(*r0, tau);
                 poisson::interval(prior, count, alpha).shifted(-r0)
             }
-            (Self::Rare { events, mirrored, normal }, false) => {
-                difference(events, *mirrored, normal.interval(bound, tau, alpha), alpha)
-            }
+            (Self::Rare(rare), false) => rare.interval(tau, alpha),
             (_, true) => return self.relative_interval(bound, tau, alpha),
         };
         one_ended(whole, bound)
@@ -267,9 +250,7 @@ impl Basis {
                 let prior = poisson::prior_tau(*r0, tau);
                 (poisson::interval(prior, count, alpha), *r0)
             }
-            Self::Rare { events, mirrored: false, normal } if normal.comparison.0 > 0.0 => {
-                (rare::interval(events, alpha), 1.0)
-            }
+            Self::Rare(rare) => return rare.relative_interval(tau, alpha),
             _ => return None,
         };
         Some(Interval { lo: share(interval.lo, of), hi: share(interval.hi, of) })
@@ -288,18 +269,7 @@ impl Basis {
                 let events = (r0 + change).max(0.0) * exposure;
                 Self::OneRate { count: Count { events, exposure }, r0 }
             }
-            Self::Rare { events, mirrored, ref normal } => {
-                let toward = if mirrored { -change } else { change };
-                let share = events.control / events.control_size;
-                let treatment_size = events.treatment_size * factor;
-                let moved = Events {
-                    treatment: (share + toward).clamp(0.0, 1.0) * treatment_size,
-                    treatment_size,
-                    control: events.control * factor,
-                    control_size: events.control_size * factor,
-                };
-                Self::Rare { events: moved, mirrored, normal: normal.placed(change, factor) }
-            }
+            Self::Rare(ref rare) => Self::Rare(rare.placed(change, factor)),
         }
     }
 }
@@ -327,33 +297,6 @@ fn constant(level: f64, null: Null) -> f64 {
         Null::Change(change) => level + change,
         Null::Relative(relative) => level * (1.0 + relative),
     }
-}
-
-/// The rate ratio a null is, if it is one.
-fn ratio_of(null: Null, mirrored: bool) -> Option<f64> {
-    match null {
-        Null::Change(change) => (change == 0.0).then_some(1.0),
-        Null::Relative(relative) => {
-            (relative > -1.0 && (!mirrored || relative == 0.0)).then_some(1.0 + relative)
-        }
-    }
-}
-
-/// The interval of the difference of two rare shares: the rate ratio's ends, translated at the
-/// observed number of events, widened to the normal ends where "no change" is not excluded there.
-fn difference(events: &Events, mirrored: bool, normal: Interval, alpha: f64) -> Interval {
-    let ratio = rare::interval(events, alpha);
-    let total = events.treatment + events.control;
-    let at = |psi: f64| {
-        let weight = psi * (events.treatment_size / events.control_size);
-        let share = if weight >= UNBOUNDED { 1.0 } else { weight / (1.0 + weight) };
-        total * (share / events.treatment_size - (1.0 - share) / events.control_size)
-    };
-    let normal = if mirrored { normal.mirrored() } else { normal };
-    let lo = if ratio.lo > 1.0 { at(ratio.lo) } else { at(ratio.lo).min(normal.lo) };
-    let hi = if ratio.hi < 1.0 { at(ratio.hi) } else { at(ratio.hi).max(normal.hi) };
-    let found = Interval { lo, hi };
-    if mirrored { found.mirrored() } else { found }
 }
 
 fn one_ended(interval: Interval, bound: Bound) -> Interval {

@@ -159,6 +159,8 @@ pub(crate) fn seen(arms: Vec<(&str, Sample)>, to: Timestamp) -> Observation {
         arms: arms.into_iter().map(|(arm, sample)| (arm.to_owned(), sample)).collect(),
         baseline: None,
         paired: None,
+        difference: None,
+        epochs: Vec::new(),
         window: Window { start: ts(START), end: to },
         data_as_of: to,
         waiting: 0.0,

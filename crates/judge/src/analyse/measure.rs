@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use super::basis::{Basis, Null};
 use super::methods::{Arms, counted, level, measured, size, stated, unobserved};
-use super::{Evidence, MethodName, SignalState, UnknownWhy};
+use super::rare::Plan;
+use super::{Evidence, MethodName, SignalState, UnknownWhy, tau};
 use crate::observe::{Observation, Observed};
 use crate::points::ALL;
 use crate::spec::{Baseline, Compare, Experiment, Side, Signal};
@@ -105,9 +106,16 @@ impl Measure {
         observed: &Observed,
     ) -> Result<Option<Self>, Gap> {
         let compare = signal.compare.as_ref().unwrap_or(&experiment.compare);
-        if let Compare::Arms { control, treatment, .. } = compare {
+        if let Compare::Arms { control, treatment, split } = compare {
             let arm = |name: &str| observed.arms.get(name).ok_or_else(|| unobserved(name));
-            let judged = Arms { control, treatment };
+            let planned = |arm: &str| split.get(arm).copied().unwrap_or(0.5);
+            let (held, treated) = (planned(control), planned(treatment));
+            let plan = Plan {
+                share: treated / (held + treated),
+                from: tau::stated_from(experiment, signal).filter(|p| *p > 0.0 && *p < 1.0),
+                sign: signal.want.sign(),
+            };
+            let judged = Arms { control, treatment, plan };
             return judged.measure(arm(control)?, arm(treatment)?, observed).map(Some);
         }
         let sample = observed.arms.get(ALL).ok_or_else(|| unobserved(ALL))?;
@@ -185,7 +193,9 @@ impl Measure {
     fn assumptions(&self) -> Vec<String> {
         let mut words = vec![match self.method {
             MethodName::InformationTime => "independent units; normal approximation",
-            MethodName::RareEvents => "rare independent events; constant allocation",
+            MethodName::RareEvents => {
+                "rare independent events; allocation constant within its epochs"
+            }
             MethodName::OneProportion => "independent units with one probability",
             MethodName::OneRate => "independent events with one rate",
             MethodName::BlockMeans => "stationary apart from the change",

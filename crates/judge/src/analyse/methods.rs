@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 
 use super::basis::{Basis, Normal};
 use super::measure::{Gap, Measure};
+use super::rare::{Plan, Rare};
 use super::{MethodName, SignalState, UnknownWhy};
 use crate::observe::{Blocks, Observed, Sample};
 use crate::points::{ALL, Sums};
-use crate::stats::overdispersion::EXACT_LIMIT;
-use crate::stats::rare::Events;
+use crate::stats::overdispersion::Unevenness;
 use crate::stats::special::{norm_isf, t_isf};
 use crate::stats::two_arm::{Count, Moments, Proportion, RatioSums};
 
@@ -53,6 +53,11 @@ fn moments(sample: &Sample, phi: f64) -> Option<(f64, f64)> {
     Some((mean, variance * phi.max(1.0)))
 }
 
+/// The factor on the variance of one population's counts.
+fn widening(sample: &Sample) -> f64 {
+    sample.unevenness().as_ref().map_or(1.0, Unevenness::factor)
+}
+
 fn of_sample(sample: &Sample, phi: f64) -> Result<(f64, f64), Gap> {
     moments(sample, phi).ok_or_else(|| Gap::invalid("a series without blocks".to_owned()))
 }
@@ -77,6 +82,8 @@ fn inflation(df: f64) -> f64 {
 pub(super) struct Arms<'a> {
     pub(super) control: &'a str,
     pub(super) treatment: &'a str,
+    /// For the mixtures of rare events.
+    pub(super) plan: Plan,
 }
 
 impl Arms<'_> {
@@ -92,22 +99,26 @@ impl Arms<'_> {
                 (basis, MethodName::PairedBlocks, None)
             }
             (Sums::Proportion { num, den }, Sums::Proportion { num: x, den: n }) => {
-                let normal = concurrent(control, treatment, (1.0, 1.0))?;
                 let (treated, held) = (Proportion { x: num, n: den }, Proportion { x, n });
                 if treated.has_ten_of_each() && held.has_ten_of_each() {
-                    (Basis::Normal(normal), MethodName::InformationTime, None)
+                    let uneven = observed.difference.filter(Unevenness::is_uneven);
+                    let phi = uneven.as_ref().map(Unevenness::factor);
+                    let normal = concurrent(control, treatment, phi.unwrap_or(1.0))?;
+                    (Basis::Normal(normal), MethodName::InformationTime, phi)
                 } else {
-                    (rare(treated, held, normal), MethodName::RareEvents, None)
+                    let normal = concurrent(control, treatment, 1.0)?;
+                    let epochs = epochs_of(observed);
+                    let rare = Rare::of(treated, held, &epochs, normal, self.plan);
+                    (Basis::Rare(rare), MethodName::RareEvents, None)
                 }
             }
             (Sums::Rate { .. }, _) => {
-                let phis = (control.phi.unwrap_or(1.0), treatment.phi.unwrap_or(1.0));
-                let normal = concurrent(control, treatment, phis)?;
-                let phi = phis.0.max(phis.1).max(1.0);
+                let phi = observed.difference.as_ref().map_or(1.0, Unevenness::factor);
+                let normal = concurrent(control, treatment, phi)?;
                 (Basis::Normal(normal), MethodName::InformationTime, Some(phi))
             }
             _ => {
-                let normal = concurrent(control, treatment, (1.0, 1.0))?;
+                let normal = concurrent(control, treatment, 1.0)?;
                 (Basis::Normal(normal), MethodName::InformationTime, None)
             }
         };
@@ -126,28 +137,19 @@ impl Arms<'_> {
     }
 }
 
-fn concurrent(control: &Sample, treatment: &Sample, phis: (f64, f64)) -> Result<Normal, Gap> {
+/// Totals of both arms by epoch of allocation.
+fn epochs_of(observed: &Observed) -> Vec<(Proportion, Proportion)> {
+    let arm = |(num, den): (f64, f64)| Proportion { x: num, n: den };
+    observed.epochs.iter().map(|epoch| (arm(epoch.treatment), arm(epoch.control))).collect()
+}
+
+fn concurrent(control: &Sample, treatment: &Sample, phi: f64) -> Result<Normal, Gap> {
     Ok(Normal {
-        treatment: of_sample(treatment, phis.1)?,
-        comparison: of_sample(control, phis.0)?,
+        treatment: of_sample(treatment, phi)?,
+        comparison: of_sample(control, phi)?,
         covariance: 0.0,
         both_grow: true,
     })
-}
-
-/// Below ten events (or ten non-events) in an arm: the rarer kind is what is counted.
-fn rare(treatment: Proportion, control: Proportion, normal: Normal) -> Basis {
-    let hits = treatment.x + control.x;
-    let misses = treatment.n + control.n - hits;
-    let mirrored = misses < hits;
-    let count = |arm: Proportion| if mirrored { arm.n - arm.x } else { arm.x };
-    let events = Events {
-        treatment: count(treatment),
-        treatment_size: treatment.n,
-        control: count(control),
-        control_size: control.n,
-    };
-    Basis::Rare { events, mirrored, normal }
 }
 
 /// Block means of both arms on the same steps; their covariance follows from the differences.
@@ -185,7 +187,7 @@ pub(super) fn measured(sample: &Sample, baseline: &Sample) -> Result<Measure, Ga
         };
         return Ok(uncontrolled(sample, Basis::Normal(normal), MethodName::BlockMeans, false));
     }
-    let phis = (sample.phi.unwrap_or(1.0), baseline.phi.unwrap_or(1.0));
+    let phis = (widening(sample), widening(baseline));
     let normal = Normal {
         treatment: of_sample(sample, phis.0)?,
         comparison: of_sample(baseline, phis.1)?,
@@ -210,7 +212,8 @@ pub(super) fn counted(sample: &Sample, x: f64, n: f64) -> Result<Measure, Gap> {
 
 /// Against a constant: exact where the form has an exact test and its periods are even enough.
 pub(super) fn stated(sample: &Sample, level: f64, exact_baseline: bool) -> Result<Measure, Gap> {
-    let uneven = sample.phi.filter(|phi| *phi > EXACT_LIMIT);
+    let uneven = sample.unevenness().filter(Unevenness::is_uneven);
+    let uneven = uneven.as_ref().map(Unevenness::factor);
     let (basis, method) = match (sample.sums, uneven) {
         (Sums::Proportion { num, den }, None) => {
             (Basis::OneProportion { s: num, n: den, p0: level }, MethodName::OneProportion)
@@ -241,7 +244,7 @@ pub(super) fn stated(sample: &Sample, level: f64, exact_baseline: bool) -> Resul
 pub(super) fn level(sample: &Sample, wanted: f64) -> Result<Measure, Gap> {
     match sample.sums {
         Sums::Rate { .. } => {
-            let normal = Normal::against(wanted, of_sample(sample, sample.phi.unwrap_or(1.0))?);
+            let normal = Normal::against(wanted, of_sample(sample, widening(sample))?);
             let basis = Basis::Normal(normal);
             Ok(uncontrolled(sample, basis, MethodName::InformationTime, false))
         }

@@ -7,12 +7,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::TimeZone;
 
-use super::{Observation, Observed, Sample, SeriesInput, allowance_ms, canonical, series};
+use super::allocation::epochs;
+use super::{
+    Allocation, Observation, Observed, Sample, SeriesInput, allowance_ms, canonical, series,
+};
 use crate::ids::hash128;
 use crate::points::{ALL, Point, Sums};
 use crate::record::Cycle;
 use crate::spec::{Baseline, Compare, Experiment, Form, Signal};
-use crate::stats::overdispersion::{phi_binomial, phi_poisson};
+use crate::stats::overdispersion::{
+    Unevenness, between_binomial, between_poisson, within_binomial, within_poisson,
+};
 use crate::time::{Span, Timestamp, Window, add, add_ms, ms_between};
 
 /// One usable period of one arm.
@@ -205,6 +210,8 @@ impl<'a> Frame<'a> {
             arms,
             baseline: total(&before),
             paired: None,
+            difference: self.difference(),
+            epochs: self.epochs(),
             window: self.window,
             data_as_of: newest.unwrap_or(self.window.start),
             waiting: self.waiting(),
@@ -215,6 +222,41 @@ impl<'a> Frame<'a> {
             _ => 0.0,
         };
         Ok((observed, missing))
+    }
+
+    /// Periods that both judged arms have: `(treatment, control)` counts and sizes.
+    fn both(&self) -> Vec<((f64, f64), (f64, f64))> {
+        let [control, treatment] = self.arms[..] else {
+            return Vec::new();
+        };
+        let of = |arm: &'a str| self.counted().filter(move |cell| cell.arm == arm);
+        let held: BTreeMap<Timestamp, &Cell<'_>> =
+            of(control).map(|cell| (cell.start, cell)).collect();
+        of(treatment).filter_map(|cell| Some((pair(cell), pair(held.get(&cell.start)?)))).collect()
+    }
+
+    /// How uneven the difference of the two judged arms is from period to period.
+    fn difference(&self) -> Option<Unevenness> {
+        match self.signal.form {
+            Form::Proportion => between_binomial(&self.both()),
+            Form::Rate => between_poisson(&self.both()),
+            Form::Mean | Form::Ratio | Form::Value => None,
+        }
+    }
+
+    /// Epochs of allocation of a share; none where a period misses an arm.
+    fn epochs(&self) -> Vec<Allocation> {
+        let both = self.both();
+        let whole = 2 * both.len() == self.counted().filter(|cell| self.is_judged(cell)).count();
+        if self.signal.form != Form::Proportion || !whole {
+            return Vec::new();
+        }
+        let period = |&(treatment, control): &_| Allocation { control, treatment };
+        epochs(&both.iter().map(period).collect::<Vec<_>>())
+    }
+
+    fn is_judged(&self, cell: &Cell<'_>) -> bool {
+        self.arms.contains(&cell.arm)
     }
 
     fn digest(&self) -> String {
@@ -255,17 +297,18 @@ fn total(cells: &[&Cell<'_>]) -> Option<Sample> {
     for cell in rest {
         sums += cell.sums;
     }
-    let pairs: Vec<(f64, f64)> = cells
-        .iter()
-        .map(|cell| {
-            let [top, bottom, ..] = cell.sums.to_array();
-            (top, bottom)
-        })
-        .collect();
-    let phi = match sums {
-        Sums::Proportion { .. } => phi_binomial(&pairs),
-        Sums::Rate { .. } => phi_poisson(&pairs),
+    let pairs: Vec<(f64, f64)> = cells.iter().map(|cell| pair(cell)).collect();
+    let uneven = match sums {
+        Sums::Proportion { .. } => within_binomial(&pairs),
+        Sums::Rate { .. } => within_poisson(&pairs),
         _ => None,
     };
+    let phi = uneven.map(|uneven| uneven.phi);
     Some(Sample { sums, cells: cells.len() as u32, phi, blocks: None })
+}
+
+/// Count and size of one period of a proportion or rate.
+fn pair(cell: &Cell<'_>) -> (f64, f64) {
+    let [top, bottom, ..] = cell.sums.to_array();
+    (top, bottom)
 }

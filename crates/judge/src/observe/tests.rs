@@ -183,8 +183,9 @@ fn phi_is_computed_over_seven_cells() {
         })
         .collect();
     let wild = ok(look(&experiment, &alternating, day(8)));
-    // Each cell is 50 off at variance 25: 8 x 2500/25 / 7.
-    assert!((wild.arms[ALL].phi.unwrap() - 800.0 / 7.0).abs() < 1e-9);
+    // The first seven around their own 3/7: 100 (3 (4/7)^2 + 4 (3/7)^2) over 6 x 3/7 x 4/7; the
+    // eighth has no neighbour in its group yet.
+    assert!((wild.arms[ALL].phi.unwrap() - 350.0 / 3.0).abs() < 1e-9);
 }
 
 /// A repeatable wobble without autocorrelation to speak of.

@@ -33,6 +33,7 @@ pub mod overdispersion;
 pub mod poisson;
 pub mod power;
 pub mod rare;
+pub mod rare_difference;
 pub mod special;
 pub mod srm;
 pub mod tripwire;

@@ -1,19 +1,144 @@
 //! How much more counts vary from cell to cell (day, scrape) than independent units would.
 //!
 //! Place in the line: `phi > 1.5` takes a signal off the exact tests and onto the engine with
-//! `SE sqrt(phi)`; rates carry `phi` always.
+//! `SE sqrt(phi)`, and widens the engine on two arms; measured baselines and rates carry
+//! `max(1, phi)` always.
 //!
-//! Formula (statistics 1.4): Pearson dispersion `phi = sum (x_i - E_i)^2 / Var_i / (cells - 1)`,
-//! binomial `E = n p`, `Var = n p (1-p)` with the pooled `p`; Poisson `E = Var = e r` with the
-//! pooled rate `r`. Source: McCullagh & Nelder (1989), section 4.5.
+//! Formulas (statistics 1.4; McCullagh & Nelder 1989, section 4.5):
+//! * [`phi_binomial`], [`phi_poisson`]: Pearson dispersion around one rate,
+//!   `phi = sum (x_i - E_i)^2 / Var_i / (cells - 1)`, for checks of data that should not move
+//! * [`within_binomial`], [`within_poisson`]: the same inside groups of seven neighbouring cells,
+//!   `phi = sum_g sum_i a_i (y_i - m_g)^2 / sum_g (k_g - 1) v_g` with `y_i = x_i/n_i`, `a_i = n_i`,
+//!   `v = p_g(1-p_g)` (Poisson: the rate). A level that moves inside the cycle is no unevenness
+//! * [`between_binomial`], [`between_poisson`]: of the *difference* of two concurrent arms,
+//!   `y_i = x_ti/n_ti - x_ci/n_ci`, `a_i = 1/(1/n_ti + 1/n_ci)`, `v_i` from the two arms' pooled
+//!   rate of that cell: what both arms share on a day cancels (ADR 0012)
+//! * [`phi_of_steps`]: for guardrails (ADR 0010).
 //!
-//! Assumption: one underlying rate over the cells. Invariant: `None` below seven usable cells or
-//! without variance (rate 0 or 1); otherwise finite and `>= 0`.
+//! Assumption: cells are independent. Invariant: `None` below seven usable cells or without
+//! variance (rate 0 or 1); otherwise finite and `>= 0`.
+
+use serde::{Deserialize, Serialize};
+
+use super::special::{norm_isf, t_isf};
 
 /// Fewest cells from which a dispersion is computed.
 pub const MIN_CELLS: usize = 7;
 /// Above this the exact tests are left.
 pub const EXACT_LIMIT: f64 = 1.5;
+/// Neighbouring cells with one mean of their own: the days of a week.
+const GROUP: usize = 7;
+
+/// `(count, units or exposure)` of one cell.
+pub type Cell = (f64, f64);
+
+/// A dispersion and the degrees of freedom it was estimated with.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Unevenness {
+    /// 1 for independent units.
+    pub phi: f64,
+    /// Cells less group means.
+    pub df: f64,
+}
+
+impl Unevenness {
+    /// A dispersion within groups of seven, over that many cells.
+    #[must_use]
+    pub fn over(phi: f64, cells: usize) -> Self {
+        Self { phi, df: (cells - cells.div_ceil(GROUP)) as f64 }
+    }
+
+    /// Whether counts are too uneven for independent units.
+    #[must_use]
+    pub fn is_uneven(&self) -> bool {
+        self.phi > EXACT_LIMIT
+    }
+
+    /// The factor on the variance: `max(1, phi)`, and above [`EXACT_LIMIT`] times
+    /// `(t_{.975,df}/z_{.975})^2`, because phi is itself an estimate from few cells.
+    #[must_use]
+    pub fn factor(&self) -> f64 {
+        if !self.is_uneven() {
+            return self.phi.max(1.0);
+        }
+        let wide = t_isf(0.025, self.df.max(1.0)) / norm_isf(0.025);
+        self.phi * wide * wide
+    }
+}
+
+/// One cell's weight, its value, and the variance that the weight times the value has.
+struct Weighed {
+    weight: f64,
+    value: f64,
+    variance: f64,
+}
+
+/// Dispersion of `(successes, units)` cells within groups of seven.
+#[must_use]
+pub fn within_binomial(cells: &[Cell]) -> Option<Unevenness> {
+    within(cells, |p| p * (1.0 - p))
+}
+
+/// Dispersion of `(events, exposure)` cells within groups of seven.
+#[must_use]
+pub fn within_poisson(cells: &[Cell]) -> Option<Unevenness> {
+    within(cells, |rate| rate)
+}
+
+fn within(cells: &[Cell], variance: impl Fn(f64) -> f64) -> Option<Unevenness> {
+    let cells: Vec<Cell> = used(cells).collect();
+    let mut weighed = Vec::with_capacity(cells.len());
+    for group in cells.chunks(GROUP) {
+        let (hits, size) = group.iter().fold((0.0, 0.0), |sum, c| (sum.0 + c.0, sum.1 + c.1));
+        let variance = variance(hits / size);
+        let of = |&(x, n): &Cell| Weighed { weight: n, value: x / n, variance };
+        weighed.extend(group.iter().map(of));
+    }
+    grouped(&weighed)
+}
+
+/// Dispersion of the difference of two arms over cells of `(treatment, control)`, each
+/// `(successes, units)`; cells that miss an arm are skipped.
+#[must_use]
+pub fn between_binomial(cells: &[(Cell, Cell)]) -> Option<Unevenness> {
+    // n/(n-1): the variance inside one cell is estimated around that cell's own rate.
+    between(cells, |p, n| p * (1.0 - p) * n / (n - 1.0))
+}
+
+/// [`between_binomial`] for `(events, exposure)`.
+#[must_use]
+pub fn between_poisson(cells: &[(Cell, Cell)]) -> Option<Unevenness> {
+    between(cells, |rate, _| rate)
+}
+
+fn between(cells: &[(Cell, Cell)], variance: impl Fn(f64, f64) -> f64) -> Option<Unevenness> {
+    let both = cells.iter().filter(|(t, c)| is_used(t) && is_used(c));
+    let weighed: Vec<Weighed> = both
+        .map(|&((x, n), (y, m))| Weighed {
+            weight: 1.0 / (1.0 / n + 1.0 / m),
+            value: x / n - y / m,
+            variance: variance((x + y) / (n + m), n + m),
+        })
+        .collect();
+    grouped(&weighed)
+}
+
+fn grouped(cells: &[Weighed]) -> Option<Unevenness> {
+    if cells.len() < MIN_CELLS {
+        return None;
+    }
+    let (mut spread, mut expected) = (0.0, 0.0);
+    for group in cells.chunks(GROUP).filter(|group| group.len() > 1) {
+        let weight: f64 = group.iter().map(|cell| cell.weight).sum();
+        let mean = group.iter().map(|cell| cell.value * (cell.weight / weight)).sum::<f64>();
+        let square = |cell: &Weighed| cell.weight * (cell.value - mean) * (cell.value - mean);
+        spread += group.iter().map(square).sum::<f64>();
+        let size = group.len() as f64;
+        expected += group.iter().map(|cell| cell.variance).sum::<f64>() * (size - 1.0) / size;
+    }
+    let phi = spread / expected;
+    (expected > 0.0 && phi.is_finite()).then(|| Unevenness::over(phi, cells.len()))
+}
 
 /// Dispersion of `(successes, units)` cells; cells without units are skipped.
 #[must_use]
@@ -70,7 +195,11 @@ pub fn phi_of_steps(cells: &[(f64, f64)]) -> Option<f64> {
 }
 
 fn used(cells: &[(f64, f64)]) -> impl Iterator<Item = (f64, f64)> + '_ {
-    cells.iter().copied().filter(|&(x, n)| x.is_finite() && n.is_finite() && n > 0.0)
+    cells.iter().copied().filter(is_used)
+}
+
+fn is_used(&(x, n): &Cell) -> bool {
+    x.is_finite() && n.is_finite() && n > 0.0
 }
 
 fn totals(cells: &[(f64, f64)]) -> Option<(f64, f64)> {
@@ -108,6 +237,48 @@ mod tests {
         cells.extend(vec![(50_000.0, 100_000.0); 14]);
         assert!(phi_binomial(&cells).unwrap() > 1_000.0);
         assert!(phi_of_steps(&cells).unwrap() < EXACT_LIMIT);
+    }
+
+    #[test]
+    fn a_level_that_moves_is_not_unevenness_and_a_shared_day_cancels() {
+        // Two weeks at 10 %, two at 20 %, nothing else: Pearson sees one uneven rate.
+        let moved: Vec<Cell> =
+            (0..28).map(|day| (if day < 14 { 100.0 } else { 200.0 }, 1000.0)).collect();
+        assert!(phi_binomial(&moved).unwrap() > 10.0);
+        assert_eq!(within_binomial(&moved).unwrap(), Unevenness { phi: 0.0, df: 24.0 });
+        // Both arms swing together from day to day; each alone is uneven, the difference is not.
+        let day = |i: usize| (if i.is_multiple_of(2) { 100.0 } else { 200.0 }, 1000.0);
+        let arm: Vec<Cell> = (0..14).map(day).collect();
+        assert!(within_binomial(&arm).unwrap().phi > 10.0);
+        let both: Vec<(Cell, Cell)> = (0..14).map(|i| (day(i), day(i))).collect();
+        assert_eq!(between_binomial(&both).unwrap().phi, 0.0);
+        let apart: Vec<(Cell, Cell)> = (0..14).map(|i| (day(i), day(i + 1))).collect();
+        assert!(between_binomial(&apart).unwrap().phi > 10.0);
+        assert!(between_poisson(&apart).unwrap().phi > 10.0);
+    }
+
+    /// By hand: four cells +1/-1 of 100 against a pooled 50 %, two groups.
+    #[test]
+    fn the_weights_are_those_of_a_difference() {
+        let cells: Vec<(Cell, Cell)> = (0..7)
+            .map(|i| ((if i % 2 == 0 { 52.0 } else { 48.0 }, 100.0), (50.0, 100.0)))
+            .collect();
+        // a = 50; y = +-.02, mean .02/7; sum a (y - m)^2 = 50 (7 x .0004 - 7 (.02/7)^2).
+        let spread = 50.0 * (7.0 * 4e-4 - 7.0 * (0.02 / 7.0_f64).powi(2));
+        let own = |i: i32| if i % 2 == 0 { 0.51 } else { 0.49 };
+        let expected: f64 = (0..7).map(|i| own(i) * (1.0 - own(i)) * 200.0 / 199.0).sum();
+        let found = between_binomial(&cells).unwrap();
+        assert!((found.phi - spread / (expected * 6.0 / 7.0)).abs() < 1e-12, "{found:?}");
+        assert_eq!(found.df, 6.0);
+    }
+
+    #[test]
+    fn few_cells_widen_more() {
+        let few = Unevenness::over(2.0, 7).factor();
+        assert!((few - 2.0 * (2.446_911_85_f64 / 1.959_963_98).powi(2)).abs() < 1e-6, "{few}");
+        assert!(Unevenness::over(2.0, 700).factor() < 2.02);
+        assert_eq!(Unevenness::over(1.2, 7).factor(), 1.2);
+        assert_eq!(Unevenness::over(0.3, 7).factor(), 1.0);
     }
 
     #[test]

@@ -8,28 +8,42 @@
 //! `k = 100`. The interval on the rate ratio is `{psi : log e(psi) < ln(1/alpha)}`, by bisection
 //! over `q` from the estimate outwards.
 //!
+//! Allocation epochs: where the arms' shares of the units change, each epoch is its own factor with
+//! the mixture learnt before ([`log_e_epochs`]).
+//!
 //! Assumptions: events are rare per unit (or Poisson per exposure) and the allocation
-//! `n_t : n_c` is constant; after a change of allocation sum the log e's of the epochs
-//! ([`log_e_epochs`]). Invariants: no events or an empty arm: no evidence and ratio interval
-//! [0, unbounded]; results finite.
+//! `n_t : n_c` is constant within an epoch. Invariants: no events or an empty arm: no evidence and
+//! ratio interval [0, unbounded]; results finite.
 
 use super::beta_mixture::log_e_beta;
 use super::info_time::ln_p_from_log_e;
 use super::{Interval, UNBOUNDED, bounded, is_alpha};
 
-/// Concentration of the mixture (statistics 1.3): made for small deviations of many events.
-///
-/// Nine events against none do not reject at this value; [`concentration`] tunes the mixture to
-/// the rate ratio the file speaks of.
+/// Concentration of the mixture of statistics 1.3: made for small deviations of many events. At
+/// equal arms 29 events against none do not reject at 0.05; [`concentration`] is tuned instead.
 pub const CONCENTRATION: f64 = 100.0;
 
-/// The concentration tuned to a rate ratio `target` (not 1), by the rule of statistics 1.4:
+/// The least rate ratio the mixture is tuned to (and its inverse): below ten events in an arm no
+/// smaller one can be found, whatever the file aims at (ADR 0012).
+pub const LEAST_RATIO: f64 = 2.0;
+
+/// The concentration tuned to a rate ratio `target`, by the rule of statistics 1.4:
 /// `k = q(1-q)/tau^2 - 1`, `tau` the change of treatment's share of events; within [2, 1e6].
+///
+/// `share`: treatment's planned share of the units of both arms, never the observed one. A target
+/// within [1/[`LEAST_RATIO`], [`LEAST_RATIO`]] counts as that ratio.
 #[must_use]
-pub fn concentration(events: &Events, target: f64) -> f64 {
-    let q = events.share(1.0);
-    let tau = events.share(target) - q;
-    let k = q * (1.0 - q) / (tau * tau) - 1.0;
+pub fn concentration(share: f64, target: f64) -> f64 {
+    let target = if target >= 1.0 {
+        target.max(LEAST_RATIO)
+    } else if target >= 0.0 {
+        target.min(1.0 / LEAST_RATIO)
+    } else {
+        LEAST_RATIO
+    };
+    let weight = target * share;
+    let tau = weight / (weight + 1.0 - share) - share;
+    let k = share * (1.0 - share) / (tau * tau) - 1.0;
     if k.is_nan() { CONCENTRATION } else { k.clamp(2.0, 1.0e6) }
 }
 
@@ -93,10 +107,81 @@ pub fn ln_p(events: &Events, psi: f64) -> f64 {
     ln_p_from_log_e(log_e(events, psi))
 }
 
-/// Log e summed over allocation epochs: the product of independent e-values is an e-value.
+/// Log e over allocation epochs, oldest first.
+///
+/// Each epoch's e-value is computed with the mixture as the earlier epochs left it: their
+/// posterior, its odds carried to the epoch's own allocation. That is known before the epoch's
+/// events, so the product stays an e-process; with one allocation throughout it is [`log_e_with`]
+/// of the sum.
 #[must_use]
-pub fn log_e_epochs(epochs: &[Events], psi: f64) -> f64 {
-    bounded(epochs.iter().map(|epoch| log_e(epoch, psi)).sum())
+pub fn log_e_epochs(epochs: &[Events], psi: f64, k: f64) -> f64 {
+    let known = psi > 0.0 && k > 0.0 && k.is_finite();
+    if !known {
+        return 0.0;
+    }
+    // Odds of the mixture's centre relative to the null, and the weight behind it.
+    let (mut odds, mut weight, mut sum) = (1.0, k, 0.0);
+    for epoch in epochs.iter().filter(|epoch| epoch.usable()) {
+        let null = epoch.share(psi);
+        let events = epoch.treatment + epoch.control;
+        if null <= 0.0 || null >= 1.0 || events == 0.0 {
+            continue;
+        }
+        let null_odds = null / (1.0 - null);
+        let centre = odds * null_odds / (1.0 + odds * null_odds);
+        let (a, b) = (weight * centre, weight * (1.0 - centre));
+        if !(a > 0.0 && b > 0.0) {
+            continue;
+        }
+        sum += log_e_beta(a, b, epoch.treatment, events, null);
+        odds = (a + epoch.treatment) / (b + epoch.control) / null_odds;
+        weight += events;
+    }
+    bounded(sum)
+}
+
+/// The rate ratios not rejected over allocation epochs, by bisection outwards from the
+/// Mantel-Haenszel ratio; [`interval_with`] for a single epoch.
+#[must_use]
+pub fn interval_epochs(epochs: &[Events], alpha: f64, k: f64) -> Interval {
+    if let [epoch] = epochs {
+        return interval_with(epoch, alpha, k);
+    }
+    let usable = epochs.iter().filter(|epoch| epoch.usable());
+    let (top, bottom) = usable.fold((0.0, 0.0), |(top, bottom), epoch| {
+        let size = epoch.treatment_size + epoch.control_size;
+        let own = epoch.treatment * (epoch.control_size / size);
+        (top + own, bottom + epoch.control * (epoch.treatment_size / size))
+    });
+    if !is_alpha(alpha) || top + bottom == 0.0 {
+        return Interval { lo: 0.0, hi: UNBOUNDED };
+    }
+    let limit = -libm::log(alpha);
+    let inside = |log_psi: f64| log_e_epochs(epochs, libm::exp(log_psi), k) < limit;
+    let centre = libm::log(top.max(1.0e-300) / bottom.max(1.0e-300)).clamp(-LOG_REACH, LOG_REACH);
+    let end = |far: f64| if inside(far) { None } else { Some(outer(centre, far, inside)) };
+    let lo = if top == 0.0 { None } else { end(-LOG_REACH) };
+    let hi = if bottom == 0.0 { None } else { end(LOG_REACH) };
+    Interval::of(lo.map_or(0.0, libm::exp), hi.map_or(UNBOUNDED, libm::exp))
+}
+
+/// Log of the largest rate ratio that is searched.
+const LOG_REACH: f64 = 40.0;
+
+/// Bisection from inside to outside; returns the outer side.
+fn outer(mut inside: f64, mut outside: f64, is_inside: impl Fn(f64) -> bool) -> f64 {
+    for _ in 0..100 {
+        let middle = 0.5 * (inside + outside);
+        if middle == inside || middle == outside {
+            break;
+        }
+        if is_inside(middle) {
+            inside = middle;
+        } else {
+            outside = middle;
+        }
+    }
+    outside
 }
 
 /// The rate ratios treatment/control not rejected at `alpha`, within [0, [`UNBOUNDED`]].

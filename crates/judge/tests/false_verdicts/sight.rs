@@ -11,7 +11,9 @@ use judge::points::{Point, Sums};
 use judge::record::Cycle;
 use judge::spec::{Experiment, Signal};
 use judge::stats::blocks::{MIN_REFERENCE_BLOCKS, block_means};
-use judge::stats::overdispersion::{phi_binomial, phi_poisson};
+use judge::stats::overdispersion::{
+    Unevenness, between_binomial, between_poisson, within_binomial, within_poisson,
+};
 use judge::time::{Timestamp, Window};
 
 use super::play::asked;
@@ -56,6 +58,8 @@ impl Sight {
             arms: samples.collect(),
             baseline: None,
             paired: self.plan.and_then(|plan| self.paired(plan)),
+            difference: self.difference(),
+            epochs: Vec::new(),
             window: Window { start: cycle.started_at, end: at },
             data_as_of: at,
             waiting: 0.0,
@@ -85,11 +89,23 @@ impl Sight {
             sums,
             cells: arm.cells.len() as u32,
             phi: match sums {
-                Sums::Proportion { .. } => phi_binomial(&arm.cells),
-                Sums::Rate { .. } => phi_poisson(&arm.cells),
+                Sums::Proportion { .. } => within_binomial(&arm.cells),
+                Sums::Rate { .. } => within_poisson(&arm.cells),
                 _ => None,
-            },
+            }
+            .map(|uneven| uneven.phi),
             blocks: self.plan.map(|plan| blocks(&values(arm), plan)),
+        }
+    }
+
+    fn difference(&self) -> Option<Unevenness> {
+        let (control, treatment) = (self.arms.get("control")?, self.arms.get("treatment")?);
+        let pairs = treatment.cells.iter().copied().zip(control.cells.iter().copied());
+        let pairs: Vec<_> = pairs.collect();
+        match treatment.sums? {
+            Sums::Proportion { .. } => between_binomial(&pairs),
+            Sums::Rate { .. } => between_poisson(&pairs),
+            _ => None,
         }
     }
 

@@ -39,6 +39,35 @@ fn e_values_of_one_rate_have_mean_one_under_the_null() {
     }
 }
 
+/// One allocation cut in two is one epoch; a ramp keeps the mean of e at 1 under its null.
+#[test]
+fn allocation_epochs_are_one_process() {
+    let events = |t: f64, n_t: f64, c: f64, n_c: f64| rare::Events {
+        treatment: t,
+        treatment_size: n_t,
+        control: c,
+        control_size: n_c,
+    };
+    let (first, second) = (events(3.0, 500.0, 7.0, 1500.0), events(4.0, 1000.0, 2.0, 3000.0));
+    let whole = events(7.0, 1500.0, 9.0, 4500.0);
+    for psi in [0.5, 1.0, 3.0] {
+        let parts = rare::log_e_epochs(&[first, second], psi, 8.0);
+        assert!((parts - rare::log_e_with(&whole, psi, 8.0)).abs() < 1e-9, "{psi}: {parts}");
+        let (early, late) = (12_u32, 15_u32);
+        let share = |ratio: f64| psi * ratio / (psi * ratio + 1.0);
+        let mean: f64 = (0..=early)
+            .flat_map(|t| (0..=late).map(move |u| (f64::from(t), f64::from(u))))
+            .map(|(t, u)| {
+                let (s, r) = (f64::from(early), f64::from(late));
+                let chance = binom_pmf(t, s, share(1.0 / 9.0)) * binom_pmf(u, r, share(1.0));
+                let ramp = [events(t, 100.0, s - t, 900.0), events(u, 500.0, r - u, 500.0)];
+                weighted(chance, rare::log_e_epochs(&ramp, psi, 8.0))
+            })
+            .sum();
+        assert!((mean - 1.0).abs() < 1e-9, "psi {psi}: {mean}");
+    }
+}
+
 #[test]
 fn e_values_of_two_rare_arms_and_of_the_split_have_mean_one_under_the_null() {
     for psi in [1.0, 1.5] {

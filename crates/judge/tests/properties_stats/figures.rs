@@ -136,10 +136,12 @@ fn edges_of_exact_intervals_are_the_edges_of_the_range() {
     let open = rare::interval(&none, 0.05);
     assert!(open.lo == 0.0 && open.hi == UNBOUNDED && open.hi_unbounded());
     let harmed = rare::Events { treatment: 11.0, ..none };
-    let k = rare::concentration(&harmed, 2.0);
+    let k = rare::concentration(0.5, 2.0);
     assert!((k - 8.0).abs() < 1e-9, "{k}");
     let found = rare::interval_with(&harmed, 0.05, k);
     assert!(found.lo > 1.0 && found.hi_unbounded(), "{found:?}");
+    assert_eq!(rare::concentration(0.5, 1.2), k, "below a doubling it stays tuned to one");
+    assert!(rare::concentration(0.1, 2.0) > k, "few units in treatment");
     let slow = rare::interval(&harmed, 0.05);
     assert!(slow.contains(1.0), "k = 100 waits for more events: {slow:?}");
 }

@@ -52,7 +52,7 @@ fn standardise(gap: f64, var: f64, total: f64) -> Option<f64> {
 
 /// Control rate under `p_t = p_c + value`: maximum likelihood, the cubic's root in closed form,
 /// polished by Newton steps because the arc cosine loses half the digits near its ends.
-fn constrained(treatment: &Proportion, control: &Proportion, value: f64) -> f64 {
+pub(crate) fn constrained(treatment: &Proportion, control: &Proportion, value: f64) -> f64 {
     let (n_t, n_c) = (treatment.n, control.n);
     let total = n_t + n_c;
     let hits = treatment.x + control.x;
