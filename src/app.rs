@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -64,6 +64,8 @@ pub struct Inner {
     /// When this process began to schedule (domain time): older slots were missed because
     /// nothing ran.
     pub started_at: Timestamp,
+    /// The newest slot of the watch that was answered, in ms, so that most turns ask nothing.
+    pub watched_ms: AtomicI64,
     /// Wakes the scheduler.
     pub wake: Arc<Notify>,
     /// Where pages listen; links start here.
@@ -220,6 +222,7 @@ async fn build(
         names: names(&settings),
         portfolio: Portfolio::default(),
         started_at: clock.domain_now(),
+        watched_ms: AtomicI64::new(i64::MIN),
         wake: Arc::new(Notify::new()),
         routes,
         worker: Arc::new(worker),

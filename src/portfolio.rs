@@ -283,7 +283,8 @@ pub fn experiment_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let is_yaml = [".yaml", ".yml", ".json"].iter().any(|ending| name.ends_with(ending));
         let is_other = name.starts_with('.') || name.ends_with(".schema.json");
-        if is_yaml && !is_other && path.is_file() && paths.len() < MAX_FILES {
+        let is_experiment = is_yaml && !is_other && path.is_file() && !is_openslo(&path);
+        if is_experiment && paths.len() < MAX_FILES {
             paths.push(path);
         }
     }
@@ -291,13 +292,20 @@ pub fn experiment_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// Texts of the `.sql` files of a folder, by file name.
+/// OpenSLO files lie beside the experiments that name them; what cannot be read is none.
+fn is_openslo(path: &Path) -> bool {
+    read_bounded(path).is_ok_and(|text| spec::is_openslo(&text))
+}
+
+/// Texts of the `.sql` and OpenSLO files of a folder, by file name.
 pub fn query_files(folder: &Path) -> std::io::Result<BTreeMap<String, String>> {
     let mut files = BTreeMap::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "sql")
-            && let Ok(text) = read_bounded(&path)
+        let ending = path.extension().unwrap_or_default().to_string_lossy().into_owned();
+        let is_text = path.is_file() && ["sql", "yaml", "yml", "json"].contains(&ending.as_str());
+        if let Some(text) = is_text.then(|| read_bounded(&path).ok()).flatten()
+            && (ending == "sql" || spec::is_openslo(&text))
         {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             files.insert(name, text);

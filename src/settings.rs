@@ -37,6 +37,8 @@ pub struct Settings {
     pub http: HttpSettings,
     /// `/metrics`.
     pub metrics: MetricsSettings,
+    /// What is watched over time and over the portfolio.
+    pub alarms: AlarmSettings,
     /// Logging.
     pub log: LogSettings,
     /// Where numbers come from, by name.
@@ -142,6 +144,22 @@ pub struct TokenSettings {
 pub struct MetricsSettings {
     /// Experiments with series of their own.
     pub max_experiments: usize,
+}
+
+/// `[alarms]`
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AlarmSettings {
+    /// How often; 0 = never.
+    pub every_secs: u64,
+    /// Days of a portfolio cycle; 0 = the calendar month.
+    pub portfolio_cycle_days: u32,
+    /// Days between audits of a definition.
+    pub audit_every_days: u32,
+    /// Hours after its date within which a review may be written down.
+    pub review_grace_hours: u32,
+    /// Hours within which a guardrail must have been evaluated once.
+    pub guardrail_grace_hours: u32,
 }
 
 /// `[log]`

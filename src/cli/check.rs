@@ -87,7 +87,7 @@ fn check_file(path: &Path, settings: Option<&Settings>) -> Result<Checked, Strin
     Ok(Checked { file: name, text, diagnostics: parsed.diagnostics })
 }
 
-fn context(settings: Option<&Settings>, files: BTreeMap<String, String>) -> Context {
+pub(super) fn context(settings: Option<&Settings>, files: BTreeMap<String, String>) -> Context {
     let names = match settings {
         None => Names { timezone: "UTC".to_owned(), ..Names::default() },
         Some(settings) => Names {

@@ -39,6 +39,10 @@ enum ActionArg {
     Resume,
     DefaultUpdated,
     Archive,
+    /// The review was held; go on as planned
+    Reviewed,
+    /// The definitions of its signals were audited
+    Audited,
     /// Accept changed definitions
     Acknowledge,
 }
@@ -57,6 +61,8 @@ impl ActionArg {
             Self::Resume => HumanAction::Resume,
             Self::DefaultUpdated => HumanAction::DefaultUpdated,
             Self::Archive => HumanAction::Archive,
+            Self::Reviewed => HumanAction::Reviewed,
+            Self::Audited => HumanAction::Audited,
             Self::Acknowledge => return None,
         })
     }

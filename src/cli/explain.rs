@@ -84,7 +84,8 @@ pub(super) fn text(record: &EvaluationRecord, style: Style) -> String {
     guardrail_lines(record, style, &mut out);
     for alarm in &record.alarms {
         let (kind, severity) = (word(&alarm.kind), word(&alarm.severity));
-        let text = format!("{kind} ({severity}), clears when {}", alarm.clears);
+        let since = alarm.since.map(|at| format!(", since {at}")).unwrap_or_default();
+        let text = format!("{kind} ({severity}){since}, clears with {}", alarm.clears);
         out.push_str(&wrapped("\nalarm  ", "       ", &text));
     }
     if !record.ledger.is_empty() {
@@ -128,6 +129,11 @@ fn rule_lines(
     let atom = node.atom.and_then(|index| record.atoms.get(index));
     let text = atom.map_or_else(|| node.op.clone(), |atom| prose::atom_line(atom, record));
     out.push_str(&marked(depth, truth(node.value), &text, style));
+    if let Some(evidence) = atom.and_then(|atom| atom.evidence.as_ref()) {
+        let first = format!("{}by  ", "  ".repeat(depth + 1));
+        let rest = " ".repeat(first.len());
+        out.push_str(&wrapped(&first, &rest, &prose::method_line(evidence)));
+    }
     for child in &node.nodes {
         rule_lines(record, child, depth + 1, style, out);
     }

@@ -13,6 +13,7 @@ mod new;
 mod notify;
 mod output;
 mod serve;
+mod slo;
 mod status;
 mod test;
 /// Opens the store for reading, beside a running daemon.
@@ -74,6 +75,8 @@ enum Command {
     Log(log::LogArgs),
     /// Record a human decision
     Decide(decide::DecideArgs),
+    /// Show what an OpenSLO file or the slo guardrails of an experiment file become
+    Slo(slo::SloArgs),
     /// Run case directories: an experiment, its numbers, the expected verdicts
     Test(test::TestArgs),
     /// Work with receivers
@@ -118,6 +121,7 @@ async fn run(command: Command) -> Result<u8, Failure> {
         Command::Status(args) => status::run(args).await,
         Command::Log(args) => log::run(args).await,
         Command::Decide(args) => decide::run(args).await,
+        Command::Slo(args) => slo::run(args),
         Command::Test(args) => test::run(args),
         Command::Notify(command) => notify::run(command).await,
         Command::Demo(args) => demo::run(args).await,

@@ -2,11 +2,13 @@
 
 use clap::Args;
 use judge::lifecycle::LifeState;
+use judge::watch::{Kept, ProxyRow, proxy_sentence, sentence};
+use serde::Deserialize;
 use serde_json::json;
 
 use super::SettingsArgs;
 use super::output::{Failure, Style, say, say_json, table, wrapped};
-use crate::store::{BrokenFile, ExperimentRow};
+use crate::store::{BrokenFile, ExperimentRow, Store};
 
 /// List experiments
 #[derive(Debug, Args)]
@@ -14,6 +16,9 @@ pub(super) struct StatusArgs {
     /// One JSON document instead of text
     #[arg(long)]
     json: bool,
+    /// Which proxies predicted their outcome in finished tests, instead of experiments
+    #[arg(long)]
+    proxies: bool,
     #[command(flatten)]
     settings: SettingsArgs,
 }
@@ -22,6 +27,10 @@ pub(super) struct StatusArgs {
 pub(super) async fn run(args: StatusArgs) -> Result<u8, Failure> {
     let settings = args.settings.settings()?;
     let store = super::open_store(&settings)?;
+    if args.proxies {
+        return proxies(&store, args.json).await;
+    }
+    let alarms = store.alarms_on().await?;
     let mut rows = store.experiments().await?;
     rows.sort_by_key(|row| (urgency(row), row.id.clone()));
     let broken = store.broken_files().await?;
@@ -35,6 +44,7 @@ pub(super) async fn run(args: StatusArgs) -> Result<u8, Failure> {
             "schema": "verdictd/status/1",
             "experiments": experiments,
             "broken_files": files,
+            "alarms": alarms,
         }));
         return Ok(0);
     }
@@ -43,7 +53,45 @@ pub(super) async fn run(args: StatusArgs) -> Result<u8, Failure> {
         return Ok(0);
     }
     say(&text(&rows, &broken, Style::of_stdout()));
+    say(&alarm_lines(&alarms));
     Ok(0)
+}
+
+/// One line for each alarm that is on.
+fn alarm_lines(alarms: &[Kept]) -> String {
+    let line = |kept: &Kept| {
+        let whose = if kept.experiment.is_empty() { "portfolio" } else { &kept.experiment };
+        wrapped("", "    ", &format!("alarm {whose}: {}", sentence(&kept.alarm)))
+    };
+    alarms.iter().map(line).collect()
+}
+
+/// What the newest slot of the watch says about proxies.
+async fn proxies(store: &Store, as_json: bool) -> Result<u8, Failure> {
+    let watch = store.watch().await?;
+    let report: Report = match &watch {
+        Some(watch) => serde_json::from_str(&watch.report_json)
+            .map_err(|error| Failure::usage(format!("the stored report: {error}")))?,
+        None => Report::default(),
+    };
+    if as_json {
+        say_json(&json!({"schema": "verdictd/proxies/1", "proxies": report.proxies}));
+        return Ok(0);
+    }
+    if report.proxies.is_empty() {
+        say("not enough history: no finished test has both a proxy and an outcome yet\n");
+    }
+    for row in &report.proxies {
+        say(&wrapped("", "    ", &proxy_sentence(row)));
+    }
+    Ok(0)
+}
+
+/// The part of the watch's report that is shown here.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Report {
+    proxies: Vec<ProxyRow>,
 }
 
 /// A line of facts and the reason below it for each, so that nothing is cut at 80 columns.

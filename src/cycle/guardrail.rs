@@ -296,6 +296,7 @@ impl GuardrailLook<'_> {
             guardrails: statuses,
             carry: context.carry.clone(),
             unacknowledged: Vec::new(),
+            alarms_since: say::alarms_since(&context.last_said_json),
         };
         Ok(decide::evaluate_trip(input, &self.guardrail.name))
     }

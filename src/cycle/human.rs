@@ -82,6 +82,8 @@ pub fn action_named(word: &str) -> Option<Option<HumanAction>> {
         "resume" => HumanAction::Resume,
         "default_updated" => HumanAction::DefaultUpdated,
         "archive" => HumanAction::Archive,
+        "reviewed" => HumanAction::Reviewed,
+        "audited" => HumanAction::Audited,
         "acknowledge" => return Some(None),
         _ => return None,
     }))

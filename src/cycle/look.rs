@@ -181,6 +181,7 @@ fn input_of(
         at,
         cycle: life.cycle.clone(),
         unacknowledged: changed.map(|(name, _)| name.clone()).collect(),
+        alarms_since: say::alarms_since(&context.last_said_json),
         observations: gathered.observations,
         guardrails: guardrails_in_order(loaded, context),
         carry,

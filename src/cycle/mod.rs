@@ -17,6 +17,7 @@ mod look;
 pub mod say;
 pub mod slots;
 pub mod sums;
+pub mod watch;
 pub mod windows;
 
 use std::sync::Arc;
@@ -98,6 +99,7 @@ pub fn unseen(guardrail: &Guardrail) -> GuardrailStatus {
         control_also: false,
         latched: false,
         burn: None,
+        drift: None,
     }
 }
 

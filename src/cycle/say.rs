@@ -4,6 +4,8 @@
 //! files belong to no experiment and are enqueued by themselves; their derived ids make a second
 //! try harmless.
 
+use std::collections::BTreeMap;
+
 use judge::decide::Cause;
 use judge::ids;
 use judge::lifecycle::{self, LifeState};
@@ -24,6 +26,12 @@ pub fn last_said(json: &str) -> anyhow::Result<Option<LastSaid>> {
         return Ok(None);
     }
     Ok(Some(serde_json::from_str(json)?))
+}
+
+/// Since when alarms are on; nothing where that cannot be read (the commit says so).
+pub fn alarms_since(json: &str) -> BTreeMap<String, Timestamp> {
+    let said = last_said(json).ok().flatten();
+    said.map(|said| said.alarms_since()).unwrap_or_default()
 }
 
 /// The wire name of an enum value (`no_data`, `graduate`).

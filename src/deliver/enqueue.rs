@@ -137,6 +137,7 @@ fn partition(notice: &Notice) -> String {
     match notice.kind {
         _ if !notice.experiment.is_empty() => notice.experiment.clone(),
         NoticeKind::FileBroken => format!("file:{}", notice.subject),
+        NoticeKind::AlarmRaised | NoticeKind::AlarmCleared => "portfolio".to_owned(),
         _ => format!("source:{}", notice.subject),
     }
 }

@@ -4,8 +4,8 @@
 //! numbers stand beside the words in the payload.
 
 use judge::analyse::{BurnStatus, Evidence, GuardrailStatus, SignalView};
-use judge::prose::{count, format_change, format_level};
-use judge::spec::{Experiment, Form, GuardrailKind, LimitOf};
+use judge::prose::{Written, count, format_change, format_level};
+use judge::spec::{Experiment, Form};
 use judge::stats::UNBOUNDED;
 
 /// A number without a unit.
@@ -48,35 +48,15 @@ pub(super) fn signal_line(view: &SignalView) -> String {
     format!("{text} {} ({lo} to {hi}), n = {n}", change(evidence.estimate))
 }
 
-/// A number of a guardrail, in the unit that its kind has.
-pub(super) fn guardrail_number(experiment: &Experiment, name: &str, x: f64) -> String {
-    let share = || format_level(x, Form::Proportion, None);
-    let with = |unit: Option<&str>| match unit {
-        // A limit written in percent is kept as a fraction.
-        Some("%") => share(),
-        unit => format_level(x, Form::Value, unit),
-    };
-    let Some(guardrail) = experiment.guardrail(name) else {
-        return plain(x);
-    };
-    match &guardrail.kind {
-        GuardrailKind::Slo(_) | GuardrailKind::ErrorBudget(_) => share(),
-        GuardrailKind::Limit(limit) if limit.of == LimitOf::Sampled => share(),
-        GuardrailKind::Limit(limit) => with(limit.unit.as_deref()),
-        GuardrailKind::Threshold(threshold) => with(threshold.unit.as_deref()),
-        GuardrailKind::NoWorseThan(kind) => experiment.signal(&kind.signal).map_or_else(
-            || plain(x),
-            |signal| format_change(x, false, signal.form, signal.unit.as_deref()),
-        ),
-    }
-}
-
 /// One guardrail in one line: `0.21 % against 0.1 % (1,240 of 600,000)`.
 pub fn guardrail_line(experiment: &Experiment, status: &GuardrailStatus) -> String {
-    let number = |x: f64| guardrail_number(experiment, &status.name, x);
+    let scale = Written::of_guardrail(experiment, &status.name);
     let mut text = match (status.value, status.limit) {
-        (Some(value), Some(limit)) => format!("{} against {}", number(value), number(limit)),
-        (Some(value), None) => number(value),
+        (Some(value), Some(limit)) => {
+            let (value, limit) = scale.pair(value, limit);
+            format!("{value} against {limit}")
+        }
+        (Some(value), None) => scale.text(value),
         (None, _) => status.why.clone().unwrap_or_else(|| "no value".to_owned()),
     };
     if let (Some(bad), Some(total)) = (status.bad, status.total) {

@@ -9,7 +9,7 @@ use judge::analyse::{
     AtomView, Evidence, GuardrailState, GuardrailStatus, MethodName, RuleValue, SignalState,
     SignalView, Truth, UnknownWhy,
 };
-use judge::decide::{Alarm, AlarmKind, AlarmSeverity, Cause, Decision, Reason, Verdict};
+use judge::decide::{Alarm, AlarmKind, Cause, Decision, Reason, Verdict};
 use judge::ids;
 use judge::notice::{Notice, NoticeKind};
 use judge::record::{Cycle, ENGINE, EvaluationRecord, LookInput, SCHEMA};
@@ -142,6 +142,7 @@ fn sample_record(
         guardrails: vec![guardrail(tripped, at)],
         carry: BTreeMap::new(),
         unacknowledged: Vec::new(),
+        alarms_since: BTreeMap::new(),
     };
     Some(EvaluationRecord {
         schema: SCHEMA.to_owned(),
@@ -199,6 +200,7 @@ fn evidence(
         uncontrolled: false,
         exact_baseline: false,
         assumptions: Vec::new(),
+        planned: None,
     }
 }
 
@@ -280,18 +282,14 @@ fn guardrail(tripped: bool, at: Timestamp) -> GuardrailStatus {
         control_also: false,
         latched: tripped,
         burn: None,
+        drift: None,
     }
 }
 
 fn alarms() -> Vec<Alarm> {
     let numbers =
         BTreeMap::from([("proxy_change".to_owned(), 0.2), ("outcome_upper".to_owned(), 0.01)]);
-    vec![Alarm {
-        kind: AlarmKind::ProxyWithoutOutcome,
-        severity: AlarmSeverity::Confirmed,
-        subject: "action_x_24h".to_owned(),
-        numbers,
-        clears: "the outcome moves, or the mechanism is revised".to_owned(),
-        knowable_at: None,
-    }]
+    let clears = "the outcome moves, or the mechanism is revised";
+    let alarm = Alarm::new(AlarmKind::ProxyWithoutOutcome, "action_x_24h", clears);
+    vec![Alarm { numbers, ..alarm }]
 }

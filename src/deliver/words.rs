@@ -10,7 +10,7 @@ use judge::prose;
 use judge::record::EvaluationRecord;
 use judge::spec::Role;
 
-use super::numbers::{guardrail_line, guardrail_number, plain, signal_line};
+use super::numbers::{guardrail_line, plain, signal_line};
 
 /// The three parts of a message, unclipped.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,15 +89,12 @@ fn guardrail(notice: &Notice, record: &EvaluationRecord) -> Words {
         NoticeKind::GuardrailRecovered => "RECOVERED",
         _ => "NO DATA",
     };
-    let number = |x: f64| guardrail_number(experiment, name, x);
     let seen = status.and_then(|status| Some((status.value?, status.limit?)));
     let headline = match seen {
-        Some((value, limit)) => format!(
-            "{state} - {}: {name} {}, limit {}",
-            experiment.id,
-            number(value),
-            number(limit)
-        ),
+        Some((value, limit)) => {
+            let (value, limit) = prose::Written::of_guardrail(experiment, name).pair(value, limit);
+            format!("{state} - {}: {name} {value}, limit {limit}", experiment.id)
+        }
         None => format!("{state} - {}: {name}", experiment.id),
     };
     let line = status.map_or_else(String::new, |status| guardrail_line(experiment, status));
@@ -236,6 +233,8 @@ fn plain_words(notice: &Notice, record: Option<&EvaluationRecord>) -> Words {
         NoticeKind::GuardrailNoData => ("NO DATA", format!("guardrail {subject}")),
         NoticeKind::ProxyWithoutOutcome => ("ALARM", "a proxy moved, no outcome did".to_owned()),
         NoticeKind::SplitMismatch => ("SPLIT", "the split differs from the plan".to_owned()),
+        NoticeKind::AlarmRaised => ("ALARM", alarm_words(subject)),
+        NoticeKind::AlarmCleared => ("ALL CLEAR", format!("{} is over", alarm_words(subject))),
     };
     let parts = [about, what.as_str()];
     let said: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
@@ -249,6 +248,11 @@ fn plain_words(notice: &Notice, record: Option<&EvaluationRecord>) -> Words {
         reason,
         next: plain_next(notice.kind),
     }
+}
+
+/// The key of an alarm (or a signal it is about) as words.
+fn alarm_words(key: &str) -> String {
+    key.replace(['_', '.'], " ").replace(':', ": ")
 }
 
 fn sentence(text: &str) -> String {

@@ -120,6 +120,8 @@ fn general(places: &Places, servers: Servers, listen: &str) -> String {
          [scheduler]\n# One look an hour: the demo plays weeks in minutes.\n\
          guardrail_every_secs = 3600\njitter = false\n\n\
          [http]\nlisten = \"{listen}\"\n\n[log]\nlevel = \"warn\"\n\n\
+         # Nobody holds the demo's reviews, and nobody can log in to stop it.\n\
+         [alarms]\nevery_secs = 0\n\n\
          [sources.prom.prometheus]\nurl = \"http://{}\"\n\
          # The built-in server has every sample at once.\nquery_delay_secs = 0\n\n",
         servers.prometheus

@@ -17,7 +17,7 @@ use crate::store::{LogFilter, LogRow};
 const MAX_PAGE: usize = 500;
 /// The words of decisions, for the refusal.
 const ACTIONS: &str = "use confirm, continue, change, stop, objects, rearm, pause, resume, \
-                       default_updated, archive or acknowledge";
+                       default_updated, archive, reviewed, audited or acknowledge";
 /// Longest because.
 const MAX_BECAUSE: usize = 2_000;
 

@@ -4,6 +4,7 @@
 //! the listen address (loopback by default), writing needs a token. Errors are problem+json; every
 //! body has a limit, every request a deadline, and a panic in a handler is a 500 with an id.
 
+mod alarms;
 mod auth;
 mod decisions;
 mod experiments;
@@ -65,6 +66,9 @@ pub fn router(state: HttpState) -> Router {
         .route("/experiments/{id}/evaluations", get(experiments::evaluations))
         .route("/experiments/{id}/evaluations/{number}", get(experiments::evaluation))
         .route("/decisions", get(decisions::list).post(decisions::record))
+        .route("/alarms", get(alarms::list))
+        .route("/proxies", get(alarms::proxies))
+        .route("/kill-list", get(alarms::kill_list))
         .route("/sources", get(operations::sources))
         .route("/deliveries", get(operations::deliveries));
     let router = Router::new()
@@ -73,6 +77,7 @@ pub fn router(state: HttpState) -> Router {
         .route("/x/{id}", get(pages::experiment))
         .route("/x/{id}/e/{number}", get(pages::evaluation))
         .route("/log", get(pages::log))
+        .route("/alarms", get(pages::alarms))
         .route("/assets/style.css", get(pages::style))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

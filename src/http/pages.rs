@@ -3,6 +3,7 @@
 //! Every state is an icon, a word and a colour. Text of users is escaped by the template engine;
 //! numbers come from the frozen record through the same prose as chat and terminal.
 
+mod alarms;
 mod evaluation;
 mod portfolio;
 
@@ -39,6 +40,8 @@ pub(super) async fn experiment(
     if let (Some(record), Some(context)) = (&mut record, state.store.context(&id).await?) {
         // Guardrails are looked at far more often than signals: this page shows them as they are.
         record.guardrails = context.guardrails;
+        let open = state.store.open_alarms().await?.into_iter();
+        record.alarms.extend(open.filter(|kept| kept.experiment == id).map(|kept| kept.alarm));
     }
     let evaluations = state.store.evaluations(&id, None, 25).await?;
     let actions = state.store.action_state(&id).await?;
@@ -62,6 +65,10 @@ pub(super) async fn evaluation(
         found.ok_or_else(|| Problem::not_found(format!("`{id}` has no evaluation {which}")))?;
     let record = EvaluationRecord::from_json(&text)?;
     Ok(evaluation::evaluation_page(&row, &record))
+}
+
+pub(super) async fn alarms(State(state): State<HttpState>) -> Result<Markup, Problem> {
+    alarms::page(&state).await
 }
 
 /// Which entries of the log.
@@ -108,6 +115,7 @@ fn layout(title: &str, up: &str, body: &Markup) -> Markup {
                     strong { a href=(format!("{up}/")) { "verdictd" } }
                     nav aria-label="Pages" {
                         a href=(format!("{up}/")) { "Portfolio" } " "
+                        a href=(format!("{up}/alarms")) { "Alarms" } " "
                         a href=(format!("{up}/log")) { "Decision log" }
                     }
                 }

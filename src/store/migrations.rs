@@ -10,6 +10,8 @@ use super::sql::{Sql, args};
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "start", include_str!("migrations/0001_start.sql")),
     (2, "conversations", include_str!("migrations/0002_conversations.sql")),
+    (3, "alarms", include_str!("migrations/0003_alarms.sql")),
+    (4, "planned_looks", include_str!("migrations/0004_planned_looks.sql")),
 ];
 
 /// The newest schema version this build knows.

@@ -12,8 +12,10 @@
 //!
 //! Concern by concern: `experiments`, `cursors`, `points`, `commit`, `state` (sequential state
 //! and guardrails), `outbox` (leases and attempts), `queue` (enqueue, supersede, bounds),
-//! `deliveries`, `reads`, `sources`. They speak SQL through `sql` only; `sqlite` is the engine.
+//! `deliveries`, `reads`, `sources`, `alarms`. They speak SQL through `sql` only; `sqlite` is the
+//! engine.
 
+mod alarms;
 mod commit;
 #[cfg(test)]
 mod conformance;
@@ -41,6 +43,7 @@ use std::sync::Arc;
 use sql::Sql;
 use sqlite::Pool;
 
+pub use alarms::{Watch, WatchCommit};
 pub use conversations::Known;
 pub use outbox_types::*;
 pub use types::*;

@@ -110,6 +110,20 @@ impl Store {
         .await
     }
 
+    /// Records of the looks whose verdict ended a cycle, by experiment, oldest first.
+    pub async fn finished_records(&self) -> Result<Vec<String>, StoreError> {
+        self.read(|sql| {
+            let rows = sql.query(
+                "SELECT json FROM evaluations WHERE track = 'look' AND cause IN ('graduate',
+                     'mechanism', 'harmful', 'futile', 'no_cycles_left', 'past_by')
+                 ORDER BY experiment, number",
+                args![],
+            )?;
+            rows.iter().map(|row| row.text("json")).collect()
+        })
+        .await
+    }
+
     /// Slots of an experiment that nobody looked at, oldest first.
     pub async fn missed(&self, experiment: &str) -> Result<Vec<Missed>, StoreError> {
         let experiment = experiment.to_owned();

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use judge::analyse::{GuardrailState, GuardrailStatus};
-use judge::record::{Carry, TestState};
+use judge::record::{Carry, PlannedLooks, TestState};
 use judge::time::Timestamp;
 
 use super::sql::{Sql, args, bad};
@@ -60,7 +60,8 @@ impl Store {
 /// The sequential state in force in a cycle.
 pub(super) fn carry(sql: &dyn Sql, experiment: &str, cycle: u32) -> Result<Carry, StoreError> {
     let rows = sql.query(
-        "SELECT test_id, epoch, tau, alpha, ln_p, looks, opened_at, earlier_epochs FROM tests
+        "SELECT test_id, epoch, tau, alpha, ln_p, looks, opened_at, earlier_epochs, planned_json
+         FROM tests
          WHERE experiment = ?1 AND cycle = ?2 AND in_force = 1",
         args![experiment, cycle],
     )?;
@@ -74,10 +75,26 @@ pub(super) fn carry(sql: &dyn Sql, experiment: &str, cycle: u32) -> Result<Carry
             looks: row.count("looks")?,
             opened_at: row.time("opened_at")?,
             earlier_epochs: row.small("earlier_epochs")?,
+            planned: planned(row.opt_text("planned_json")?)?,
         };
         carry.insert(row.text("test_id")?, test);
     }
     Ok(carry)
+}
+
+fn planned(json: Option<String>) -> Result<Option<Box<PlannedLooks>>, StoreError> {
+    let read = |json: String| {
+        serde_json::from_str(&json).map_err(|error| bad("tests.planned_json", &error.to_string()))
+    };
+    json.map(read).transpose()
+}
+
+fn planned_json(test: &TestState) -> Result<Option<String>, StoreError> {
+    let write = |planned: &PlannedLooks| {
+        serde_json::to_string(planned)
+            .map_err(|error| bad("tests.planned_json", &error.to_string()))
+    };
+    test.planned.as_deref().map(write).transpose()
 }
 
 /// Merges sequential state in; an earlier epoch of the same test stays, out of force.
@@ -88,6 +105,7 @@ pub(super) fn save_carry(
     carry: &Carry,
 ) -> Result<(), StoreError> {
     for (test_id, test) in carry {
+        let planned = planned_json(test)?;
         sql.exec(
             "UPDATE tests SET in_force = 0
              WHERE experiment = ?1 AND cycle = ?2 AND test_id = ?3 AND epoch <> ?4",
@@ -95,12 +113,13 @@ pub(super) fn save_carry(
         )?;
         sql.exec(
             "INSERT INTO tests (experiment, cycle, test_id, epoch, in_force, tau, alpha, ln_p,
-                 looks, opened_at, earlier_epochs)
-             VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?7, ?8, ?9, ?10)
+                 looks, opened_at, earlier_epochs, planned_json)
+             VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
              ON CONFLICT (experiment, cycle, test_id, epoch) DO UPDATE SET
                  in_force = 1, tau = excluded.tau, alpha = excluded.alpha, ln_p = excluded.ln_p,
                  looks = excluded.looks, opened_at = excluded.opened_at,
-                 earlier_epochs = excluded.earlier_epochs",
+                 earlier_epochs = excluded.earlier_epochs,
+                 planned_json = excluded.planned_json",
             args![
                 experiment,
                 cycle,
@@ -112,6 +131,7 @@ pub(super) fn save_carry(
                 test.looks,
                 test.opened_at,
                 test.earlier_epochs,
+                planned.as_deref(),
             ],
         )?;
     }

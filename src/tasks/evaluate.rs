@@ -67,8 +67,10 @@ pub async fn run_due(app: &Arc<Inner>) -> anyhow::Result<usize> {
     if count > 0 {
         cycle::tell_sources(app).await?;
         app.worker.notify();
+        return Ok(count);
     }
-    Ok(count)
+    // Last: what the looks of this instant have decided is no thrash.
+    cycle::watch::run_due(app).await
 }
 
 fn by_experiment(claims: Vec<Claim>) -> Vec<Vec<Claim>> {

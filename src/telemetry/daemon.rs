@@ -47,6 +47,7 @@ pub struct DaemonMetrics {
     commit_duration: Histogram,
     clock_jump: Seconds,
     leader: Gauge,
+    alarms: Family<Labels, Gauge>,
 }
 
 fn label(name: &str, value: &str) -> Labels {
@@ -69,6 +70,13 @@ impl DaemonMetrics {
         metrics.leader.set(1);
         metrics.reload_successful.set(1);
         metrics
+    }
+
+    /// Replaces how many alarms of each name are on; a name that was on before stays with 0.
+    pub fn alarms(&self, counts: &BTreeMap<String, i64>) {
+        for (name, count) in counts {
+            self.alarms.get_or_create(&label("alarm", name)).set(*count);
+        }
     }
 
     fn unregistered() -> Self {
@@ -94,6 +102,7 @@ impl DaemonMetrics {
             commit_duration: Histogram::new(FAST_SECONDS),
             clock_jump: Seconds::default(),
             leader: Gauge::default(),
+            alarms: Family::default(),
         }
     }
 
@@ -111,6 +120,7 @@ impl DaemonMetrics {
             "Time from claim to commit of an evaluation",
             self.evaluation_duration.clone(),
         );
+        r.register("alarms", "Alarms that are on, by name", self.alarms.clone());
         r.register(
             "source_requests",
             "Questions to sources by outcome (ok or the error class)",

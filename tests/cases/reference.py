@@ -98,7 +98,88 @@ def show(what, arms, m, relative=False, alpha=0.05):
           f"{arms.state(m, relative, alpha)}")
 
 
+def log_interval(estimate, se, margin=0.05, alpha=0.05):
+    """Of a part of a ratio on the log scale; tau is the denominator's implicit margin."""
+    r = (log(1 + margin) / se) ** 2
+    half = se * sqrt((1 + 1 / r) * log((1 + r) / alpha**2))
+    return estimate - half, estimate + half
+
+
+class Orders:
+    """The ratio case after `day` days: 500 visitors a day and arm, 600 orders on 1,000 visits;
+    treatment 850 visits for 14 days, then 1,010 visits and 660 orders. Poisson squares."""
+
+    def __init__(self, day):
+        early, late = min(day, 14), max(day - 14, 0)
+        n = 500 * day
+        self.held = (n, 600 * day, 1000 * day, 1320 * day, 3000 * day, 1200 * day)
+        self.treated = (n, 600 * early + 660 * late, 850 * early + 1010 * late,
+                        1320 * early + 1531 * late, 2295 * early + 3050 * late,
+                        1020 * early + 1333 * late)
+
+    @staticmethod
+    def ratio(sums):
+        n, num, den, num_sq, den_sq, cross = sums
+        r, m = num / den, den / n
+        spread = (num_sq - num * num / n) - 2 * r * (cross - num * den / n) \
+            + r * r * (den_sq - den * den / n)
+        return r, spread / (n - 1) / (m * m * n)
+
+    @staticmethod
+    def log_part(sums, which):
+        n, total, squares = sums[0], sums[1 + which], sums[3 + which]
+        mean = total / n
+        return log(mean), (squares / n - mean * mean) * n / (n - 1) / (n * mean * mean)
+
+    def part(self, which):
+        (t, vt), (c, vc) = self.log_part(self.treated, which), self.log_part(self.held, which)
+        return t - c, sqrt(vt + vc)
+
+    def better(self, tau=0.06):
+        (t, vt), (c, vc) = self.ratio(self.treated), self.ratio(self.held)
+        se = sqrt(vt + vc)
+        return t > c and ln_e_two((t - c) / se, (tau / se) ** 2) >= log(20)
+
+    def alarm(self):
+        (n, se_n), (d, se_d) = self.part(0), self.part(1)
+        lo, hi = log_interval(n, se_n)[0], log_interval(d, se_d)[1]
+        broken = d <= log(0.95) and hi < 0
+        if not self.better():
+            return None
+        if lo > 0 and broken:
+            return "numerator up, denominator down"
+        if hi < 0 and -d / (n - d) >= 0.5:
+            return "denominator driven"
+        if broken:
+            return "denominator fell"
+        empty = log_interval(n, se_n)[1] < log(1.05)
+        return "empty win" if empty else None
+
+
+def theatre():
+    """Looks come a day after the last counted day."""
+    before = None
+    for day in range(1, 42):
+        alarm = Orders(day).alarm()
+        if alarm != before:
+            (n, se_n), (d, se_d) = Orders(day).part(0), Orders(day).part(1)
+            ends = [exp(x) - 1 for x in (*log_interval(n, se_n), *log_interval(d, se_d))]
+            print(f"orders on day {day}: {alarm}; numerator {exp(n) - 1:.3f}, denominator "
+                  f"{exp(d) - 1:.3f}, ratio {exp(n - d) - 1:.3f}, ends "
+                  + " ".join(f"{x:.3f}" for x in ends) + f", share {-d / (n - d):.3f}")
+        before = alarm
+    for name, xc, xt, tau in [("started", 2400, 2400, 0.04), ("finished", 1620, 1650, 0.08)]:
+        for day in range(1, 29):
+            den_c, den_t = spread(6000, 28, day), spread(5000, 28, day)
+            arms = Arms(spread(xc, 28, day), den_c, spread(xt, 28, day), den_t, tau)
+            d, se = log(den_t / den_c), sqrt(1 / den_t + 1 / den_c)
+            if arms.excludes(0) > 0 and log_interval(d, se)[1] < 0:
+                print(f"srm-holds: the denominator drives `{name}` from matured day {day} on")
+                break
+
+
 def main():
+    theatre()
     aim, proxy = 0.08, 0.04  # tau: |35 % - 27 %|, and 10 % of 40 %
     show("started 2,400 -> 2,880", Arms(2400, 6000, 2880, 6000, proxy), 0.1, True)
     show("started 2,400 -> 2,400", Arms(2400, 6000, 2400, 6000, proxy), 0.1, True)
@@ -122,6 +203,11 @@ def main():
     fell = first_day(lambda d: arms_on(d, 4800, 4560, 6000, 0.02).worse(0.05)
                      and arms_on(d, 4800, 4560, 6000, 0.02).d <= -0.02)
     print(f"csat 4,800 -> 4,560 is worse at one-sided 0.05 and beyond -2 pts on day {fell}")
+    fell = first_day(lambda d: arms_on(d, 4800, 4560, 6000, 0.02).worse(0.025)
+                     and arms_on(d, 4800, 4560, 6000, 0.02).d <= -0.02)
+    print(f"the same at one-sided 0.025 on day {fell}")
+    over = first_day(lambda d: one_proportion(9 * d, 100 * d, 0.05, 0.05, 0.05) >= log(100))
+    print(f"9 of 100 a day against 5 % reaches ln 100 on day {over}")
     for n in (6000, 12000):
         arms = Arms(0.8 * n, n, 0.8 * n, n, 0.02)
         se = sqrt(arms.vc + arms.vt)

@@ -21,6 +21,7 @@ aim: {signal: outcome, behaviour: users do it, from: 27%, to: 35%, by: 2027-06-3
 mechanism: {we_believe: another page, will_move: outcome, because: it is clearer}
 reversible: yes
 if_it_works: the team keeps it
+compare: {design: baseline}
 start: 2027-01-04
 plan: {units_per_week: 1400}
 signals:

@@ -132,6 +132,7 @@ fn input() -> LookInput {
         guardrails: Vec::new(),
         carry: Carry::new(),
         unacknowledged: Vec::new(),
+        alarms_since: BTreeMap::new(),
         experiment,
     }
 }

@@ -9,11 +9,16 @@ mod atoms;
 mod basis;
 mod burn;
 pub(crate) mod carry;
+mod drift;
+mod fixed;
+mod fixed_methods;
 mod look;
 mod margins;
 mod measure;
 mod methods;
+mod normal;
 mod outlook;
+mod planned;
 mod rare;
 mod rule;
 mod split;
@@ -24,38 +29,19 @@ use std::collections::BTreeMap;
 
 pub use alpha::ledger;
 pub use burn::*;
+pub use drift::*;
 
 use serde::{Deserialize, Serialize};
 
 use crate::observe::{Observation, Observed};
 use crate::record::LookInput;
-use crate::spec::{AtomKind, Form, OnTrip, Role, Signal, Want};
+use crate::spec::{AtomKind, Form, LookPlan, OnTrip, Role, Signal, Want};
+
+pub use crate::spec::MethodName;
 use crate::stats::Interval;
 use crate::time::{Timestamp, ms_between};
 
 use look::Look;
-
-/// Which method gave a piece of evidence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MethodName {
-    /// Information-time confidence sequence on two arms (1.1, 1.2).
-    InformationTime,
-    /// Exact two-arm beta-binomial e-process for rare events (1.3).
-    RareEvents,
-    /// Exact beta-binomial e-process of one proportion (1.4).
-    OneProportion,
-    /// Exact gamma-Poisson e-process of one rate.
-    OneRate,
-    /// Block means of a series (1.5).
-    BlockMeans,
-    /// Paired block means, arm against arm (1.5).
-    PairedBlocks,
-    /// Sequential Dirichlet-multinomial split check (1.9).
-    Split,
-    /// An exact comparison of a configured number.
-    Exact,
-}
 
 /// What was estimated for one purpose, with its always-valid interval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -92,6 +78,28 @@ pub struct Evidence {
     pub exact_baseline: bool,
     /// What must hold for this to be valid, in words.
     pub assumptions: Vec<String>,
+    /// The planned look that was judged (`look: once` and `weekly`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planned: Option<PlannedLook>,
+}
+
+/// A look that was planned: which one, on what share of the information, against which bound.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct PlannedLook {
+    /// `once` or `weekly`.
+    pub plan: LookPlan,
+    /// The look whose data are judged; later looks repeat its result.
+    pub judged_at: Timestamp,
+    /// Looks so far, this one included.
+    pub looks: u32,
+    /// Share of the planned information, at most 1.
+    pub fraction: f64,
+    /// The bound on |z| at this look; the t or exact test is held against its error rate.
+    pub bound: f64,
+    /// The error rate of this look alone.
+    pub alpha: f64,
+    /// More came than was planned: no alpha is left for it, the last bound stays.
+    pub overrun: bool,
 }
 
 /// The state of a signal (product.md 4.2).
@@ -292,6 +300,9 @@ pub struct GuardrailStatus {
     /// The error budget and its burn-rate alerts (slo with a rolling or calendar budget).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub burn: Option<BurnStatus>,
+    /// The accumulators of a control chart (threshold with a drift).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<DriftStatus>,
 }
 
 /// One line of the alpha ledger.
@@ -387,6 +398,11 @@ pub fn analyse(input: &LookInput, at_checkpoint: bool) -> Analysis {
         findings: look.findings,
         carry: look.carry,
     }
+}
+
+/// `(level, variance of the level)` of one sample, overdispersion in; `None` where nothing says.
+pub(crate) fn moments_of(sample: &crate::observe::Sample) -> Option<(f64, f64)> {
+    methods::spread(sample)
 }
 
 /// Share of the planned units (else of the planned time) of the slowest outcome, 0 to 1.

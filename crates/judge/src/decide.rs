@@ -3,6 +3,7 @@
 //! First match wins, and every verdict carries its reasons as an enum with numbers; prose is
 //! made at the edge. `decide` sees evidence and states, never observations' bytes or text.
 
+mod alarm;
 mod alarms;
 mod collecting;
 mod evaluate;
@@ -12,13 +13,12 @@ mod reasons;
 mod table;
 #[cfg(test)]
 mod tests;
+mod theatre;
 mod three_valued;
-
-use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::alarms::toothless;
+pub use self::alarm::{Alarm, AlarmCause, AlarmKind, AlarmSeverity};
 pub use self::evaluate::{evaluate, evaluate_fault, evaluate_trip, evaluate_with};
 pub(crate) use self::facts::is_tripped;
 
@@ -238,59 +238,6 @@ pub struct Decision {
     pub next_look_at: Option<Timestamp>,
     /// The next checkpoint (moved by extend and wait), if there is one.
     pub next_checkpoint_at: Option<Timestamp>,
-}
-
-/// Alarm names of product.md 4.6.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AlarmKind {
-    /// A proxy moved and no outcome did.
-    ProxyWithoutOutcome,
-    /// Over finished experiments the proxy predicts nothing.
-    ProxyDoesNotPredict,
-    /// The ratio rose for the wrong reason.
-    Theatre,
-    /// The split differs from the plan.
-    Srm,
-    /// A definition changed while running.
-    DefinitionChanged,
-    /// Data are older than allowed.
-    Stale,
-    /// A source is down.
-    SourceDown,
-    /// Nobody decides or finishes.
-    Purgatory,
-    /// Nobody can stop it, or a stop does nothing.
-    Toothless,
-    /// A review was missed.
-    OverdueReview,
-}
-
-/// How loud an alarm is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AlarmSeverity {
-    /// Lower: suspected.
-    Suspected,
-    /// Confirmed.
-    Confirmed,
-}
-
-/// An alarm with its numbers, since when, and what clears it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Alarm {
-    /// Which.
-    pub kind: AlarmKind,
-    /// How sure.
-    pub severity: AlarmSeverity,
-    /// Signal, guardrail or source it is about.
-    pub subject: String,
-    /// Named numbers (`proxy_change`, `outcome_upper`, `min_effect`, ...).
-    pub numbers: BTreeMap<String, f64>,
-    /// What clears it, in words.
-    pub clears: String,
-    /// When it will be knowable, for suspected ones.
-    pub knowable_at: Option<Timestamp>,
 }
 
 /// Worth knowing without being an alarm.

@@ -54,6 +54,7 @@ fn signal(name: &str, role: Role, days: i64) -> Signal {
         matures_after: Span::days(days),
         grain: None,
         compare: None,
+        method: None,
         source: "warehouse".into(),
         query: Query::default(),
     }
@@ -75,6 +76,7 @@ pub(crate) fn guardrail(name: &str, on_trip: OnTrip) -> Guardrail {
         query: Query::default(),
         at_most: Some(1.0),
         at_least: None,
+        drift: None,
         unit: None,
     };
     Guardrail {
@@ -137,6 +139,7 @@ pub(crate) fn experiment() -> Experiment {
             stop_when: None,
             look_every: Span::days(1),
             look: LookPlan::Always,
+            spending: crate::spec::SPENDING,
             early_stop_futility: false,
             min_duration: Span::days(7),
             hold_notify_after: Span::hours(24),
@@ -174,6 +177,7 @@ pub(crate) fn observed(until: Timestamp) -> Observed {
         arms: BTreeMap::from([("a".into(), sample(1_620.0)), ("b".into(), sample(1_860.0))]),
         baseline: None,
         paired: None,
+        steps: None,
         difference: None,
         epochs: Vec::new(),
         window: Window { start: start(), end: until },
@@ -200,6 +204,7 @@ pub(crate) fn evidence(estimate: f64, lo: f64, hi: f64) -> Evidence {
         uncontrolled: false,
         exact_baseline: false,
         assumptions: Vec::new(),
+        planned: None,
     }
 }
 
@@ -268,6 +273,7 @@ pub(crate) fn status(name: &str, on_trip: OnTrip, state: GuardrailState) -> Guar
         control_also: false,
         latched: false,
         burn: None,
+        drift: None,
     }
 }
 
@@ -305,6 +311,7 @@ impl Look {
             guardrails: Vec::new(),
             carry: BTreeMap::new(),
             unacknowledged: Vec::new(),
+            alarms_since: BTreeMap::new(),
         };
         Self { input, analysis }
     }

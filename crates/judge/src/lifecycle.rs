@@ -5,7 +5,6 @@
 //! stores it in the commit of the evaluation that caused it. Nothing here looks at data.
 
 mod human;
-mod overdue;
 pub mod schedule;
 #[cfg(test)]
 mod tests;
@@ -15,7 +14,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use self::human::{HumanAction, HumanDecision, NotAllowed, human_decision};
-pub use self::overdue::overdue;
 pub use self::schedule::{checkpoint_after, next_look, zone_of};
 
 use crate::decide::{Cause, Decision, Reason, Verdict};

@@ -52,6 +52,12 @@ pub enum NoticeKind {
     /// `split.mismatch`
     #[serde(rename = "split.mismatch")]
     SplitMismatch,
+    /// `alarm.raised`: another alarm of product.md 4.6 is on.
+    #[serde(rename = "alarm.raised")]
+    AlarmRaised,
+    /// `alarm.cleared`: its all-clear.
+    #[serde(rename = "alarm.cleared")]
+    AlarmCleared,
     /// `data.stale`: data of one experiment's signals went missing.
     #[serde(rename = "data.stale")]
     DataStale,
@@ -96,6 +102,8 @@ impl NoticeKind {
             Self::GuardrailNoData => "guardrail.no_data",
             Self::ProxyWithoutOutcome => "proxy.without_outcome",
             Self::SplitMismatch => "split.mismatch",
+            Self::AlarmRaised => "alarm.raised",
+            Self::AlarmCleared => "alarm.cleared",
             Self::DataStale => "data.stale",
             Self::DataRecovered => "data.recovered",
             Self::SourceDown => "source.down",

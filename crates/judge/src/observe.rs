@@ -162,6 +162,9 @@ pub struct Observed {
     pub baseline: Option<Sample>,
     /// Paired differences treatment minus control of a `value` signal with arms.
     pub paired: Option<Blocks>,
+    /// The steps of a `value` signal, for the methods of one planned look that need them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<Steps>,
     /// Overdispersion of the difference of two concurrent arms, for proportions and rates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub difference: Option<Unevenness>,
@@ -206,6 +209,15 @@ impl Sample {
     pub fn unevenness(&self) -> Option<Unevenness> {
         self.phi.map(|phi| Unevenness::over(phi, self.cells as usize))
     }
+}
+
+/// A plain series step by step: neighbours are averaged until at most 2,048 are left.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Steps {
+    /// The treatment; after the start.
+    pub treatment: Vec<f64>,
+    /// The control on the same steps, or the time before the start; empty against a constant.
+    pub comparison: Vec<f64>,
 }
 
 /// Block means of a plain series (statistics.md 1.5).

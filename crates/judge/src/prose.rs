@@ -5,13 +5,15 @@
 //! points and percent never mixed, a decimal point, thousands in groups.
 
 mod atoms;
+mod methods;
 mod numbers;
 mod reasons;
 #[cfg(test)]
 mod tests;
 
 pub use self::atoms::{atom_line, atom_numbers, what_would_flip};
-pub use self::numbers::{count, format_change, format_level};
+pub use self::methods::method_line;
+pub use self::numbers::{Written, count, format_change, format_level};
 pub use self::reasons::reason_sentence;
 
 use crate::analyse::{GuardrailState, Truth};
@@ -107,9 +109,13 @@ fn guardrail_words(record: &EvaluationRecord) -> Option<String> {
         .filter_map(|status| {
             let words = match status.state {
                 _ if is_tripped(status) => "tripped",
+                _ if status.evaluated_at.is_none() => "is not looked at yet",
                 GuardrailState::Unproven => "not shown to be safe",
                 GuardrailState::Burning => "spends its budget too fast",
                 GuardrailState::NoData | GuardrailState::SourceError => "has no data",
+                GuardrailState::Insufficient if status.total.is_none() => {
+                    "has nothing to judge yet"
+                }
                 GuardrailState::Insufficient => "has too few events",
                 GuardrailState::Ok | GuardrailState::Tripped => return None,
             };

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::analyse::{AlphaLine, AtomView, GuardrailStatus, RuleValue, SignalView};
 use crate::decide::{Alarm, Decision, Finding};
-use crate::observe::Observation;
+use crate::observe::{Observation, Observed};
 use crate::spec::Experiment;
 use crate::time::Timestamp;
 
@@ -37,6 +37,9 @@ pub struct LookInput {
     pub carry: Carry,
     /// Definition changes of used signals that nobody has acknowledged.
     pub unacknowledged: Vec<String>,
+    /// Since when alarms of earlier looks are on, by key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub alarms_since: BTreeMap<String, Timestamp>,
 }
 
 /// Where a cycle stands.
@@ -78,6 +81,26 @@ pub struct TestState {
     pub opened_at: Timestamp,
     /// How many epochs came before (each is `retargeted` or `definition_changed`).
     pub earlier_epochs: u32,
+    /// The planned looks of a signal so far (`look: once` and `weekly`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planned: Option<Box<PlannedLooks>>,
+}
+
+/// The planned looks of one signal: later looks repeat the result on these data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlannedLooks {
+    /// The data of the newest planned look.
+    pub observed: Observed,
+    /// When that look was.
+    pub judged_at: Timestamp,
+    /// The week of that look since the cycle's start.
+    pub week: u32,
+    /// The checkpoint it stood at, if it did.
+    pub checkpoint: Option<Timestamp>,
+    /// Share of the planned information at each planned look, not above 1.
+    pub fractions: Vec<f64>,
+    /// More came than was planned.
+    pub overrun: bool,
 }
 
 /// One evaluation, frozen.

@@ -14,7 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use judge::spec::{Context, Diagnostic, Parsed, Severity, check, codes, parse, render};
+use judge::spec::{
+    Context, Diagnostic, Parsed, Severity, check, codes, parse, read_openslo, render,
+};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -30,6 +32,13 @@ fn files_in(folder: &Path, ending: &str) -> BTreeMap<String, String> {
         }
     }
     found
+}
+
+/// SQL beside the files, and the OpenSLO files of their own folder.
+fn query_files(folder: &Path) -> BTreeMap<String, String> {
+    let mut files = files_in(folder, "sql");
+    files.extend(files_in(&root().join("tests/cases/openslo"), "yaml"));
+    files
 }
 
 /// The daemon's configuration as far as these files need it.
@@ -59,7 +68,7 @@ fn context(folder: &Path) -> Context {
             "pause-pitching",
             "turn-off-quote-cache",
         ]),
-        files: files_in(folder, "sql"),
+        files: query_files(folder),
     }
 }
 
@@ -139,6 +148,9 @@ fn every_code_has_a_case() {
     for (name, text) in files_in(&folder, "yaml") {
         let parsed = check_case(&name, &text, &folder);
         seen.extend(parsed.diagnostics.iter().map(|one| one.code));
+    }
+    for text in files_in(&root().join("tests/cases/openslo"), "yaml").values() {
+        seen.extend(read_openslo(text).diagnostics.iter().map(|one| one.code));
     }
     let missing: Vec<&str> =
         codes().iter().map(|(code, _)| *code).filter(|code| !seen.contains(code)).collect();

@@ -91,6 +91,8 @@ fn the_page_of_the_exit_codes_is_current() {
         ["`test`", "1", "a case does not hold"],
         ["`notify test`", "1", "a sample was refused"],
         ["`demo`", "1", "a story ended otherwise than it should"],
+        ["`slo`", "0", "everything in it can be kept"],
+        ["`slo`", "1", "faults in the file, no objective, or an alert that can never fire"],
         ["`eval --exit-code`", "0", "continue"],
         ["`eval --exit-code`", "10", "change"],
         ["`eval --exit-code`", "20", "stop"],

@@ -65,7 +65,12 @@ fn verdict(record: &EvaluationRecord, actions: &[ActionView]) -> Markup {
                     span aria-hidden="true" { "▲" } " "
                     (word(&alarm.kind).replace('_', " ")) " (" (word(&alarm.severity)) ")"
                 }
-                " " (alarm.subject) span.soft { " · clears when " (alarm.clears) }
+                @if let Some(cause) = &alarm.cause { " " (word(cause).replace('_', " ")) }
+                " " (alarm.subject)
+                span.soft {
+                    @if let Some(since) = alarm.since { " · since " (minute(since)) }
+                    " · clears with " (alarm.clears)
+                }
             }
         }
     }
@@ -154,7 +159,12 @@ fn clause(atom: &AtomView, record: &EvaluationRecord) -> Markup {
     let (seen, range, sample) = numbers.unwrap_or_else(|| ("–".into(), "–".into(), "–".into()));
     html! {
         tr {
-            th scope="row" { code { (atom.text) } @if atom.no_test { " (no test)" } }
+            th scope="row" {
+                code { (atom.text) } @if atom.no_test { " (no test)" }
+                @if let Some(evidence) = &atom.evidence {
+                    div.soft { "by " (prose::method_line(evidence)) }
+                }
+            }
             td data-label="Met" { span.chip.(class) { (met) } }
             td.num data-label="Seen" { (seen) }
             td.num data-label="Interval" { (range) }

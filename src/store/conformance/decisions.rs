@@ -1,10 +1,14 @@
 //! Evaluations, the decision log, files and sources.
 
 use judge::analyse::GuardrailState;
+use judge::decide::{Alarm, AlarmKind};
+use judge::watch::{Kept, Step};
 
 use super::work::status;
 use super::*;
-use crate::store::{BrokenFile, LogFilter, Missed, Revision, SourceHealth};
+use crate::store::{
+    BrokenFile, DeliveryFilter, LogFilter, Missed, Revision, SourceHealth, WatchCommit,
+};
 
 pub(in crate::store) async fn evaluations_are_numbered_and_paged(store: Store) {
     for id in ["x", "y"] {
@@ -164,6 +168,58 @@ pub(in crate::store) async fn the_portfolio_shows_the_newest_and_the_worst(store
     let last = rows[0].last.as_ref().unwrap();
     assert_eq!((last.number, last.headline.as_str()), (1, "On track."));
     assert_eq!((rows[1].worst_guardrail, rows[1].last.clone()), (None, None));
+}
+
+pub(in crate::store) async fn a_slot_of_the_watch_is_answered_once(store: Store) {
+    let alarm = Alarm::new(AlarmKind::Toothless, "", "a rollback action").since(at(90));
+    let kept = Kept {
+        experiment: "x".to_owned(),
+        key: alarm.key(),
+        raised_at: at(100),
+        cleared_at: None,
+        alarm,
+    };
+    let commit = |slot: i64, expected: Option<i64>, step: Step| WatchCommit {
+        slot: at(slot),
+        expected: expected.map(at),
+        step,
+        report_json: format!("{{\"slot\":{slot}}}"),
+        outbox: vec![message(&format!("m{slot}"), "alarm.raised", slot)],
+    };
+    let raise = Step { raised: vec![kept.clone()], ..Step::default() };
+    assert!(store.commit_watch(commit(100, None, raise.clone())).await.unwrap());
+    // Neither the same slot nor one made from an older reading writes anything.
+    assert!(!store.commit_watch(commit(100, None, raise.clone())).await.unwrap());
+    assert!(!store.commit_watch(commit(100, Some(100), raise.clone())).await.unwrap());
+    assert!(!store.commit_watch(commit(300, Some(50), raise)).await.unwrap());
+    assert_eq!(store.open_alarms().await.unwrap(), std::slice::from_ref(&kept));
+    assert_eq!(store.watch().await.unwrap().unwrap().last_slot, at(100));
+    assert_eq!(store.deliveries(DeliveryFilter::default()).await.unwrap().len(), 1);
+    let over = Kept { cleared_at: Some(at(200)), ..kept };
+    let clear = Step { cleared: vec![over.clone()], ..Step::default() };
+    assert!(store.commit_watch(commit(200, Some(100), clear)).await.unwrap());
+    assert_eq!(store.open_alarms().await.unwrap(), []);
+    assert_eq!(store.cleared_alarms().await.unwrap(), [over]);
+    assert_eq!(store.watch().await.unwrap().unwrap().report_json, "{\"slot\":200}");
+}
+
+pub(in crate::store) async fn a_source_that_is_down_is_one_alarm(store: Store) {
+    let down = |experiment: &str, since: i64| {
+        let alarm = Alarm::new(AlarmKind::SourceDown, "prom", "an answer of the source");
+        let alarm = alarm.since(at(since)).number("served", 2.0);
+        let (experiment, key) = (experiment.to_owned(), alarm.key());
+        Kept { experiment, key, raised_at: at(since), cleared_at: None, alarm }
+    };
+    let raised = vec![down("x", 95), down("y", 90)];
+    let step = Step { raised, ..Step::default() };
+    let (report_json, outbox) = ("{}".to_owned(), Vec::new());
+    let commit = WatchCommit { slot: at(100), expected: None, step, report_json, outbox };
+    store.commit_watch(commit).await.unwrap();
+    let on = store.alarms_on().await.unwrap();
+    assert_eq!(on.len(), 1);
+    assert_eq!((on[0].experiment.as_str(), on[0].alarm.since), ("", Some(at(90))));
+    let number = |name: &str| on[0].alarm.numbers[name];
+    assert_eq!((number("served"), number("experiments")), (4.0, 2.0));
 }
 
 pub(in crate::store) async fn a_healthy_store_has_no_problems(store: Store) {

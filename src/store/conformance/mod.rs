@@ -60,6 +60,8 @@ macro_rules! for_each_check {
             decisions: sources_are_replaced_by_name,
             decisions: missed_slots_are_rows,
             decisions: the_portfolio_shows_the_newest_and_the_worst,
+            decisions: a_slot_of_the_watch_is_answered_once,
+            decisions: a_source_that_is_down_is_one_alarm,
             decisions: a_healthy_store_has_no_problems,
         }
     };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use judge::analyse::{GuardrailState, GuardrailStatus};
 use judge::points::Sums;
-use judge::record::{Carry, TestState};
+use judge::record::{Carry, PlannedLooks, TestState};
 use judge::spec::OnTrip;
 use judge::time::Window;
 
@@ -275,6 +275,7 @@ pub(super) fn status(name: &str, state: GuardrailState) -> GuardrailStatus {
         control_also: false,
         latched: state == GuardrailState::Tripped,
         burn: None,
+        drift: None,
     }
 }
 
@@ -287,7 +288,22 @@ fn test_state(epoch: &str, ln_p: f64) -> TestState {
         looks: 3,
         opened_at: at(50),
         earlier_epochs: 0,
+        planned: None,
     }
+}
+
+/// The planned looks of a signal, as `look: weekly` leaves them behind.
+fn planned() -> Option<Box<PlannedLooks>> {
+    let window = serde_json::json!({"start": at(0), "end": at(50)});
+    let looks = serde_json::json!({
+        "observed": {
+            "arms": {}, "baseline": null, "paired": null, "window": window,
+            "data_as_of": at(50), "waiting": 0.0, "digest": "d",
+        },
+        "judged_at": at(50), "week": 3, "checkpoint": at(60),
+        "fractions": [0.25, 1.0 / 3.0], "overrun": false,
+    });
+    serde_json::from_value(looks).unwrap()
 }
 
 pub(in crate::store) async fn context_is_what_was_committed(store: Store) {
@@ -296,6 +312,7 @@ pub(in crate::store) async fn context_is_what_was_committed(store: Store) {
     let mut commit = look(&store, &claims[0]).await;
     let carry = Carry::from([
         ("atom a".to_owned(), test_state("e1", -1.0 / 3.0)),
+        ("planned|a".to_owned(), TestState { planned: planned(), ..test_state("e1", 0.0) }),
         ("harm".to_owned(), test_state("e1", f64::NEG_INFINITY)),
     ]);
     commit.carry = Some(carry.clone());

@@ -85,6 +85,7 @@ impl Home {
             "[daemon]\nexperiments = \"{folder}/experiments\"\nreload_every_secs = 1\n\
              [store]\npath = \"{folder}/verdictd.db\"\n\
              [http]\nlisten = \"127.0.0.1:0\"\n\
+             [alarms]\nevery_secs = 0\n\
              [scheduler]\njitter = false\nlease_secs = 2\n\
              [sources.prom.prometheus]\nurl = \"{prometheus}\"\nquery_delay_secs = 0\n\
              timeout_secs = 2\nmax_body_bytes = 4000000\n\

@@ -91,7 +91,10 @@ fn judge(look: &mut Look<'_>, atom: &Atom, place: Place) -> AtomView {
     match judged {
         Err(gap) => {
             view.why = Some(gap.why);
-            let outlook = Outlook::of_insufficient(look, atom);
+            let outlook = match (gap.why, place) {
+                (UnknownWhy::NotNow, Place::Continue(alpha)) => upcoming(look, atom, alpha),
+                _ => Outlook::of_insufficient(look, atom),
+            };
             view.needs_more = outlook.needs_more;
             view.decidable = outlook.decidable;
         }
@@ -115,9 +118,19 @@ fn inconclusive(met: Truth) -> Option<UnknownWhy> {
     (met == Truth::Unknown).then_some(UnknownWhy::Inconclusive)
 }
 
-/// A measure that can be tested, and its tau.
-fn tested(look: &Look<'_>, signal: &Signal, tau: Option<f64>) -> Result<(Measure, f64), Gap> {
-    let measure = look.measure(signal)?;
+/// A measure that can be tested, and its tau; planned looks judge `continue_when` only and need
+/// no tau.
+fn tested(
+    look: &Look<'_>,
+    signal: &Signal,
+    tau: Option<f64>,
+    turn: Option<(f64, Sides)>,
+) -> Result<(Measure, f64), Gap> {
+    let measure = match turn {
+        Some(turn) => look.turn(signal, turn)?,
+        None => look.measure(signal)?,
+    };
+    let tau = tau.or(measure.planned.map(|_| 0.0));
     let gap = |why, words: &str| Gap {
         why,
         state: super::SignalState::Invalid,
@@ -139,7 +152,11 @@ fn movement(
 ) -> Result<Judged, Gap> {
     let threshold = threshold_of(atom);
     let tau = tau::of_signal(look.experiment(), signal, Some(threshold));
-    let (measure, tau) = tested(look, signal, tau)?;
+    let turn = match place {
+        Place::Continue(alpha) => Some((alpha, Sides::Two)),
+        Place::Stop => None,
+    };
+    let (measure, tau) = tested(look, signal, tau, turn)?;
     match place {
         Place::Continue(alpha) => Ok(continue_movement(look, signal, atom, &measure, (tau, alpha))),
         Place::Stop => Ok(stop_movement(look, signal, atom, &measure, tau)),
@@ -190,14 +207,45 @@ fn continue_movement(
     };
     let change = aimed_change(look, signal, measure, threshold, side);
     let growth = Growth::of(look, signal, measure);
+    // A single planned look has nothing earlier: what it showed is what it shows.
+    let latching = latching && !Look::is_spent(measure);
     Judged {
         evidence: Look::evidence(measure, &answer, Bound::Both, threshold.is_relative()),
         met,
         why,
         latched: latching && answer.earlier,
         drifted: latching && answer.earlier && !answer.now,
-        outlook: growth.outlook(measure, change, met, would_hold),
+        outlook: growth.outlook(measure, change, met, would_hold).unless_spent(measure),
     }
+}
+
+/// What the end of the plan would say of an atom that is not judged yet.
+fn upcoming(look: &Look<'_>, atom: &Atom, alpha: f64) -> Outlook {
+    let (threshold, side) = (threshold_of(atom), atom.side);
+    let proven = look.experiment().evidence == EvidenceMode::Proven;
+    let (null, alpha, sides) = match atom.kind {
+        AtomKind::Tolerance => (threshold, SIGNAL, Sides::One),
+        AtomKind::Movement if proven => (threshold, alpha, Sides::Two),
+        AtomKind::Movement => (Null::NONE, alpha, Sides::Two),
+        // A level asks for units and an estimate, which wait for nothing but the look.
+        AtomKind::Level => return Outlook::default(),
+    };
+    let Some(signal) = look.experiment().signal(&atom.signal) else {
+        return Outlook::default();
+    };
+    let Ok(measure) = look.ahead(signal, (alpha, sides)) else {
+        return Outlook::default();
+    };
+    let change = match atom.kind {
+        AtomKind::Tolerance => measure.basis.change(),
+        _ => aimed_change(look, signal, &measure, threshold, side),
+    };
+    let limit = libm::log(alpha);
+    let growth = Growth::of(look, signal, &measure);
+    growth.outlook(&measure, change, Truth::Unknown, |placed| {
+        let reached = atom.kind == AtomKind::Tolerance || placed.basis.reaches(threshold, side);
+        reached && placed.ln_p(null, side, 0.0, sides) <= limit
+    })
 }
 
 /// The aim's effect where it points to the atom's side, else the threshold, as a change.
@@ -269,11 +317,11 @@ fn tolerance(
     let from = tau::stated_from(experiment, signal);
     let tau = tau::in_contrast_units(threshold, from)
         .or_else(|| tau::of_signal(experiment, signal, None));
-    let (measure, tau) = tested(look, signal, tau)?;
-    let (purpose, alpha) = match place {
-        Place::Continue(_) => (Purpose::Atom, SIGNAL),
-        Place::Stop => (Purpose::Stop, look.shares.harm),
+    let (purpose, alpha, turn) = match place {
+        Place::Continue(_) => (Purpose::Atom, SIGNAL, Some((SIGNAL, sides))),
+        Place::Stop => (Purpose::Stop, look.shares.harm, None),
     };
+    let (measure, tau) = tested(look, signal, tau, turn)?;
     let asked = Question { purpose, null: threshold, side, tau, alpha, sides };
     let answer = look.ask(signal, &measure, asked);
     let limit = libm::log(answer.alpha);
@@ -287,7 +335,8 @@ fn tolerance(
     let mut found = one_sided(Look::evidence(&measure, &answer, bound_for(side), relative), met);
     let holds = |placed: &Measure| placed.ln_p(threshold, side, answer.tau, sides) <= limit;
     let growth = Growth::of(look, signal, &measure);
-    found.outlook = growth.outlook(&measure, measure.basis.change(), met, holds);
+    let outlook = growth.outlook(&measure, measure.basis.change(), met, holds);
+    found.outlook = outlook.unless_spent(&measure);
     Ok(found)
 }
 
@@ -295,11 +344,15 @@ fn tolerance(
 fn level(look: &mut Look<'_>, signal: &Signal, atom: &Atom, place: Place) -> Result<Judged, Gap> {
     let experiment = look.experiment();
     let wanted = threshold_of(atom).amount();
-    let measure = Measure::of_level(experiment, signal, look.observed(signal)?, wanted)?;
+    let measure = match place {
+        Place::Continue(alpha) => look.turn_level(signal, wanted, (alpha, Sides::Two))?,
+        Place::Stop => Measure::of_level(experiment, signal, look.observed(signal)?, wanted)?,
+    };
     let side = atom.side;
     let reached = reaches(measure.basis.level(), wanted, side);
     let enough = measure.units >= least_units(signal);
-    let Some(tau) = tau::of_level(experiment, signal, wanted) else {
+    let tau = tau::of_level(experiment, signal, wanted).or(measure.planned.map(|_| 0.0));
+    let Some(tau) = tau else {
         // Without a tau there is no interval; the estimate alone may still reach the level.
         let holds = reached && enough && place != Place::Stop;
         let met = if holds { Truth::True } else { Truth::Unknown };
@@ -333,7 +386,8 @@ fn level(look: &mut Look<'_>, signal: &Signal, atom: &Atom, place: Place) -> Res
         reached && units >= least && (proven || !wants_interval)
     };
     let growth = Growth::of(look, signal, &measure);
-    found.outlook = growth.outlook_at(&measure, measure.basis.change(), met, holds);
+    let outlook = growth.outlook_at(&measure, measure.basis.change(), met, holds);
+    found.outlook = outlook.unless_spent(&measure);
     Ok(found)
 }
 

@@ -5,12 +5,14 @@
 //! always agree. Formulas: statistics.md 1.1-1.6; a relative null is the linear contrast
 //! `m_t - (1+r) m_c`, its interval the sequential Fieller set, by bisection from the estimate.
 
+use super::fixed::Fixed;
 use super::measure::Bound;
+pub(super) use super::normal::Normal;
 use super::rare::Rare;
 use crate::record::round12;
 use crate::spec::Side;
 use crate::stats::two_arm::Count;
-use crate::stats::{Contrast, Degenerate, Interval, Sides, UNBOUNDED};
+use crate::stats::{Degenerate, Interval, Sides, UNBOUNDED};
 use crate::stats::{info_time, one_proportion, poisson};
 
 /// A change that a test may exclude.
@@ -38,70 +40,6 @@ impl Null {
     }
 }
 
-/// Two normal means: `(mean, variance of the mean)` of both sides.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Normal {
-    pub(super) treatment: (f64, f64),
-    pub(super) comparison: (f64, f64),
-    /// Covariance of the two means (paired series).
-    pub(super) covariance: f64,
-    /// Whether the comparison grows with time too (a concurrent arm).
-    pub(super) both_grow: bool,
-}
-
-impl Normal {
-    /// Against a constant.
-    pub(super) fn against(constant: f64, treatment: (f64, f64)) -> Self {
-        Self { treatment, comparison: (constant, 0.0), covariance: 0.0, both_grow: false }
-    }
-
-    /// `m_t - w m_c - shift` with its standard error.
-    pub(super) fn contrast(&self, null: Null) -> Contrast {
-        let (w, shift) = match null {
-            Null::Change(change) => (1.0, change),
-            Null::Relative(relative) => (1.0 + relative, 0.0),
-        };
-        let estimate = self.treatment.0 - w * self.comparison.0 - shift;
-        let spread = self.treatment.1 + w * w * self.comparison.1 - 2.0 * w * self.covariance;
-        Contrast::from_variance(estimate, spread)
-    }
-
-    pub(super) fn ln_p(&self, null: Null, side: Side, tau: f64, sides: Sides) -> f64 {
-        let contrast = self.contrast(null);
-        let toward = contrast.estimate * side.sign();
-        let log_e = match sides {
-            Sides::Two if toward <= 0.0 => 0.0,
-            Sides::Two => info_time::log_e_two_sided(toward, contrast.se, tau),
-            Sides::One => info_time::log_e_one_sided(toward, contrast.se, tau),
-        };
-        info_time::ln_p_from_log_e(log_e)
-    }
-
-    fn interval(&self, bound: Bound, tau: f64, alpha: f64) -> Interval {
-        let Contrast { estimate, se } = self.contrast(Null::NONE);
-        match bound {
-            Bound::Both => info_time::interval_two_sided(estimate, se, tau, alpha),
-            Bound::Lower => {
-                Interval { lo: info_time::lower_one_sided(estimate, se, tau, alpha), hi: UNBOUNDED }
-            }
-            Bound::Upper => Interval {
-                lo: -UNBOUNDED,
-                hi: info_time::upper_one_sided(estimate, se, tau, alpha),
-            },
-        }
-    }
-
-    pub(super) fn placed(&self, change: f64, factor: f64) -> Self {
-        let held = if self.both_grow { factor } else { 1.0 };
-        Self {
-            treatment: (self.comparison.0 + change, self.treatment.1 / factor),
-            comparison: (self.comparison.0, self.comparison.1 / held),
-            covariance: self.covariance / factor,
-            both_grow: self.both_grow,
-        }
-    }
-}
-
 /// What the evidence rests on.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Basis {
@@ -113,6 +51,17 @@ pub(super) enum Basis {
     OneRate { count: Count, r0: f64 },
     /// Rare events in two arms, exact (1.3).
     Rare(Rare),
+    /// A planned look: one fixed-horizon test at this look's share of alpha.
+    Planned { test: Fixed, share: Share },
+}
+
+/// What a planned look may spend, as a share of the test's alpha.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Share {
+    /// At this look.
+    pub(super) now: f64,
+    /// At the look that ends the plan, for "needs about N more".
+    pub(super) last: f64,
 }
 
 impl Basis {
@@ -121,6 +70,7 @@ impl Basis {
             Self::Normal(normal) | Self::Rare(Rare { normal, .. }) => normal.treatment.0,
             Self::OneProportion { s, n, .. } => s / n,
             Self::OneRate { count, .. } => count.mean(),
+            Self::Planned { test, .. } => test.level(),
         }
     }
 
@@ -129,6 +79,7 @@ impl Basis {
             Self::Normal(normal) | Self::Rare(Rare { normal, .. }) => normal.comparison.0,
             Self::OneProportion { p0, .. } => *p0,
             Self::OneRate { r0, .. } => *r0,
+            Self::Planned { test, .. } => test.comparison(),
         }
     }
 
@@ -147,7 +98,9 @@ impl Basis {
     /// Whether there is variance to test with.
     pub(super) fn degenerate(&self) -> Option<Degenerate> {
         match self {
-            Self::Normal(normal) => normal.contrast(Null::NONE).degenerate(),
+            Self::Normal(normal) | Self::Planned { test: Fixed::T { normal, .. }, .. } => {
+                normal.contrast(Null::NONE).degenerate()
+            }
             _ => None,
         }
     }
@@ -169,6 +122,11 @@ impl Basis {
         }
         let log_e = match self {
             Self::Normal(normal) => return normal.ln_p(null, side, tau, sides),
+            Self::Planned { test, share } => {
+                // Held against the whole alpha: what this look may not spend is added to p.
+                let ln_p = test.ln_p(null, side, sides) - libm::log(share.now);
+                return ln_p.clamp(-UNBOUNDED, 0.0);
+            }
             Self::OneProportion { s, n, p0 } => {
                 let q = constant(*p0, null);
                 if (s / n - q) * side.sign() <= 0.0 {
@@ -207,6 +165,11 @@ impl Basis {
                 poisson::interval(prior, count, alpha).shifted(-r0)
             }
             (Self::Rare(rare), false) => rare.interval(tau, alpha),
+            (Self::Planned { .. }, false) => {
+                let size = self.level().abs().max(self.comparison().abs());
+                let scale = if size > 0.0 { size } else { 1.0 };
+                return self.searched(Null::Change, (self.change(), scale), bound, (tau, alpha));
+            }
             (_, true) => return self.relative_interval(bound, tau, alpha),
         };
         one_ended(whole, bound)
@@ -220,18 +183,27 @@ impl Basis {
         let Some(centre) = self.relative_change() else {
             return Interval::ALL;
         };
+        self.searched(Null::Relative, (centre, 1.0), bound, (tau, alpha))
+    }
+
+    /// The nulls not excluded, by bisection outwards from the estimate.
+    fn searched(
+        &self,
+        null: impl Fn(f64) -> Null,
+        (centre, scale): (f64, f64),
+        bound: Bound,
+        (tau, alpha): (f64, f64),
+    ) -> Interval {
         let limit = libm::log(alpha);
         let sides = if bound == Bound::Both { Sides::Two } else { Sides::One };
-        let excluded = |relative: f64, side: Side| {
-            self.ln_p(Null::Relative(relative), side, tau, sides) <= limit
-        };
+        let excluded = |at: f64, side: Side| self.ln_p(null(at), side, tau, sides) <= limit;
         let lo = match bound {
             Bound::Upper => -UNBOUNDED,
-            _ => edge(centre, -1.0, |relative| excluded(relative, Side::AtLeast)),
+            _ => edge(centre, -scale, |at| excluded(at, Side::AtLeast)),
         };
         let hi = match bound {
             Bound::Lower => UNBOUNDED,
-            _ => edge(centre, 1.0, |relative| excluded(relative, Side::AtMost)),
+            _ => edge(centre, scale, |at| excluded(at, Side::AtMost)),
         };
         Interval { lo, hi }
     }
@@ -270,6 +242,10 @@ impl Basis {
                 Self::OneRate { count: Count { events, exposure }, r0 }
             }
             Self::Rare(ref rare) => Self::Rare(rare.placed(change, factor)),
+            Self::Planned { ref test, share } => Self::Planned {
+                test: test.placed(change, factor),
+                share: Share { now: share.last, last: share.last },
+            },
         }
     }
 }
@@ -292,7 +268,7 @@ pub(super) fn opposite(side: Side) -> Side {
 }
 
 /// The level that a null means for a constant comparison.
-fn constant(level: f64, null: Null) -> f64 {
+pub(super) fn constant(level: f64, null: Null) -> f64 {
     match null {
         Null::Change(change) => level + change,
         Null::Relative(relative) => level * (1.0 + relative),
@@ -307,18 +283,19 @@ fn one_ended(interval: Interval, bound: Bound) -> Interval {
     }
 }
 
-/// The first excluded point from `centre` in `direction`, or no bound within a millionfold.
-fn edge(centre: f64, direction: f64, excluded: impl Fn(f64) -> bool) -> f64 {
+/// The first excluded point from `centre` in the direction of `toward`, or no bound within a
+/// millionfold of its size.
+fn edge(centre: f64, toward: f64, excluded: impl Fn(f64) -> bool) -> f64 {
     let mut step = 0.01;
     let mut inside = centre;
-    let mut outside = centre + direction * step;
+    let mut outside = centre + toward * step;
     while !excluded(outside) {
         if step > 1.0e6 {
-            return direction * UNBOUNDED;
+            return toward.signum() * UNBOUNDED;
         }
         inside = outside;
         step *= 2.0;
-        outside = centre + direction * step;
+        outside = centre + toward * step;
     }
     for _ in 0..200 {
         let middle = 0.5 * (inside + outside);

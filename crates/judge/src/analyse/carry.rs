@@ -22,7 +22,7 @@ impl Epoch {
         Self { definition: hash128(definition), target: hash128(target) }
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         format!("{}.{}", self.definition, self.target)
     }
 }
@@ -64,6 +64,7 @@ pub(crate) fn open(
         looks: 0,
         opened_at: at,
         earlier_epochs: earlier,
+        planned: None,
     };
     carry.insert(id.clone(), fresh);
     Opened { id, tau, alpha, ln_p_before: 0.0, retargeted }

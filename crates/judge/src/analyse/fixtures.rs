@@ -38,6 +38,7 @@ pub(crate) fn signal(name: &str, role: Role, form: Form, want: Want) -> Signal {
         matures_after: Span::ZERO,
         grain: None,
         compare: None,
+        method: None,
         source: "export".to_owned(),
         query: Query { file: Some(format!("{name}.csv")), ..Query::default() },
     }
@@ -93,6 +94,7 @@ pub(crate) fn experiment(compare: Compare, signals: Vec<Signal>, rule: Rule) -> 
             stop_when: None,
             look_every: Span::days(1),
             look: LookPlan::Always,
+            spending: crate::spec::SPENDING,
             early_stop_futility: false,
             min_duration: Span::days(7),
             hold_notify_after: Span::hours(24),
@@ -159,6 +161,7 @@ pub(crate) fn seen(arms: Vec<(&str, Sample)>, to: Timestamp) -> Observation {
         arms: arms.into_iter().map(|(arm, sample)| (arm.to_owned(), sample)).collect(),
         baseline: None,
         paired: None,
+        steps: None,
         difference: None,
         epochs: Vec::new(),
         window: Window { start: ts(START), end: to },
@@ -191,6 +194,7 @@ pub(crate) fn input(
         guardrails: Vec::new(),
         carry: Carry::new(),
         unacknowledged: Vec::new(),
+        alarms_since: BTreeMap::new(),
     }
 }
 

@@ -7,15 +7,17 @@
 use std::collections::BTreeSet;
 
 use super::alpha::Shares;
-use super::basis::Null;
+use super::basis::{Basis, Null};
 use super::carry::{Epoch, Opened, close, open};
+use super::fixed_methods::refit;
 use super::measure::{Bound, Gap, Measure, Test, fit};
+use super::planned::{self, Planned, Turn};
 use super::{Evidence, UnknownWhy};
 use crate::decide::Finding;
 use crate::observe::Observed;
 use crate::plan::need_of_signal;
 use crate::record::{Carry, LookInput};
-use crate::spec::{Compare, Experiment, Side, Signal};
+use crate::spec::{Compare, Experiment, LookPlan, SPENDING, Side, Signal};
 use crate::stats::Sides;
 use crate::time::Window;
 
@@ -82,16 +84,19 @@ pub(super) struct Look<'a> {
     pub(super) shares: Shares,
     pub(super) carry: Carry,
     pub(super) findings: Vec<Finding>,
+    pub(super) planned: Planned,
     told: BTreeSet<String>,
 }
 
 impl<'a> Look<'a> {
     pub(super) fn new(input: &'a LookInput, at_checkpoint: bool) -> Self {
+        let mut carry = input.carry.clone();
         Self {
             input,
             at_checkpoint,
             shares: Shares::of(&input.experiment),
-            carry: input.carry.clone(),
+            planned: Planned::new(input, &mut carry, at_checkpoint),
+            carry,
             findings: Vec::new(),
             told: BTreeSet::new(),
         }
@@ -108,13 +113,67 @@ impl<'a> Look<'a> {
 
     /// The change of a signal; a [`Gap`] also when there is nothing to compare with.
     pub(super) fn measure(&self, signal: &Signal) -> Result<Measure, Gap> {
-        let observed = self.observed(signal)?;
+        self.measure_of(signal, self.observed(signal)?)
+    }
+
+    fn measure_of(&self, signal: &Signal, observed: &Observed) -> Result<Measure, Gap> {
         let measure = Measure::of(self.experiment(), signal, observed)?;
         measure.ok_or_else(|| Gap {
             why: UnknownWhy::Invalid,
             state: super::SignalState::Shown,
             words: Some("no comparison: neither arms nor `from`".to_owned()),
         })
+    }
+
+    /// The change of a signal as the look plan lets a test at `alpha` judge it now.
+    pub(super) fn turn(
+        &self,
+        signal: &Signal,
+        (alpha, sides): (f64, Sides),
+    ) -> Result<Measure, Gap> {
+        match planned::turn(self, signal, alpha, sides)? {
+            None => self.measure(signal),
+            Some(turn) => {
+                let shell = self.measure_of(signal, &turn.observed)?;
+                refit(shell, self.experiment(), signal, turn, None)
+            }
+        }
+    }
+
+    /// The level of the treatment against a wanted level, as the look plan lets it be judged now.
+    pub(super) fn turn_level(
+        &self,
+        signal: &Signal,
+        wanted: f64,
+        (alpha, sides): (f64, Sides),
+    ) -> Result<Measure, Gap> {
+        let experiment = self.experiment();
+        match planned::turn(self, signal, alpha, sides)? {
+            None => Measure::of_level(experiment, signal, self.observed(signal)?, wanted),
+            Some(turn) => {
+                let shell = Measure::of_level(experiment, signal, &turn.observed, wanted)?;
+                refit(shell, experiment, signal, turn, Some(wanted))
+            }
+        }
+    }
+
+    /// What the present data would be judged by at the end of the plan: for outlooks only.
+    pub(super) fn ahead(
+        &self,
+        signal: &Signal,
+        (alpha, sides): (f64, Sides),
+    ) -> Result<Measure, Gap> {
+        let observed = self.observed(signal)?;
+        let (look, share) = planned::ahead(self, alpha, sides);
+        let shell = self.measure_of(signal, observed)?;
+        let turn = Turn { observed: observed.clone(), look, share };
+        refit(shell, self.experiment(), signal, turn, None)
+    }
+
+    /// A single planned look is used up: more data cannot settle what it left open.
+    pub(super) fn is_spent(measure: &Measure) -> bool {
+        let once = |look: super::PlannedLook| look.plan == LookPlan::Once && look.looks > 0;
+        matches!(measure.basis, Basis::Planned { .. }) && measure.planned.is_some_and(once)
     }
 
     /// Asks one question, remembers its p and says what holds.
@@ -189,18 +248,34 @@ fn test_id(experiment: &Experiment, signal: &Signal, asked: &Question) -> String
     format!("{}|{}|{arms}|{null}|{side}", asked.purpose.word(), signal.name)
 }
 
-fn epoch(experiment: &Experiment, signal: &Signal, asked: &Question) -> Epoch {
+fn definition(experiment: &Experiment, signal: &Signal) -> String {
     let window = Window { start: experiment.start, end: experiment.start };
     let series = need_of_signal(experiment, signal, window).series_id;
     let compare = signal.compare.as_ref().unwrap_or(&experiment.compare);
-    let definition = format!(
-        "{series} {compare:?} {} {:?} {}",
-        experiment.start, signal.form, signal.matures_after
-    );
+    format!("{series} {compare:?} {} {:?} {}", experiment.start, signal.form, signal.matures_after)
+}
+
+/// What the planned looks of a signal stand on: an edited target opens a new test, but no new
+/// look at data.
+pub(super) fn planned_epoch(experiment: &Experiment, signal: &Signal) -> String {
+    let checkpoint = &experiment.checkpoint;
+    let plan = format!("{:?} {}", checkpoint.look, checkpoint.spending);
+    Epoch::new(&[&definition(experiment, signal)], &[&plan]).text()
+}
+
+fn epoch(experiment: &Experiment, signal: &Signal, asked: &Question) -> Epoch {
+    let definition = definition(experiment, signal);
     let aim = experiment.aim_on(&signal.name).map(|aim| (aim.from, aim.to));
-    let target = format!(
+    let checkpoint = &experiment.checkpoint;
+    let mut target = vec![format!(
         "{aim:?} {:?} {:.11e} {:.11e} {:?} {:?}",
-        signal.from, asked.tau, asked.alpha, asked.sides, experiment.checkpoint.look
-    );
+        signal.from, asked.tau, asked.alpha, asked.sides, checkpoint.look
+    )];
+    // These parts follow only where they are written, so that older epochs stay what they were.
+    if checkpoint.spending != SPENDING {
+        target.push(format!("spending {}", checkpoint.spending));
+    }
+    target.extend(signal.method.map(|method| format!("method {}", method.name())));
+    let target = target.join(" ");
     Epoch::new(&[&definition], &[&target])
 }

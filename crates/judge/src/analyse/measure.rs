@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 use super::basis::{Basis, Null};
 use super::methods::{Arms, counted, level, measured, size, stated, unobserved};
 use super::rare::Plan;
-use super::{Evidence, MethodName, SignalState, UnknownWhy, tau};
+use super::{Evidence, MethodName, PlannedLook, SignalState, UnknownWhy, tau};
 use crate::observe::{Observation, Observed};
 use crate::points::ALL;
-use crate::spec::{Baseline, Compare, Experiment, Side, Signal};
+use crate::spec::{Baseline, Compare, Design, Experiment, LookPlan, Side, Signal, fitting};
 use crate::stats::{Interval, Sides};
 
 /// Why a signal cannot be judged now.
@@ -64,6 +64,12 @@ pub(super) fn fit(observation: Option<&Observation>) -> Result<&Observed, Gap> {
     }
 }
 
+/// The method that a file asks for, where it is one of those valid at every look.
+fn named(signal: &Signal, design: Design) -> Option<MethodName> {
+    let fits = fitting(design, signal.form, LookPlan::Always);
+    signal.method.filter(|method| fits.contains(method))
+}
+
 /// How a signal compares, with all that is shown beside a test.
 #[derive(Debug, Clone)]
 pub(super) struct Measure {
@@ -78,6 +84,8 @@ pub(super) struct Measure {
     pub(super) exact_baseline: bool,
     /// What is estimated is the level itself, held against a wanted level.
     pub(super) is_level: bool,
+    /// The planned look that is judged, unless every look is.
+    pub(super) planned: Option<PlannedLook>,
 }
 
 /// Which end or ends of an interval a purpose uses.
@@ -115,7 +123,8 @@ impl Measure {
                 from: tau::stated_from(experiment, signal).filter(|p| *p > 0.0 && *p < 1.0),
                 sign: signal.want.sign(),
             };
-            let judged = Arms { control, treatment, plan };
+            let named = named(signal, Design::Arms);
+            let judged = Arms { control, treatment, named, plan };
             return judged.measure(arm(control)?, arm(treatment)?, observed).map(Some);
         }
         let sample = observed.arms.get(ALL).ok_or_else(|| unobserved(ALL))?;
@@ -123,8 +132,12 @@ impl Measure {
             return measured(sample, baseline).map(Some);
         }
         match signal.from {
-            Some(Baseline::Stated(level)) => stated(sample, level, true).map(Some),
-            Some(Baseline::Counted { x, n, .. }) => counted(sample, x, n).map(Some),
+            Some(Baseline::Stated(level)) => {
+                stated(sample, level, true, named(signal, Design::Stated)).map(Some)
+            }
+            Some(Baseline::Counted { x, n, .. }) => {
+                counted(sample, (x, n), named(signal, Design::Stated)).map(Some)
+            }
             _ => Ok(None),
         }
     }
@@ -142,7 +155,7 @@ impl Measure {
             _ => ALL,
         };
         let sample = observed.arms.get(name).ok_or_else(|| unobserved(name))?;
-        let mut measure = level(sample, wanted)?;
+        let mut measure = level(sample, wanted, named(signal, Design::Stated))?;
         measure.n = BTreeMap::from([(name.to_owned(), size(sample))]);
         measure.uncontrolled = false;
         measure.exact_baseline = false;
@@ -181,6 +194,7 @@ impl Measure {
             uncontrolled: self.uncontrolled,
             exact_baseline: self.exact_baseline,
             assumptions: self.assumptions(),
+            planned: self.planned,
         }
     }
 
@@ -191,22 +205,14 @@ impl Measure {
     }
 
     fn assumptions(&self) -> Vec<String> {
-        let mut words = vec![match self.method {
-            MethodName::InformationTime => "independent units; normal approximation",
-            MethodName::RareEvents => {
-                "rare independent events; allocation constant within its epochs"
-            }
-            MethodName::OneProportion => "independent units with one probability",
-            MethodName::OneRate => "independent events with one rate",
-            MethodName::BlockMeans => "stationary apart from the change",
-            MethodName::PairedBlocks => "shared load cancels in the differences",
-            MethodName::Split => "units are assigned independently",
-            MethodName::Exact => "the number is exact",
-        }];
+        let mut words = vec![self.method.about().assumes];
         if self.uncontrolled && self.exact_baseline {
             words.push("uncontrolled; baseline treated as exact");
         } else if self.uncontrolled {
             words.push("uncontrolled");
+        }
+        if self.planned.is_some_and(|look| look.overrun) {
+            words.push("more came than was planned: no alpha is left for it, the last bound stays");
         }
         words.into_iter().map(str::to_owned).collect()
     }

@@ -30,7 +30,7 @@ pub(super) fn size(sample: &Sample) -> f64 {
 }
 
 /// `(mean, variance of the mean)` of counted forms, widened by `phi`; `None` for a value.
-fn moments(sample: &Sample, phi: f64) -> Option<(f64, f64)> {
+pub(super) fn moments(sample: &Sample, phi: f64) -> Option<(f64, f64)> {
     let (mean, variance) = match sample.sums {
         Sums::Proportion { num, den } => {
             let arm = Proportion { x: num, n: den };
@@ -53,6 +53,16 @@ fn moments(sample: &Sample, phi: f64) -> Option<(f64, f64)> {
     Some((mean, variance * phi.max(1.0)))
 }
 
+/// Level and its variance: sums widened by their own `phi`, a series by its blocks.
+pub(super) fn spread(sample: &Sample) -> Option<(f64, f64)> {
+    match (&sample.blocks, sample.sums) {
+        (Some(blocks), Sums::Value { .. }) if blocks.refused.is_none() && blocks.count >= 2 => {
+            Some((blocks.mean, blocks.sd * blocks.sd / f64::from(blocks.count)))
+        }
+        _ => moments(sample, widening(sample)),
+    }
+}
+
 /// The factor on the variance of one population's counts.
 fn widening(sample: &Sample) -> f64 {
     sample.unevenness().as_ref().map_or(1.0, Unevenness::factor)
@@ -63,7 +73,7 @@ fn of_sample(sample: &Sample, phi: f64) -> Result<(f64, f64), Gap> {
 }
 
 /// Usable blocks of a sample.
-fn blocks_of(blocks: Option<&Blocks>) -> Result<&Blocks, Gap> {
+pub(super) fn blocks_of(blocks: Option<&Blocks>) -> Result<&Blocks, Gap> {
     let blocks = blocks.ok_or_else(|| Gap::invalid("a series without blocks".to_owned()))?;
     match &blocks.refused {
         Some(why) => Err(Gap::invalid(why.clone())),
@@ -82,6 +92,8 @@ fn inflation(df: f64) -> f64 {
 pub(super) struct Arms<'a> {
     pub(super) control: &'a str,
     pub(super) treatment: &'a str,
+    /// The method that the file asks for, if it fits.
+    pub(super) named: Option<MethodName>,
     /// For the mixtures of rare events.
     pub(super) plan: Plan,
 }
@@ -95,16 +107,20 @@ impl Arms<'_> {
     ) -> Result<Measure, Gap> {
         let (basis, method, phi) = match (treatment.sums, control.sums) {
             (Sums::Value { .. }, _) => {
-                let basis = paired(control, treatment, observed)?;
-                (basis, MethodName::PairedBlocks, None)
+                let normal = paired(control, treatment, observed, inflation)?;
+                (Basis::Normal(normal), MethodName::PairedBlocks, None)
             }
             (Sums::Proportion { num, den }, Sums::Proportion { num: x, den: n }) => {
                 let (treated, held) = (Proportion { x: num, n: den }, Proportion { x, n });
-                if treated.has_ten_of_each() && held.has_ten_of_each() {
+                let many = treated.has_ten_of_each() && held.has_ten_of_each();
+                let exact = self.named == Some(MethodName::RareEvents);
+                if many && !exact {
                     let uneven = observed.difference.filter(Unevenness::is_uneven);
                     let phi = uneven.as_ref().map(Unevenness::factor);
                     let normal = concurrent(control, treatment, phi.unwrap_or(1.0))?;
                     (Basis::Normal(normal), MethodName::InformationTime, phi)
+                } else if self.named == Some(MethodName::InformationTime) {
+                    return Err(too_rare());
                 } else {
                     let normal = concurrent(control, treatment, 1.0)?;
                     let epochs = epochs_of(observed);
@@ -133,7 +149,17 @@ impl Arms<'_> {
             uncontrolled: false,
             exact_baseline: false,
             is_level: false,
+            planned: None,
         })
+    }
+}
+
+/// A named normal method below its smallest sample (statistics.md 1.1).
+fn too_rare() -> Gap {
+    Gap {
+        why: UnknownWhy::Insufficient,
+        state: SignalState::TooEarly,
+        words: Some("`information_time` needs ten events and ten non-events".to_owned()),
     }
 }
 
@@ -153,20 +179,27 @@ fn concurrent(control: &Sample, treatment: &Sample, phi: f64) -> Result<Normal, 
 }
 
 /// Block means of both arms on the same steps; their covariance follows from the differences.
-fn paired(control: &Sample, treatment: &Sample, observed: &Observed) -> Result<Basis, Gap> {
+///
+/// `wide` is what the error is widened by, from the degrees of freedom.
+pub(super) fn paired(
+    control: &Sample,
+    treatment: &Sample,
+    observed: &Observed,
+    wide: impl Fn(f64) -> f64,
+) -> Result<Normal, Gap> {
     let differences = blocks_of(observed.paired.as_ref())?;
     let treated = blocks_of(treatment.blocks.as_ref())?;
     let held = blocks_of(control.blocks.as_ref())?;
     let size = f64::from(differences.count);
-    let wide = inflation(size - 1.0);
+    let wide = wide(size - 1.0);
     let of_mean = |variance: f64| wide * wide * variance / size;
     let (t, c, d) = (treated.sd * treated.sd, held.sd * held.sd, differences.sd * differences.sd);
-    Ok(Basis::Normal(Normal {
+    Ok(Normal {
         treatment: (treated.mean, of_mean(t)),
         comparison: (held.mean, of_mean(c)),
         covariance: of_mean(0.5 * (t + c - d)),
         both_grow: true,
-    }))
+    })
 }
 
 /// Everything against a baseline that was measured before the first start.
@@ -201,24 +234,50 @@ pub(super) fn measured(sample: &Sample, baseline: &Sample) -> Result<Measure, Ga
 }
 
 /// Against `x` of `n` counted once: both errors for counts, else the level `x/n` as stated.
-pub(super) fn counted(sample: &Sample, x: f64, n: f64) -> Result<Measure, Gap> {
+pub(super) fn counted(
+    sample: &Sample,
+    (x, n): (f64, f64),
+    named: Option<MethodName>,
+) -> Result<Measure, Gap> {
+    match counted_once(sample, x, n) {
+        Some(before) => measured(sample, &before),
+        None => stated(sample, x / n, true, named),
+    }
+}
+
+/// `{x, n}` of the file as a sample of its own, for the forms that have counts.
+pub(super) fn counted_once(sample: &Sample, x: f64, n: f64) -> Option<Sample> {
     let sums = match sample.sums {
         Sums::Proportion { .. } => Sums::Proportion { num: x, den: n },
         Sums::Rate { .. } => Sums::Rate { events: x, exposure: n },
-        _ => return stated(sample, x / n, true),
+        _ => return None,
     };
-    measured(sample, &Sample { sums, cells: 1, phi: None, blocks: None })
+    Some(Sample { sums, cells: 1, phi: None, blocks: None })
 }
 
 /// Against a constant: exact where the form has an exact test and its periods are even enough.
-pub(super) fn stated(sample: &Sample, level: f64, exact_baseline: bool) -> Result<Measure, Gap> {
+pub(super) fn stated(
+    sample: &Sample,
+    level: f64,
+    exact_baseline: bool,
+    named: Option<MethodName>,
+) -> Result<Measure, Gap> {
     let uneven = sample.unevenness().filter(Unevenness::is_uneven);
     let uneven = uneven.as_ref().map(Unevenness::factor);
-    let (basis, method) = match (sample.sums, uneven) {
-        (Sums::Proportion { num, den }, None) => {
+    // A named method stays, whatever the periods say; `assumptions` then tells.
+    let exact = match named {
+        Some(MethodName::InformationTime) => false,
+        Some(MethodName::OneProportion | MethodName::OneRate) => true,
+        _ => uneven.is_none(),
+    };
+    if named == Some(MethodName::InformationTime) && few_events(sample) {
+        return Err(too_rare());
+    }
+    let (basis, method) = match (sample.sums, exact) {
+        (Sums::Proportion { num, den }, true) => {
             (Basis::OneProportion { s: num, n: den, p0: level }, MethodName::OneProportion)
         }
-        (Sums::Rate { events, exposure }, None) => {
+        (Sums::Rate { events, exposure }, true) => {
             let count = Count { events, exposure };
             (Basis::OneRate { count, r0: level }, MethodName::OneRate)
         }
@@ -240,15 +299,28 @@ pub(super) fn stated(sample: &Sample, level: f64, exact_baseline: bool) -> Resul
     Ok(measure)
 }
 
+/// Fewer events, or for proportions non-events, than a normal approximation needs.
+fn few_events(sample: &Sample) -> bool {
+    match sample.sums {
+        Sums::Proportion { num, den } => !Proportion { x: num, n: den }.has_ten_of_each(),
+        Sums::Rate { events, .. } => events < 10.0,
+        _ => false,
+    }
+}
+
 /// A level: exact for proportions, the engine for the rest.
-pub(super) fn level(sample: &Sample, wanted: f64) -> Result<Measure, Gap> {
+pub(super) fn level(
+    sample: &Sample,
+    wanted: f64,
+    named: Option<MethodName>,
+) -> Result<Measure, Gap> {
     match sample.sums {
         Sums::Rate { .. } => {
             let normal = Normal::against(wanted, of_sample(sample, widening(sample))?);
             let basis = Basis::Normal(normal);
             Ok(uncontrolled(sample, basis, MethodName::InformationTime, false))
         }
-        _ => stated(sample, wanted, false),
+        _ => stated(sample, wanted, false, named),
     }
 }
 
@@ -262,5 +334,6 @@ fn uncontrolled(sample: &Sample, basis: Basis, method: MethodName, exact: bool) 
         uncontrolled: true,
         exact_baseline: exact,
         is_level: false,
+        planned: None,
     }
 }

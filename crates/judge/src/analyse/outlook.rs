@@ -21,6 +21,11 @@ pub(super) struct Outlook {
 }
 
 impl Outlook {
+    /// After a single planned look no further data can settle anything.
+    pub(super) fn unless_spent(self, measure: &Measure) -> Self {
+        if Look::is_spent(measure) { Self { decidable: false, ..self } } else { self }
+    }
+
     /// An `insufficient` observation says itself how many units it lacks; they count as decidable
     /// when one more interval at the present rate brings them.
     pub(super) fn of_insufficient(look: &Look<'_>, atom: &Atom) -> Self {

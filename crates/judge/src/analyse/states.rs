@@ -10,7 +10,7 @@ use super::atoms::{bound_for, threshold_of};
 use super::basis::{Null, opposite, reaches};
 use super::look::{Look, Purpose, Question};
 use super::measure::{Bound, Gap, Measure};
-use super::{AtomView, Evidence, HarmCheck, SignalState, SignalView, Truth, tau};
+use super::{AtomView, Evidence, HarmCheck, SignalState, SignalView, Truth, UnknownWhy, tau};
 use crate::spec::{Atom, AtomKind, Experiment, Role, Side, Signal};
 use crate::stats::{Degenerate, Sides};
 
@@ -116,8 +116,8 @@ fn by_level_atom(
     let reached = level.is_some_and(|level| reaches(level, atom.wanted, side));
     view.threshold = Some(atom.wanted);
     view.state = match atom.why {
-        Some(super::UnknownWhy::Insufficient) => SignalState::TooEarly,
-        Some(super::UnknownWhy::Invalid) => SignalState::Invalid,
+        Some(UnknownWhy::Insufficient | UnknownWhy::NotNow) => SignalState::TooEarly,
+        Some(UnknownWhy::Invalid) => SignalState::Invalid,
         _ if below => SignalState::Below,
         _ if reached && atom.met == Truth::True => SignalState::Met,
         _ => SignalState::Inconclusive,
@@ -131,19 +131,21 @@ fn by_change(look: &mut Look<'_>, signal: &Signal, view: &mut SignalView) {
     let experiment = look.experiment();
     let Thresholds { met, meaningful } = thresholds(experiment, signal);
     view.threshold = met.map(Null::amount);
-    let measure = match look.measure(signal) {
+    let alpha = atoms_on(experiment, signal, AtomKind::Movement)
+        .next()
+        .map_or(SIGNAL, |(index, _)| look.shares.atoms[index]);
+    let measure = match look.turn(signal, (alpha, Sides::Two)) {
         Ok(measure) => measure,
+        Err(gap) if gap.why == UnknownWhy::NotNow => return waits(look, signal, gap, view),
         Err(gap) => return unmeasured(look, signal, gap, view),
     };
     let relative = met.is_some_and(Null::is_relative);
-    let Some(tau) = tau::of_signal(experiment, signal, met) else {
+    let tau = tau::of_signal(experiment, signal, met).or(measure.planned.map(|_| 0.0));
+    let Some(tau) = tau else {
         view.evidence = Some(measure.untested());
         view.why = Some("no aim, threshold or plan gives a tau".to_owned());
         return;
     };
-    let alpha = atoms_on(experiment, signal, AtomKind::Movement)
-        .next()
-        .map_or(SIGNAL, |(index, _)| look.shares.atoms[index]);
     let good = good_side(signal);
     let sides = Sides::Two;
     let purpose = Purpose::Signal;
@@ -160,6 +162,13 @@ fn by_change(look: &mut Look<'_>, signal: &Signal, view: &mut SignalView) {
         view.state = SignalState::Shown;
     }
     view.evidence = Some(evidence);
+}
+
+/// Not judged before its planned look: estimate and level are shown, without a test.
+fn waits(look: &Look<'_>, signal: &Signal, gap: Gap, view: &mut SignalView) {
+    view.state = if signal.role == Role::Guardrail { SignalState::Shown } else { gap.state };
+    view.why = gap.words;
+    view.evidence = look.measure(signal).ok().map(|measure| measure.untested());
 }
 
 /// No comparison: the level alone is shown (evidence without `comparison`).

@@ -3,4 +3,5 @@
 mod false_alarms;
 mod laws;
 mod modes;
+mod planned;
 mod stories;

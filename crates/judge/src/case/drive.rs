@@ -295,6 +295,7 @@ impl<'a> Player<'a> {
             guardrails: stored.collect(),
             carry: self.carry.clone(),
             unacknowledged: self.unacknowledged.clone(),
+            alarms_since: self.said.alarms_since(),
         }
     }
 }

@@ -1,16 +1,16 @@
 //! Alarms of product.md 4.6 that one look can see, each with its numbers and what clears it.
 //!
-//! Since when an alarm is on is not known to one look: the store keeps it in
-//! [`crate::notice::LastSaid`].
+//! Since when an alarm is on is part of the look's input: what earlier looks of the stretch said.
 
 use std::collections::BTreeMap;
 
 use crate::analyse::{GuardrailState, SignalState, SignalView};
 use crate::observe::Observation;
-use crate::spec::{Experiment, OnTrip, Role};
+use crate::spec::Role;
 use crate::time::{Timestamp, add_ms, ms_between};
 
 use super::facts::Facts;
+use super::theatre::theatre;
 use super::{Alarm, AlarmKind, AlarmSeverity};
 
 /// Below this share of the planned information a silent outcome is no alarm.
@@ -21,9 +21,13 @@ pub(super) fn alarms(facts: &Facts<'_>) -> Vec<Alarm> {
     let mut found = Vec::new();
     found.extend(srm(facts));
     found.extend(proxy_without_outcome(facts));
+    found.extend(theatre(facts));
     found.extend(definition_changed(facts));
     found.extend(stale(facts));
-    found.extend(past_cycle(facts));
+    for alarm in &mut found {
+        let known = facts.input.alarms_since.get(&alarm.key()).copied();
+        alarm.since = known.or(alarm.since).or(Some(facts.input.at));
+    }
     found
 }
 
@@ -47,12 +51,14 @@ fn proxy_without_outcome(facts: &Facts<'_>) -> Option<Alarm> {
     };
     let knowable_at = (severity == AlarmSeverity::Suspected).then(|| knowable_at(facts, &outcomes));
     Some(Alarm {
-        kind: AlarmKind::ProxyWithoutOutcome,
         severity,
-        subject: proxy.name.clone(),
         numbers: movement_numbers(facts, proxy, &outcomes),
-        clears: "an outcome that moves, or a new mechanism".to_owned(),
         knowable_at: knowable_at.flatten(),
+        ..Alarm::new(
+            AlarmKind::ProxyWithoutOutcome,
+            &proxy.name,
+            "an outcome that moves, or a new mechanism",
+        )
     })
 }
 
@@ -123,14 +129,10 @@ fn knowable_at(facts: &Facts<'_>, outcomes: &[&SignalView]) -> Option<Timestamp>
 fn srm(facts: &Facts<'_>) -> Option<Alarm> {
     let split = facts.analysis.split.as_ref().filter(|split| split.mismatch)?;
     let counts = split.counts.iter().map(|(arm, count)| (format!("units.{arm}"), *count));
-    let numbers = counts.chain([("p".to_owned(), split.p_seq)]).collect();
+    let clears = "an acknowledgement and a new allocation epoch";
     Some(Alarm {
-        kind: AlarmKind::Srm,
-        severity: AlarmSeverity::Confirmed,
-        subject: String::new(),
-        numbers,
-        clears: "an acknowledgement and a new allocation epoch".to_owned(),
-        knowable_at: None,
+        numbers: counts.chain([("p".to_owned(), split.p_seq)]).collect(),
+        ..Alarm::new(AlarmKind::Srm, "", clears)
     })
 }
 
@@ -138,81 +140,62 @@ fn srm(facts: &Facts<'_>) -> Option<Alarm> {
 /// running; waits for an acknowledgement".
 fn definition_changed(facts: &Facts<'_>) -> Vec<Alarm> {
     let changed = facts.input.unacknowledged.iter();
-    changed
-        .map(|signal| Alarm {
-            kind: AlarmKind::DefinitionChanged,
-            severity: AlarmSeverity::Confirmed,
-            subject: signal.clone(),
-            numbers: BTreeMap::new(),
-            clears: "an acknowledgement".to_owned(),
-            knowable_at: None,
-        })
-        .collect()
+    let alarm = |signal| Alarm::new(AlarmKind::DefinitionChanged, signal, "an acknowledgement");
+    changed.map(|signal| alarm(signal)).collect()
 }
 
-/// `stale`: data that could not be had at this look, by signal and by guardrail.
+/// `stale`: data that did not come, by signal and by guardrail; `source_down`: one per source,
+/// however many signals it serves.
 fn stale(facts: &Facts<'_>) -> Vec<Alarm> {
+    let mut sources: BTreeMap<&str, (f64, Option<Timestamp>)> = BTreeMap::new();
+    let mut found = Vec::new();
     let signals = facts.analysis.signals.iter().filter(|signal| facts.is_missing(&signal.name));
-    let signals = signals.map(|signal| (signal.name.clone(), facts.missing_since(&signal.name)));
-    let missing = [GuardrailState::NoData, GuardrailState::SourceError];
-    let guardrails = facts.analysis.guardrails.iter();
-    let guardrails = guardrails
-        .filter(|status| missing.contains(&status.state))
-        .map(|status| (status.name.clone(), status.since));
-    signals.chain(guardrails).map(|(name, since)| stale_alarm(facts, name, since)).collect()
+    for signal in signals {
+        let since = facts.missing_since(&signal.name);
+        let failed = facts.input.observations.get(&signal.name);
+        let source = facts.input.experiment.signal(&signal.name).map(|one| one.source.as_str());
+        match (failed, source) {
+            (Some(Observation::SourceError { .. }), Some(source)) => {
+                let (count, first) = sources.entry(source).or_insert((0.0, since));
+                *count += 1.0;
+                *first = (*first).min(since);
+            }
+            _ => found.push(stale_alarm(facts, signal.name.clone(), since)),
+        }
+    }
+    for status in &facts.analysis.guardrails {
+        let rail = facts.input.experiment.guardrail(&status.name);
+        let source = rail.and_then(|rail| rail.kind.source()).map(|(source, _)| source);
+        match (status.state, source) {
+            (GuardrailState::SourceError, Some(source)) => {
+                let (count, first) = sources.entry(source).or_insert((0.0, status.since));
+                *count += 1.0;
+                *first = (*first).min(status.since);
+            }
+            (GuardrailState::NoData | GuardrailState::SourceError, _) => {
+                found.push(stale_alarm(facts, status.name.clone(), status.since));
+            }
+            _ => {}
+        }
+    }
+    let down = sources.into_iter().map(|(source, (count, since))| {
+        let alarm = Alarm::new(AlarmKind::SourceDown, source, "an answer of the source");
+        aged(facts, alarm, since).number("served", count)
+    });
+    found.extend(down);
+    found
 }
 
 fn stale_alarm(facts: &Facts<'_>, subject: String, since: Option<Timestamp>) -> Alarm {
-    let age = since.map(|since| ms_between(since, facts.input.at) as f64 / 1000.0);
-    Alarm {
-        kind: AlarmKind::Stale,
-        severity: AlarmSeverity::Confirmed,
-        subject,
-        numbers: age.map(|age| ("age_seconds".to_owned(), age)).into_iter().collect(),
-        clears: "fresh data".to_owned(),
-        knowable_at: None,
-    }
+    aged(facts, Alarm::new(AlarmKind::Stale, &subject, "fresh data"), since)
 }
 
-/// `purgatory`, the smell that a look can see: "past one cycle", that is past `by`.
-fn past_cycle(facts: &Facts<'_>) -> Option<Alarm> {
-    let by = facts.past_by()?;
-    let days = ms_between(by, facts.input.at) as f64 / crate::time::DAY_MS as f64;
-    Some(Alarm {
-        kind: AlarmKind::Purgatory,
-        severity: AlarmSeverity::Suspected,
-        subject: String::new(),
-        numbers: BTreeMap::from([("days_past_by".to_owned(), days)]),
-        clears: "a final verdict".to_owned(),
-        knowable_at: None,
-    })
-}
-
-/// `toothless`, a check when a file is loaded: "running with nobody in `can_stop` who can
-/// authenticate, or guardrails that stop but no rollback action". `identities` are the names that
-/// can authenticate at this daemon.
-pub fn toothless(experiment: &Experiment, identities: &[String]) -> Option<Alarm> {
-    let nobody = !experiment.can_stop.iter().any(|name| identities.contains(name));
-    let stopping =
-        experiment.guardrails.iter().filter(|guardrail| guardrail.on_trip == OnTrip::Stop);
-    let stopping = stopping.count();
-    let no_action = stopping > 0 && experiment.rollback.action.is_none();
-    let mut needs = Vec::new();
-    if nobody {
-        needs.push("somebody in can_stop who can authenticate");
+fn aged(facts: &Facts<'_>, alarm: Alarm, since: Option<Timestamp>) -> Alarm {
+    match since {
+        Some(since) => {
+            let age = ms_between(since, facts.input.at) as f64 / 1000.0;
+            alarm.since(since).number("age_seconds", age)
+        }
+        None => alarm,
     }
-    if no_action {
-        needs.push("a rollback action");
-    }
-    (!needs.is_empty()).then(|| Alarm {
-        kind: AlarmKind::Toothless,
-        severity: AlarmSeverity::Confirmed,
-        subject: String::new(),
-        numbers: BTreeMap::from([
-            ("can_stop".to_owned(), experiment.can_stop.len() as f64),
-            ("guardrails_that_stop".to_owned(), stopping as f64),
-        ]),
-        clears: needs.join(" and "),
-        knowable_at: None,
-    })
 }

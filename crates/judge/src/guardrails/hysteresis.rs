@@ -48,6 +48,7 @@ pub fn unseen(guardrail: &Guardrail) -> GuardrailStatus {
         control_also: false,
         latched: false,
         burn: None,
+        drift: None,
     }
 }
 
@@ -76,6 +77,9 @@ fn with_numbers(mut status: GuardrailStatus, seen: &Seen) -> GuardrailStatus {
     status.control_also = seen.control_also;
     if seen.burn.is_some() {
         status.burn.clone_from(&seen.burn);
+    }
+    if seen.drift.is_some() {
+        status.drift.clone_from(&seen.drift);
     }
     status
 }

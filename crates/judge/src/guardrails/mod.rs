@@ -10,6 +10,7 @@
 //! and failed slots neither advance nor reset `for` and `keep_firing_for`.
 
 mod burn;
+mod drift;
 mod error_budget;
 mod hysteresis;
 mod limit;

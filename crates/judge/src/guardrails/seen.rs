@@ -3,7 +3,7 @@
 //! Part of `guardrails`: the kinds make a [`Seen`], `hysteresis` turns it into the stored status.
 
 use super::GuardrailInput;
-use crate::analyse::{BurnStatus, GuardrailState};
+use crate::analyse::{BurnStatus, DriftStatus, GuardrailState};
 use crate::observe::{SourceFailure, allowance_ms, canonical};
 use crate::points::{Point, Sums};
 use crate::stats::Interval;
@@ -32,6 +32,8 @@ pub struct Seen {
     pub control_also: bool,
     /// The budget and its alerts, whose clocks were already moved.
     pub burn: Option<BurnStatus>,
+    /// The accumulators of a control chart after this look.
+    pub drift: Option<DriftStatus>,
 }
 
 impl Seen {
@@ -48,6 +50,7 @@ impl Seen {
             why: None,
             control_also: false,
             burn: None,
+            drift: None,
         }
     }
 

@@ -7,8 +7,8 @@ use crate::analyse::GuardrailState::{
 use crate::analyse::fixtures::*;
 use crate::points::{ALL, Sums};
 use crate::spec::{
-    BudgetPeriod, Compare, ErrorBudget, Form, Limit, LimitOf, OnMissing, OnTrip, Query, Role, Slo,
-    SloScope, Threshold, Want,
+    BudgetPeriod, Compare, Drift, DriftChart, DriftReference, ErrorBudget, Form, Limit, LimitOf,
+    OnMissing, OnTrip, Query, Role, Slo, SloScope, Threshold, Want,
 };
 use crate::time::add_ms;
 
@@ -94,14 +94,16 @@ fn query() -> (String, Query) {
 fn slo() -> GuardrailKind {
     let (source, query) = query();
     let (scope, budget) = (SloScope::Treatment, BudgetPeriod::Lifetime);
-    let (control, burn) = (None, None);
-    GuardrailKind::Slo(Slo { objective: 0.999, source, query, control, scope, budget, burn })
+    let (control, burn, slice) = (None, None, None);
+    let objective = 0.999;
+    GuardrailKind::Slo(Slo { objective, source, query, control, scope, budget, burn, slice })
 }
 
 fn at_most(bound: f64) -> GuardrailKind {
     let (source, query) = query();
     let (at_most, at_least) = (Some(bound), None);
-    GuardrailKind::Threshold(Threshold { source, query, at_most, at_least, unit: None })
+    let (drift, unit) = (None, None);
+    GuardrailKind::Threshold(Threshold { source, query, at_most, at_least, drift, unit })
 }
 
 fn limit(at_most: f64, per: Option<&str>, of: LimitOf, allow: f64) -> GuardrailKind {
@@ -331,4 +333,77 @@ fn an_unseen_guardrail_was_never_evaluated() {
     // Its first look is a transition even when it starts out missing.
     bench.stored = Some(status);
     assert!(bench.look(hour(10), &counts(0..10, 0.0, 1000.0)).transition.is_some());
+}
+
+/// A CUSUM of hourly blocks around 250 with sd 20: z of 290 is 2, of 250 is 0.
+fn cusum() -> GuardrailKind {
+    let (source, query) = query();
+    let chart = DriftChart::Cusum { k: 0.5, h: 5.0 };
+    let reference = DriftReference::Stated { mean: 250.0, sd: 20.0 };
+    let drift = Drift { chart, watch: Want::Up, reference, block: Span::hours(1) };
+    let (at_most, at_least, unit) = (None, None, Some("ms".to_owned()));
+    GuardrailKind::Threshold(Threshold {
+        source,
+        query,
+        at_most,
+        at_least,
+        drift: Some(drift),
+        unit,
+    })
+}
+
+#[test]
+fn a_drift_adds_up_over_looks_and_forgets_nothing() {
+    let mut bench = Bench::new(cusum(), OnTrip::Alert);
+    // Each block of 290 adds 2 - 0.5: 1.5, 3.0, 4.5, 6.0. The fourth is above 5.
+    let high = values(&[290.0; 5]);
+    for (hours, sum) in [(1, 1.5), (2, 3.0), (3, 4.5)] {
+        let seen = bench.look(hour(hours), &high[hours as usize - 1..hours as usize]).status;
+        assert_eq!((seen.state, seen.value, seen.limit), (Ok, Some(sum), Some(5.0)));
+    }
+    // A failed slot, an empty one and the same slot twice change nothing.
+    assert_eq!(bench.fail(hour(4)).status.drift.unwrap().statistic, 4.5);
+    let again = bench.look(hour(4), &high[..3]);
+    assert_eq!(again.status.drift.unwrap().statistic, 4.5);
+    // The stored status is all there is: as after a restart.
+    let text = serde_json::to_string(&bench.stored).unwrap();
+    bench.stored = serde_json::from_str(&text).unwrap();
+    let tripped = bench.look(hour(5), &high[3..]).status;
+    // Two blocks came together: 6.0 and 7.5.
+    assert_eq!((tripped.state, tripped.value), (Tripped, Some(7.5)));
+    assert!(tripped.why.unwrap().contains("newest block 290.0000 ms, usually 250.0000 ms"));
+}
+
+#[test]
+fn a_drift_starts_anew_with_another_definition() {
+    let mut bench = Bench::new(cusum(), OnTrip::Alert);
+    bench.look(hour(1), &values(&[290.0]));
+    if let GuardrailKind::Threshold(threshold) = &mut bench.guardrail().kind
+        && let Some(drift) = &mut threshold.drift
+    {
+        drift.watch = Want::Down;
+    }
+    // Downwards the same value is 2 sd on the good side: the sum stays at 0.
+    let seen = bench.look(hour(2), &values(&[290.0, 290.0])).status;
+    assert_eq!((seen.state, seen.value), (Ok, Some(0.0)));
+}
+
+#[test]
+fn a_drift_learns_before_it_judges() {
+    let mut bench = Bench::new(cusum(), OnTrip::Alert);
+    if let GuardrailKind::Threshold(threshold) = &mut bench.guardrail().kind
+        && let Some(drift) = &mut threshold.drift
+    {
+        drift.reference = DriftReference::Blocks(16);
+    }
+    // Eight times 240 and 260: mean 250, sd sqrt(16 x 100 / 15) = 10.328.
+    let mut series: Vec<f64> = (0..16).map(|n| if n % 2 == 0 { 240.0 } else { 260.0 }).collect();
+    let learning = bench.look(hour(10), &values(&series[..10])).status;
+    assert_eq!(learning.state, Insufficient);
+    assert_eq!(learning.why.as_deref(), Some("learning what is usual: 10 of 16 blocks"));
+    // 250 + 4 x 10.328 = 291.31: z = 4, the sum 3.5.
+    series.push(291.311_822_359_545_8);
+    let judged = bench.look(hour(17), &values(&series)).status;
+    assert_eq!(judged.state, Ok);
+    assert!((judged.value.unwrap() - 3.5).abs() < 1e-9, "{judged:?}");
 }

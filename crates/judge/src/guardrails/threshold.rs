@@ -1,6 +1,6 @@
 //! `threshold`: a value against a bound; `for` and `keep_firing_for` are applied by `hysteresis`.
 //!
-//! A breach is strictly beyond the bound, after rounding both to 12 significant digits.
+//! With `drift` it is a control chart, judged by [`super::drift`]. A breach is strictly beyond the bound, after rounding both to 12 significant digits.
 
 use super::seen::{lifetime, newest_value};
 use super::{GuardrailInput, Seen};
@@ -9,6 +9,9 @@ use crate::record::round12;
 use crate::spec::Threshold;
 
 pub(super) fn look(input: &GuardrailInput<'_>, threshold: &Threshold) -> Seen {
+    if let Some(drift) = &threshold.drift {
+        return super::drift::look(input, threshold, drift);
+    }
     let points = match lifetime(input, input.at) {
         Ok(points) => points,
         Err(missing) => return *missing,

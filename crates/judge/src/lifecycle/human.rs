@@ -35,6 +35,10 @@ pub enum HumanAction {
     DefaultUpdated,
     /// Put away.
     Archive,
+    /// The review was held; go on as planned.
+    Reviewed,
+    /// The definitions of its signals were audited.
+    Audited,
 }
 
 /// A human decision as it is logged.
@@ -90,7 +94,7 @@ pub fn human_decision(
         return Err(NotAllowed::NoBecause);
     }
     match decision.action {
-        HumanAction::Objects => Ok(state.clone()),
+        HumanAction::Objects | HumanAction::Reviewed | HumanAction::Audited => Ok(state.clone()),
         HumanAction::Confirm => match state.verdict {
             Some(_) => Ok(state.clone()),
             None => Err(NotAllowed::NoVerdict),

@@ -6,16 +6,20 @@ use serde::{Deserialize, Serialize};
 
 use super::{Notice, NoticeKind, guardrail_notices};
 use crate::analyse::SignalState;
-use crate::decide::{Alarm, AlarmKind, AlarmSeverity, Cause, Verdict};
+use crate::decide::{AlarmKind, AlarmSeverity, Cause, Verdict};
 use crate::ids::notice_id;
 use crate::lifecycle::{Life, guardrails_run, schedule};
 use crate::observe::Observation;
 use crate::record::EvaluationRecord;
 use crate::spec::{GuardrailKind, Role};
 use crate::time::{Timestamp, add};
+use crate::watch::sentence;
 
 /// The key of the alarm that freezes while its signals are missing.
 const PROXY_WITHOUT_OUTCOME: &str = "proxy_without_outcome";
+
+/// Alarms that are told when they come and when they go.
+const TOLD: [&str; 3] = ["proxy_without_outcome", "srm", "theatre"];
 
 /// What was last said about an experiment; the store keeps it beside the life.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -29,6 +33,13 @@ pub struct LastSaid {
     pub hold: Option<HoldSaid>,
     /// Signals whose missing data were told.
     pub stale: BTreeSet<String>,
+}
+
+impl LastSaid {
+    /// Since when alarms are on, by key: an input of the next look.
+    pub fn alarms_since(&self) -> BTreeMap<String, Timestamp> {
+        self.alarms.iter().map(|(key, said)| (key.clone(), said.since)).collect()
+    }
 }
 
 /// A final verdict that was sent.
@@ -207,38 +218,55 @@ impl Speaker<'_> {
         }
     }
 
-    /// `proxy_without_outcome` when it is new or louder, `srm` when it is new. The others are
-    /// kept with their since and shown, not sent: `data` and `hold` speak for them.
+    /// `proxy_without_outcome` when it is new or louder, `srm` and `theatre` when they are new, and
+    /// an all-clear for each of them. The others are kept with their since and shown, not sent:
+    /// `data`, `hold` and whoever asks the sources speak for them.
     fn alarms(&mut self) {
         let mut on = BTreeMap::new();
         for alarm in &self.record.alarms {
-            let key = alarm_key(alarm);
+            let key = alarm.key();
             let before = self.said.alarms.get(&key).copied();
             let louder = before.is_none_or(|said| alarm.severity > said.severity);
             let kind = match alarm.kind {
                 AlarmKind::ProxyWithoutOutcome => Some(NoticeKind::ProxyWithoutOutcome),
                 AlarmKind::Srm => Some(NoticeKind::SplitMismatch),
+                AlarmKind::Theatre => Some(NoticeKind::AlarmRaised),
                 _ => None,
             };
             if let Some(kind) = kind.filter(|_| louder) {
-                let detail = match alarm.severity {
-                    AlarmSeverity::Suspected => "suspected",
-                    AlarmSeverity::Confirmed => "confirmed",
+                let detail = match (kind, alarm.severity) {
+                    (NoticeKind::AlarmRaised, _) => sentence(alarm),
+                    (_, AlarmSeverity::Suspected) => "suspected".to_owned(),
+                    (_, AlarmSeverity::Confirmed) => "confirmed".to_owned(),
                 };
-                self.say(kind, &alarm.subject, Some(detail.to_owned()));
+                self.say(kind, &alarm.subject, Some(detail));
             }
             // The loudest telling of a stretch stands: doubt in between is no reason to tell again.
             let severity = before.map_or(alarm.severity, |said| said.severity.max(alarm.severity));
-            let since = before.map_or(self.record.input.at, |said| said.since);
+            let began = alarm.since.unwrap_or(self.record.input.at);
+            let since = before.map_or(began, |said| said.since);
             on.insert(key, AlarmSaid { severity, since });
         }
         // Missing data freeze what was known: no all-clear and no second telling after it.
-        let frozen = self.said.alarms.iter().filter(|_| self.is_blind());
-        let frozen = frozen.filter(|(key, _)| key.as_str() == PROXY_WITHOUT_OUTCOME);
+        let frozen = self.said.alarms.iter().filter(|(key, _)| self.is_frozen(key));
         for (key, said) in frozen {
             on.entry(key.clone()).or_insert(*said);
         }
-        self.said.alarms = on;
+        let before = std::mem::replace(&mut self.said.alarms, on);
+        for key in before.keys().filter(|key| is_told(key)) {
+            if !self.said.alarms.contains_key(key) {
+                self.say(NoticeKind::AlarmCleared, key, None);
+            }
+        }
+    }
+
+    /// Whether what an alarm is about could not be seen at this look.
+    fn is_frozen(&self, key: &str) -> bool {
+        if let Some(signal) = key.strip_prefix("theatre:") {
+            let observed = self.record.input.observations.get(signal);
+            return !matches!(observed, None | Some(Observation::Ok(_)));
+        }
+        key == PROXY_WITHOUT_OUTCOME && self.is_blind()
     }
 
     /// Whether a proxy or an outcome could not be seen at this look.
@@ -270,16 +298,8 @@ impl Speaker<'_> {
     }
 }
 
-/// One alarm of a kind and subject; of `proxy_without_outcome` an experiment has one, whichever
-/// proxy is named.
-pub(crate) fn alarm_key(alarm: &Alarm) -> String {
-    let kind = serde_json::to_value(alarm.kind).unwrap_or_default();
-    let kind = kind.as_str().unwrap_or_default();
-    match alarm.kind {
-        AlarmKind::ProxyWithoutOutcome => kind.to_owned(),
-        _ if alarm.subject.is_empty() => kind.to_owned(),
-        _ => format!("{kind}:{}", alarm.subject),
-    }
+fn is_told(key: &str) -> bool {
+    TOLD.iter().any(|told| key.starts_with(told))
 }
 
 /// `verdict: cause`, as in payloads.

@@ -148,7 +148,8 @@ fn proxy_without_outcome_is_told_when_new_or_louder() {
     ]);
     let said: Vec<_> = all.iter().map(|words| words.first().map(String::as_str)).collect();
     let (s, c) = ("proxy.without_outcome p suspected", "proxy.without_outcome p confirmed");
-    assert_eq!(said, [Some(s), None, Some(c), None, None, None, Some(s)]);
+    let over = "alarm.cleared proxy_without_outcome";
+    assert_eq!(said, [Some(s), None, Some(c), None, None, Some(over), Some(s)]);
 }
 
 #[test]

@@ -38,6 +38,7 @@ impl<'a> Cell<'a> {
 /// Everything that says which points count.
 #[derive(Debug)]
 pub(super) struct Frame<'a> {
+    pub(super) experiment: &'a Experiment,
     pub(super) signal: &'a Signal,
     pub(super) compare: &'a Compare,
     pub(super) at: Timestamp,
@@ -84,6 +85,7 @@ impl<'a> Frame<'a> {
             _ => countable_to.min(accrual_end),
         };
         Self {
+            experiment,
             signal,
             compare,
             at,
@@ -210,6 +212,7 @@ impl<'a> Frame<'a> {
             arms,
             baseline: total(&before),
             paired: None,
+            steps: None,
             difference: self.difference(),
             epochs: self.epochs(),
             window: self.window,

@@ -5,14 +5,17 @@
 //! doubling ladder that allows one; a later look sees the same prefix and so keeps the length.
 
 use super::frame::{Cell, Frame};
-use super::{Blocks, Observation, Observed};
+use super::{Blocks, Observation, Observed, Steps};
 use crate::points::{ALL, Sums};
-use crate::spec::Compare;
+use crate::spec::{Compare, Design, Form, LookPlan, MethodName, fitting};
 use crate::stats::blocks::{
     BlockPlan, MIN_LATER_BLOCKS, MIN_REFERENCE_BLOCKS, Profile, Refusal, START, block_means,
     missing_share, plan,
 };
 use crate::time::{DAY_MS, HOUR_MS, Timestamp, ms_between};
+
+/// Most steps that an evaluation freezes of one side.
+const MAX_STEPS: usize = 2_048;
 
 /// Values by step; NaN where the source said nothing.
 type Grid = Vec<f64>;
@@ -50,6 +53,7 @@ fn paired(
         _ => by_ladder(&deltas, day),
     };
     observed.paired = Some(blocks(&deltas, &chosen));
+    keep_steps(frame, observed, &treatment_values, &control_values);
     for (arm, values) in [(control, &control_values), (treatment, &treatment_values)] {
         if let Some(sample) = observed.arms.get_mut(arm) {
             sample.blocks = Some(blocks(values, &chosen));
@@ -88,6 +92,7 @@ fn before_after(frame: &Frame<'_>, observed: &mut Observed) -> Result<f64, Obser
         }
     }
     let chosen = plan(&reference, day).map(|plan| (plan, MIN_LATER_BLOCKS));
+    keep_steps(frame, observed, &later, &reference);
     if let Some(sample) = observed.baseline.as_mut() {
         sample.blocks = Some(blocks(&reference, &chosen));
     }
@@ -102,10 +107,32 @@ fn one_sample(frame: &Frame<'_>, observed: &mut Observed) -> Result<f64, Observa
     let values = grid(frame, frame.counted(), ALL, frame.window.start, observed.data_as_of);
     refuse_gaps(frame, observed, &values)?;
     let chosen = by_ladder(&values, Some(step_seconds(frame)));
+    keep_steps(frame, observed, &values, &[]);
     if let Some(sample) = observed.arms.get_mut(ALL) {
         sample.blocks = Some(blocks(&values, &chosen));
     }
     Ok(missing_blocks(&values, &chosen))
+}
+
+/// Keeps the steps themselves where a method of the file may need them: one planned look, and
+/// not the blocks by name. Missing steps are left out.
+fn keep_steps(frame: &Frame<'_>, observed: &mut Observed, treatment: &[f64], comparison: &[f64]) {
+    let design = Design::of(frame.experiment, frame.signal);
+    let fits = design.map(|design| fitting(design, Form::Value, LookPlan::Once));
+    let method = frame.signal.method.or(fits.and_then(|fits| fits.first().copied()));
+    let needed = matches!(method, Some(MethodName::NeweyWest | MethodName::BlockBootstrap));
+    if frame.experiment.checkpoint.look == LookPlan::Once && needed {
+        let (treatment, comparison) = (coarse(treatment), coarse(comparison));
+        observed.steps = Some(Steps { treatment, comparison });
+    }
+}
+
+/// Means of as many neighbouring steps as leave at most [`MAX_STEPS`].
+fn coarse(values: &[f64]) -> Vec<f64> {
+    let present: Vec<f64> = values.iter().copied().filter(|x| x.is_finite()).collect();
+    let group = present.len().div_ceil(MAX_STEPS).max(1);
+    let mean = |chunk: &[f64]| chunk.iter().map(|x| x / chunk.len() as f64).sum();
+    present.chunks_exact(group).map(mean).collect()
 }
 
 /// Complete blocks still to come before the series may be judged.

@@ -270,6 +270,22 @@ fn before_and_after_of_a_series_share_one_block_length() {
     assert!(before.count >= 16 && after.count >= 8);
 }
 
+#[test]
+fn one_planned_look_keeps_the_steps_that_its_method_needs() {
+    use crate::spec::{LookPlan, MethodName};
+    let mut experiment = single(Form::Value);
+    experiment.signals[0].from = Some(Baseline::Window(Span::days(28)));
+    experiment.signals[0].grain = Some(Span::hours(1));
+    let points = hourly(ALL, -672..672, 450.0, 3);
+    let steps = |experiment: &Experiment| ok(look(experiment, &points, day(28))).steps;
+    assert_eq!(steps(&experiment), None, "every look is judged by blocks");
+    experiment.checkpoint.look = LookPlan::Once;
+    let kept = steps(&experiment).expect("Newey-West is the automatic choice");
+    assert_eq!((kept.treatment.len(), kept.comparison.len()), (672, 672));
+    experiment.signals[0].method = Some(MethodName::BlockT);
+    assert_eq!(steps(&experiment), None);
+}
+
 fn value_or_count(form: Form, step: i64, value: f64) -> Sums {
     match form {
         Form::Value => Sums::Value { value },

@@ -1,38 +1,32 @@
 //! One atom as a line: wanted, seen, interval, n, met, and what would flip it.
 
 use super::met_words;
-use super::numbers::{count, format_change, format_level, interval_text};
+use super::numbers::{Written, count, interval_text};
 use crate::analyse::{AtomView, Evidence, Truth, UnknownWhy};
 use crate::record::EvaluationRecord;
 use crate::spec::{AtomKind, Form, Side};
 
 /// How the numbers of one atom are written.
-struct Scale<'a> {
-    form: Form,
-    unit: Option<&'a str>,
-    kind: AtomKind,
-    relative: bool,
+fn written<'a>(atom: &AtomView, record: &'a EvaluationRecord) -> Written<'a> {
+    let signal = record.input.experiment.signal(&atom.signal);
+    let evidence = atom.evidence.as_ref();
+    let form = signal.map_or(Form::Value, |signal| signal.form);
+    let unit = signal.and_then(|signal| signal.unit.as_deref());
+    let relative = evidence.map_or(atom.text.ends_with('%'), |evidence| evidence.relative);
+    match atom.kind {
+        AtomKind::Level => Written::Level { form, unit },
+        AtomKind::Movement | AtomKind::Tolerance => Written::Change { relative, form, unit },
+    }
 }
 
-impl<'a> Scale<'a> {
-    fn of(atom: &AtomView, record: &'a EvaluationRecord) -> Self {
-        let signal = record.input.experiment.signal(&atom.signal);
-        let evidence = atom.evidence.as_ref();
-        Self {
-            form: signal.map_or(Form::Value, |signal| signal.form),
-            unit: signal.and_then(|signal| signal.unit.as_deref()),
-            kind: atom.kind,
-            relative: evidence.map_or(atom.text.ends_with('%'), |evidence| evidence.relative),
+/// Seen and wanted, told apart; without evidence only what is wanted.
+fn seen_and_wanted(atom: &AtomView, scale: &Written<'_>) -> (Option<String>, String) {
+    match &atom.evidence {
+        Some(evidence) => {
+            let (seen, wanted) = scale.pair(seen(atom, evidence), atom.wanted);
+            (Some(seen), wanted)
         }
-    }
-
-    fn text(&self, value: f64) -> String {
-        match self.kind {
-            AtomKind::Level => format_level(value, self.form, self.unit),
-            AtomKind::Movement | AtomKind::Tolerance => {
-                format_change(value, self.relative, self.form, self.unit)
-            }
-        }
+        None => (None, scale.text(atom.wanted)),
     }
 }
 
@@ -47,12 +41,13 @@ fn seen(atom: &AtomView, evidence: &Evidence) -> f64 {
 /// `activation_14d >= +3pts: wanted +3.0 pts, seen +0.4 pts (-1.2 pts to +2.0 pts), n = 12,000,
 /// not met; ...`.
 pub fn atom_line(atom: &AtomView, record: &EvaluationRecord) -> String {
-    let scale = Scale::of(atom, record);
-    let mut parts = vec![format!("{}: wanted {}", atom.text, scale.text(atom.wanted))];
-    if let Some(evidence) = &atom.evidence {
+    let scale = written(atom, record);
+    let (seen, wanted) = seen_and_wanted(atom, &scale);
+    let mut parts = vec![format!("{}: wanted {wanted}", atom.text)];
+    if let (Some(evidence), Some(seen)) = (&atom.evidence, seen) {
         let interval = interval_text(&evidence.interval, &|end| scale.text(end));
         let n: f64 = evidence.n.values().sum();
-        parts.push(format!("seen {} ({interval})", scale.text(seen(atom, evidence))));
+        parts.push(format!("seen {seen} ({interval})"));
         parts.push(format!("n = {}", count(n)));
     }
     let no_test = if atom.no_test { " (no test)" } else { "" };
@@ -65,18 +60,14 @@ pub fn atom_line(atom: &AtomView, record: &EvaluationRecord) -> String {
 
 /// `activation_14d +0.4 pts, needed +3.0 pts`; for level atoms `needed at least 80.0 %`.
 pub(super) fn short_atom(atom: &AtomView, record: &EvaluationRecord) -> String {
-    let scale = Scale::of(atom, record);
-    let wanted = scale.text(atom.wanted);
+    let (seen, wanted) = seen_and_wanted(atom, &written(atom, record));
     let wanted = match (atom.kind, side_of(atom, record)) {
         (AtomKind::Level, Some(Side::AtLeast)) => format!("at least {wanted}"),
         (AtomKind::Level, Some(Side::AtMost)) => format!("at most {wanted}"),
         (AtomKind::Tolerance, _) => format!("no worse than {wanted}"),
         _ => wanted,
     };
-    let seen = match &atom.evidence {
-        Some(evidence) => scale.text(seen(atom, evidence)),
-        None => "not seen".to_owned(),
-    };
+    let seen = seen.unwrap_or_else(|| "not seen".to_owned());
     format!("{} {seen}, needed {wanted}", atom.signal)
 }
 
@@ -94,7 +85,7 @@ fn side_of(atom: &AtomView, record: &EvaluationRecord) -> Option<Side> {
 
 /// What it would take for the atom to read otherwise.
 pub fn what_would_flip(atom: &AtomView, record: &EvaluationRecord) -> String {
-    let wanted = Scale::of(atom, record).text(atom.wanted);
+    let wanted = written(atom, record).text(atom.wanted);
     match (atom.met, atom.why, atom.needs_more) {
         (Truth::True, ..) => match atom.kind {
             AtomKind::Tolerance => "flips when the interval leaves the tolerance".to_owned(),

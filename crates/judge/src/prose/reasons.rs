@@ -2,11 +2,11 @@
 
 use super::atoms::short_atom;
 use super::day_text;
-use super::numbers::{count, format_change, format_level, interval_text};
+use super::numbers::{Written, count, format_change, interval_text};
 use crate::analyse::{AtomView, SignalState, SignalView};
 use crate::decide::Reason;
 use crate::record::EvaluationRecord;
-use crate::spec::{Experiment, Form, GuardrailKind};
+use crate::spec::Experiment;
 
 /// The reason as one sentence with a full stop.
 pub fn reason_sentence(reason: &Reason, record: &EvaluationRecord) -> String {
@@ -99,18 +99,9 @@ fn stop_atom(atom: &AtomView, record: &EvaluationRecord) -> String {
 }
 
 fn tripped(name: &str, value: Option<f64>, limit: Option<f64>, experiment: &Experiment) -> String {
-    let kind = experiment.guardrail(name).map(|guardrail| &guardrail.kind);
-    let (form, unit) = match kind {
-        Some(GuardrailKind::Threshold(_)) | None => (Form::Value, None),
-        Some(GuardrailKind::Limit(limit)) if limit.per.is_none() && limit.at_most > 1.0 => {
-            (Form::Value, limit.unit.as_deref())
-        }
-        Some(_) => (Form::Proportion, None),
-    };
     match (value, limit) {
         (Some(value), Some(limit)) => {
-            let value = format_level(value, form, unit);
-            let limit = format_level(limit, form, unit);
+            let (value, limit) = Written::of_guardrail(experiment, name).pair(value, limit);
             format!("guardrail {name} tripped at {value}, limit {limit}")
         }
         _ => format!("guardrail {name} tripped"),

@@ -100,6 +100,8 @@ const CODES: &[(&str, &str)] = &[
     ("D0116", "`reversible` not stated, or `no` without an earlier test"),
     ("D0117", "first seen after its `by`"),
     ("D0118", "no effect size to tune a test with"),
+    ("D0119", "a method that does not fit its signal"),
+    ("D0120", "weekly looks without a plan of units"),
     ("E0101", "the file is larger or deeper than the limits"),
     ("E0102", "not readable as YAML"),
     ("E0103", "anchors, aliases and tags are not used here"),
@@ -140,6 +142,7 @@ const CODES: &[(&str, &str)] = &[
     ("E0505", "a placeholder where none can be bound"),
     ("E0506", "not exactly one reading SQL statement"),
     ("E0507", "a query that does not fit its source"),
+    ("E0508", "a limit on extrapolated counts"),
     ("E0601", "the rule cannot be read"),
     ("E0602", "the rule names an unknown signal"),
     ("E0603", "a condition with neither operator nor sign"),
@@ -147,6 +150,11 @@ const CODES: &[(&str, &str)] = &[
     ("E0605", "a unit that is not the signal's own"),
     ("E0606", "the rule is too long or too deep"),
     ("E0607", "an operator that rules do not have"),
+    ("E0701", "not a document of OpenSLO v1"),
+    ("E0702", "an OpenSLO reference that leads nowhere"),
+    ("E0703", "an OpenSLO objective or alert that cannot be kept"),
+    ("E0704", "a part of OpenSLO that is not read here"),
+    ("E0705", "an OpenSLO file with faults"),
     ("W0101", "names were not checked against a configuration"),
     ("W0102", "the mechanism reads like a task"),
     ("W0103", "the rule does not name an outcome"),
@@ -163,7 +171,8 @@ const CODES: &[(&str, &str)] = &[
     ("W0114", "a guardrail signal that no guardrail uses"),
     ("W0115", "a query that ignores its window"),
     ("W0116", "the mechanism moves a signal without an aim"),
-    ("W0117", "a look plan that is not judged yet"),
+    ("W0118", "a look plan that does not fit the dates"),
+    ("W0301", "a part of an OpenSLO file is read in another way"),
 ];
 
 /// Every code with its meaning in one line, in order.

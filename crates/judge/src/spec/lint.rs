@@ -4,6 +4,7 @@
 //! file by its dotted path; [`Finding::located`] turns it into a position.
 
 mod done;
+mod look;
 mod power;
 mod rules;
 
@@ -11,7 +12,7 @@ use serde::Serialize;
 
 use super::diagnostic::{Diagnostic, Severity, severity_of};
 use super::model::{
-    Baseline, Compare, Experiment, Form, GuardrailKind, LookPlan, OnTrip, Role, Signal, When,
+    Baseline, Compare, Experiment, Form, GuardrailKind, OnTrip, Role, Signal, When,
 };
 use super::parse::{Context, Parsed, read_file};
 use super::rule::AtomKind;
@@ -83,6 +84,7 @@ pub fn lint(experiment: &Experiment, first_seen: Option<Timestamp>) -> Vec<Findi
     rules::rules(experiment, &mut found);
     power::power(experiment, &mut found);
     dates(experiment, &mut found);
+    look::look(experiment, &mut found);
     comparisons(experiment, &mut found);
     safety(experiment, &mut found);
     found
@@ -222,11 +224,6 @@ fn dates(experiment: &Experiment, found: &mut Vec<Finding>) {
             let hint = format!("move `by`, or set `cycles: {}`", (room_ms / cycle_ms).max(1));
             found.push(Finding::new("W0106", "aim.0.by", message).hint(hint));
         }
-    }
-    if checkpoint.look != LookPlan::Always {
-        let message = "`look` is read, but this version judges every look as `always`";
-        let hint = "leave it out: the interval is valid at every look, and a little wider";
-        found.push(Finding::new("W0117", "checkpoint.look", message).hint(hint));
     }
     if days < checkpoint.min_duration.as_days() && matches!(checkpoint.when, When::At(_)) {
         let message = format!(

@@ -5,9 +5,12 @@
 
 mod burn_table;
 mod diagnostic;
+mod drift;
 mod lint;
+mod method;
 mod model;
 mod nearest;
+pub mod openslo;
 mod parse;
 mod plain;
 mod rule;
@@ -17,8 +20,11 @@ mod slo;
 mod tree;
 
 pub use diagnostic::{Diagnostic, Severity, SourcePos, codes, render};
+pub use drift::*;
 pub use lint::{Finding, check, lint};
+pub use method::{About, Design, MethodName, fitting};
 pub use model::*;
+pub use parse::openslo::{is_openslo, openslo as read_openslo};
 pub use parse::{Context, Parsed, parse};
 pub(crate) use plain::plain_yaml;
 pub use rule::{Amount, Atom, AtomKind, Rule, Side};

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::drift::Drift;
+use super::method::MethodName;
 use super::rule::Rule;
 use super::slo::Slo;
 use crate::time::{Span, Timestamp};
@@ -236,6 +238,9 @@ pub struct Signal {
     pub grain: Option<Span>,
     /// Own comparison, else the experiment's.
     pub compare: Option<Compare>,
+    /// The method that was asked for; else it follows from design, form and look plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<MethodName>,
     /// Name of a source in the daemon's configuration.
     pub source: String,
     /// What is asked there.
@@ -304,12 +309,27 @@ pub struct Checkpoint {
     pub look_every: Span,
     /// Which sequential method.
     pub look: LookPlan,
+    /// Power of the spending function of `look: weekly`: 1, 2 or 3.
+    #[serde(default = "default_spending", skip_serializing_if = "is_default_spending")]
+    pub spending: u32,
     /// Futility may stop before the checkpoint.
     pub early_stop_futility: bool,
     /// A continue verdict needs at least this long (default 7d).
     pub min_duration: Span,
     /// A hold is told after this long (default 24h).
     pub hold_notify_after: Span,
+}
+
+/// `alpha t^2`: between Pocock (1) and O'Brien-Fleming (3).
+pub const SPENDING: u32 = 2;
+
+fn default_spending() -> u32 {
+    SPENDING
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+fn is_default_spending(power: &u32) -> bool {
+    *power == SPENDING
 }
 
 /// One date or a rhythm.
@@ -442,6 +462,9 @@ pub struct Threshold {
     pub at_most: Option<f64>,
     /// Lower bound, if any.
     pub at_least: Option<f64>,
+    /// A control chart instead of a bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Drift>,
     /// Unit, for messages.
     pub unit: Option<String>,
 }

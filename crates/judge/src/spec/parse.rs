@@ -7,11 +7,14 @@
 mod about;
 mod checkpoint;
 mod compare;
+mod drift;
 mod guardrails;
 pub(super) mod keys;
+pub(super) mod openslo;
 mod query;
 mod signals;
 mod slo;
+mod slo_import;
 pub(super) mod template;
 pub(super) mod values;
 mod walk;

@@ -29,6 +29,10 @@ pub struct Slo {
     /// How a rolling or calendar budget is watched; `None` for a lifetime budget.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub burn: Option<BurnRules>,
+    /// Length of a slice where slices of time are counted instead of events: the guardrail's
+    /// rhythm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slice: Option<Span>,
 }
 
 impl Slo {

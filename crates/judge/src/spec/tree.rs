@@ -87,10 +87,20 @@ impl Node {
 
 /// Reads one document. The tree is absent when the text could not be read to its end.
 pub(super) fn read(text: &str) -> (Option<Node>, Vec<Diagnostic>) {
+    let (mut roots, found) = read_with(text, Builder::default());
+    (roots.pop(), found)
+}
+
+/// Reads every document of a text; none when it could not be read to its end.
+pub(super) fn read_all(text: &str) -> (Vec<Node>, Vec<Diagnostic>) {
+    read_with(text, Builder { many: true, ..Builder::default() })
+}
+
+fn read_with<'a>(text: &'a str, builder: Builder<'a>) -> (Vec<Node>, Vec<Diagnostic>) {
     if let Some(refused) = refuse_text(text) {
-        return (None, vec![refused]);
+        return (Vec::new(), vec![refused]);
     }
-    let mut builder = Builder { lines: text.lines().collect(), ..Builder::default() };
+    let mut builder = Builder { lines: text.lines().collect(), ..builder };
     for next in Parser::new_from_str(text) {
         let step = match next {
             Ok((event, span)) => builder.event(event, span),
@@ -98,16 +108,16 @@ pub(super) fn read(text: &str) -> (Option<Node>, Vec<Diagnostic>) {
         };
         if let Err(fatal) = step {
             builder.found.push(fatal);
-            return (None, builder.found);
+            return (Vec::new(), builder.found);
         }
         if builder.found.len() >= MAX_FAULTS {
-            return (None, builder.found);
+            return (Vec::new(), builder.found);
         }
     }
-    if builder.root.is_none() && builder.found.is_empty() {
+    if builder.roots.is_empty() && builder.found.is_empty() && !builder.many {
         builder.found.push(empty_file());
     }
-    (builder.root, builder.found)
+    (builder.roots, builder.found)
 }
 
 fn empty_file() -> Diagnostic {
@@ -144,7 +154,9 @@ fn refuse_text(text: &str) -> Option<Diagnostic> {
 struct Builder<'a> {
     lines: Vec<&'a str>,
     stack: Vec<Frame>,
-    root: Option<Node>,
+    roots: Vec<Node>,
+    /// Whether the text may hold several documents.
+    many: bool,
     found: Vec<Diagnostic>,
     nodes: usize,
     documents: usize,
@@ -171,7 +183,7 @@ impl Builder<'_> {
         match event {
             Event::DocumentStart(_) => {
                 self.documents += 1;
-                if self.documents > 1 {
+                if self.documents > 1 && !self.many {
                     return Err(Diagnostic::new("E0105", pos, "a second document begins here")
                         .cause("one file holds one experiment")
                         .hint("move it to a file of its own and remove the `---`"));
@@ -213,7 +225,8 @@ impl Builder<'_> {
 
     fn refuse(&mut self, pos: SourcePos, what: &str) {
         let hint = "write the value out; quote it if it begins with `*`, `&` or `!`";
-        let message = format!("{what} is not used in experiment files");
+        let files = if self.many { "OpenSLO" } else { "experiment" };
+        let message = format!("{what} is not used in {files} files");
         self.found.push(Diagnostic::new("E0103", pos, message).hint(hint));
     }
 
@@ -246,7 +259,7 @@ impl Builder<'_> {
             return Err(Diagnostic::new("E0101", node.pos, message).hint("split the file"));
         }
         let Some(frame) = self.stack.last_mut() else {
-            self.root = Some(node);
+            self.roots.push(node);
             return Ok(());
         };
         match &mut frame.kind {

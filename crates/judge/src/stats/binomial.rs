@@ -141,6 +141,14 @@ pub fn wilson(x: f64, n: f64, alpha: f64, alternative: Alternative) -> Option<In
     Some(Interval::of(lo, hi))
 }
 
+/// Wilson's interval for a normal statistic `z >= 0` instead of an error rate.
+#[must_use]
+pub fn wilson_z(x: f64, n: f64, z: f64) -> Interval {
+    let root = (x * ((n - x) / n) + 0.25 * z * z).sqrt();
+    let end = |sign: f64| (x + 0.5 * z * z + sign * z * root) / (n + z * z);
+    Interval::of(end(-1.0).clamp(0.0, 1.0), end(1.0).clamp(0.0, 1.0))
+}
+
 /// Agresti-Coull interval, clipped to [0, 1].
 #[must_use]
 pub fn agresti_coull(x: f64, n: f64, alpha: f64) -> Option<Interval> {

@@ -129,6 +129,59 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(x, y)| x * y).sum()
 }
 
+/// Means of both sides with their Newey-West (co)variances, for contrasts `after - w before`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Parts {
+    /// Mean after the change and the variance of that mean.
+    pub after: (f64, f64),
+    /// Mean before the change and the variance of that mean.
+    pub before: (f64, f64),
+    /// Covariance of the two means (neighbouring steps across the change).
+    pub covariance: f64,
+    /// Degrees of freedom.
+    pub df: f64,
+}
+
+/// The level model in parts: `after.1 + before.1 - 2 covariance` is the variance of its step.
+///
+/// `None` when a side is short or nothing varies.
+#[must_use]
+pub fn parts(before: &[f64], after: &[f64]) -> Option<Parts> {
+    let fit = fit(before, after, Model::Level)?;
+    let lags = default_lags(fit.residuals.len());
+    fit.hac_test(lags)?;
+    // The variance of `after - w before` is a parabola in w: three points give it.
+    let at = |w: f64| {
+        let scores: Vec<f64> = fit
+            .weights
+            .iter()
+            .zip(&fit.residuals)
+            .enumerate()
+            .map(|(i, (weight, e))| if i < before.len() { w * weight * e } else { weight * e })
+            .collect();
+        bartlett(&scores, lags) * scores.len() as f64 / fit.df()
+    };
+    let (whole, mirrored, alone) = (at(1.0), at(-1.0), at(0.0));
+    let mean = |side: &[f64]| side.iter().map(|v| v / side.len() as f64).sum::<f64>();
+    let parts = Parts {
+        after: (mean(after), alone),
+        before: (mean(before), (0.5 * (whole + mirrored) - alone).max(0.0)),
+        covariance: 0.25 * (mirrored - whole),
+        df: fit.df(),
+    };
+    (whole > 0.0 && whole.is_finite()).then_some(parts)
+}
+
+/// The Bartlett sum over scores, never negative.
+fn bartlett(scores: &[f64], lags: usize) -> f64 {
+    let mut total = dot(scores, scores);
+    for lag in 1..=lags.min(scores.len() - 1) {
+        let weight = 1.0 - lag as f64 / (lags as f64 + 1.0);
+        total += 2.0 * weight * dot(&scores[lag..], scores);
+    }
+    total.max(0.0)
+}
+
 impl Fit {
     fn df(&self) -> f64 {
         (self.residuals.len() - self.terms) as f64
@@ -146,13 +199,8 @@ impl Fit {
         // V of one coefficient is the Bartlett sum over its own scores w_i e_i.
         let scores: Vec<f64> =
             self.weights.iter().zip(&self.residuals).map(|(w, e)| w * e).collect();
-        let mut total = dot(&scores, &scores);
-        for lag in 1..=lags.min(scores.len() - 1) {
-            let weight = 1.0 - lag as f64 / (lags as f64 + 1.0);
-            total += 2.0 * weight * dot(&scores[lag..], &scores);
-        }
         let factor = if corrected { scores.len() as f64 / self.df() } else { 1.0 };
-        (factor * total.max(0.0)).sqrt()
+        (factor * bartlett(&scores, lags)).sqrt()
     }
 
     /// t test of the step with the Newey-West standard error; `None` when nothing varies.

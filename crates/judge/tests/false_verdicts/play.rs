@@ -104,6 +104,7 @@ impl<'a> Player<'a> {
             guardrails: std::mem::take(&mut self.statuses),
             carry: std::mem::take(&mut self.carry),
             unacknowledged: Vec::new(),
+            alarms_since: std::collections::BTreeMap::new(),
             experiment,
         }
     }

@@ -58,6 +58,7 @@ impl Sight {
             arms: samples.collect(),
             baseline: None,
             paired: self.plan.and_then(|plan| self.paired(plan)),
+            steps: None,
             difference: self.difference(),
             epochs: Vec::new(),
             window: Window { start: cycle.started_at, end: at },

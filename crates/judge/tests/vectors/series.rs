@@ -2,7 +2,7 @@
 
 use judge::stats::its::{Fit, Model};
 use judge::stats::tripwire::Ewma;
-use judge::stats::{autocorrelation as auto, its};
+use judge::stats::{autocorrelation as auto, bootstrap, its};
 use serde_json::Value;
 
 use super::harness::{Got, list, map, num, nums};
@@ -23,7 +23,12 @@ pub(crate) fn block_bootstrap_hac(input: &Value, key: &str, _: &Value) -> Got {
     let length = auto::politis_white(&x);
     Got::from(match key {
         "optimal_block_stationary" => length.map(|l| l.stationary),
-        "optimal_block_circular" => length.map(|l| l.circular),
+        "optimal_block_circular" => {
+            let circular = length.map(|l| l.circular);
+            let drawn = bootstrap::block_length(&x).map(|steps| steps as f64);
+            assert_eq!(drawn, circular.map(|l| l.max(1.0).ceil()), "blocks that are drawn");
+            circular
+        }
         _ => {
             let bandwidth = key.strip_prefix("bartlett_long_run_var_bw").unwrap();
             auto::bartlett_long_run_variance(&x, bandwidth.parse().unwrap())

@@ -1,9 +1,9 @@
 //! Alarms and findings of a look.
 
-use super::super::{AlarmKind, AlarmSeverity, Finding, toothless};
+use super::super::{AlarmKind, AlarmSeverity, Finding};
 use super::*;
 use crate::analyse::{GuardrailState, SignalState};
-use crate::fixture::{checkpoint_at, experiment, guardrail, ts};
+use crate::fixture::{checkpoint_at, guardrail, ts};
 use crate::spec::{Compare, OnTrip};
 
 fn kinds(look: &Look) -> Vec<(AlarmKind, AlarmSeverity)> {
@@ -78,42 +78,13 @@ fn split_definition_and_missing_data_are_alarms() {
             (AlarmKind::Srm, ""),
             (AlarmKind::DefinitionChanged, "o"),
             (AlarmKind::Stale, "p"),
-            (AlarmKind::Stale, "errors"),
+            (AlarmKind::SourceDown, "prom"),
         ]
     );
     assert_eq!(found[0].numbers["units.b"], 5_000.0);
     // 19 days since the fixture's start.
     assert_eq!(found[3].numbers["age_seconds"], 19.0 * 86_400.0);
     assert_eq!(kinds(&Look::early().split(false)), []);
-}
-
-#[test]
-fn past_its_date_it_is_in_purgatory() {
-    let late =
-        |by: &str| Look::passing().with(|input, _| input.experiment.aims[0].by = Some(ts(by)));
-    let found = outcome(&late("2026-07-11T00:00:00Z")).alarms;
-    assert_eq!(found[0].kind, AlarmKind::Purgatory);
-    assert_eq!(found[0].numbers["days_past_by"], 2.0);
-    assert_eq!(kinds(&late("2026-07-13T00:00:00Z")), []);
-}
-
-#[test]
-fn a_file_without_teeth_says_what_it_needs() {
-    let known = ["lead".to_owned()];
-    let with_trip = |on_trip| {
-        let mut file = experiment();
-        file.guardrails.push(guardrail("errors", on_trip));
-        file
-    };
-    assert_eq!(toothless(&with_trip(OnTrip::Stop), &known), None);
-    let nobody = toothless(&experiment(), &[]).unwrap();
-    assert_eq!(nobody.clears, "somebody in can_stop who can authenticate");
-    let mut no_action = with_trip(OnTrip::Stop);
-    no_action.rollback.action = None;
-    assert_eq!(toothless(&no_action, &known).unwrap().clears, "a rollback action");
-    let mut alert = with_trip(OnTrip::Alert);
-    alert.rollback.action = None;
-    assert_eq!(toothless(&alert, &known), None);
 }
 
 #[test]

@@ -59,6 +59,7 @@ impl Bench {
             scope: SloScope::Treatment,
             budget: BudgetPeriod::Rolling(Span::days(30)),
             burn: Some(rules),
+            slice: None,
         };
         experiment.guardrails = vec![guardrail("g", GuardrailKind::Slo(slo), OnTrip::Alert)];
         Self {

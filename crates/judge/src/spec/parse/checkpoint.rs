@@ -5,7 +5,7 @@ use super::signals::Scales;
 use super::walk::{Fields, Walk};
 use super::{MIN_EVERY, last_day};
 use crate::spec::diagnostic::Diagnostic;
-use crate::spec::model::{Checkpoint, LookPlan, When};
+use crate::spec::model::{Checkpoint, LookPlan, SPENDING, When};
 use crate::spec::rule::Rule;
 use crate::spec::rule_parse::{SignalInfo, parse_rule};
 use crate::spec::tree::Node;
@@ -38,6 +38,7 @@ pub(super) fn checkpoint(
         None => Some(2),
     };
     let look = look(walk, &fields);
+    let spending = spending(walk, &fields, look);
     let look_every = walk.span_or(&fields, "look_every", MIN_EVERY, Span::days(1));
     let futility = walk.word_or(&fields, "early_stop", keys::EARLY_STOPS, false);
     let min_duration = walk.span_or(&fields, "min_duration", Span::ZERO, Span::days(7));
@@ -49,6 +50,7 @@ pub(super) fn checkpoint(
         stop_when: stop_when?,
         look_every: look_every?,
         look: look?,
+        spending: spending?,
         early_stop_futility: futility?,
         min_duration: min_duration?,
         hold_notify_after: notify?,
@@ -64,6 +66,7 @@ pub(super) fn unreadable() -> Checkpoint {
         stop_when: None,
         look_every: Span::days(1),
         look: LookPlan::Always,
+        spending: SPENDING,
         early_stop_futility: false,
         min_duration: Span::days(7),
         hold_notify_after: Span::hours(24),
@@ -103,6 +106,20 @@ fn look(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<LookPlan> {
             walk.fail("E0204", node.pos, message, hint)
         }
     }
+}
+
+/// The power of the spending function, which only weekly looks have.
+fn spending(walk: &mut Walk<'_>, fields: &Fields<'_>, look: Option<LookPlan>) -> Option<u32> {
+    let Some(node) = fields.get("spending") else {
+        return Some(SPENDING);
+    };
+    let power = walk.whole(node, "checkpoint.spending", 1, 3)?;
+    if matches!(look, None | Some(LookPlan::Weekly(_))) {
+        return Some(power);
+    }
+    let message = "`spending` belongs to `look: weekly xK`";
+    let hint = "remove it, or plan the looks: `look: weekly x6`";
+    walk.fail("E0206", fields.key_pos("spending"), message, hint)
 }
 
 /// A rule, with each fault under the characters that cause it.

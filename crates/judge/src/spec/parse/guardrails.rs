@@ -2,16 +2,19 @@
 
 use super::MIN_EVERY;
 use super::about::signal_name;
+use super::drift;
 use super::keys;
+use super::openslo::promql;
 use super::query::{self, Wanted};
 use super::signals::Scales;
 use super::slo;
+use super::slo_import;
 use super::values::hundredth;
 use super::walk::{Fields, Walk, join};
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::model::{
-    ErrorBudget, Guardrail, GuardrailKind, Limit, LimitOf, Margin, NoWorseThan, OnMissing, Query,
-    Threshold,
+    ErrorBudget, Guardrail, GuardrailKind, Limit, LimitOf, Margin, NoWorseThan, OnMissing, OnTrip,
+    Query, Threshold,
 };
 use crate::spec::nearest::list;
 use crate::spec::tree::{Entry, Node};
@@ -49,12 +52,18 @@ fn guardrail(walk: &mut Walk<'_>, entry: &Entry, path: &str, scales: &Scales) ->
     let on_missing = walk.word_or(&fields, "on_missing", keys::ON_MISSINGS, OnMissing::Alert);
     let missing_for = walk.span_or(&fields, "missing_for", Span::ZERO, Span::hours(1));
     refuse_clocks(walk, &fields, kind.as_ref());
+    if on_trip == Some(OnTrip::Stop) && kind.as_ref().is_some_and(is_drift) {
+        let message = "a control chart gives a false alarm some day: it does not stop";
+        let hint = "write `on_trip: alert`, and a bound that stops beside it";
+        walk.report(Diagnostic::new("E0206", fields.key_pos("on_trip"), message).hint(hint));
+    }
     let hold_for = walk.span_or(&fields, "for", Span::ZERO, Span::ZERO);
     let keep_firing_for = walk.span_or(&fields, "keep_firing_for", Span::ZERO, Span::ZERO);
     let every = match fields.get("every") {
         Some(node) => walk.span(node, &join(path, "every"), MIN_EVERY).map(Some),
         None => Some(None),
     };
+    let every = slo_import::rhythm(walk, &fields, kind.as_ref(), every);
     Some(Guardrail {
         name: entry.key.clone(),
         kind: kind?,
@@ -84,6 +93,10 @@ fn refuse_clocks(walk: &mut Walk<'_>, fields: &Fields<'_>, kind: Option<&Guardra
     }
 }
 
+fn is_drift(kind: &GuardrailKind) -> bool {
+    matches!(kind, GuardrailKind::Threshold(threshold) if threshold.drift.is_some())
+}
+
 fn kind(
     walk: &mut Walk<'_>,
     fields: &Fields<'_>,
@@ -108,6 +121,9 @@ fn kind(
     }
     let (node, path) = (&first.value, join(path, &first.key));
     match first.key.as_str() {
+        "slo" if slo_import::is_import(node) => {
+            slo_import::slo(walk, node, &path).map(GuardrailKind::Slo)
+        }
         "slo" => slo::slo(walk, node, &path, fields).map(GuardrailKind::Slo),
         "threshold" => threshold(walk, node, &path).map(GuardrailKind::Threshold),
         "no_worse_than" => no_worse_than(walk, node, &path, scales).map(GuardrailKind::NoWorseThan),
@@ -134,6 +150,13 @@ fn threshold(walk: &mut Walk<'_>, node: &Node, path: &str) -> Option<Threshold> 
     };
     let (most, least) = (bound("at_most"), bound("at_least"));
     let (most, least) = (most?, least?);
+    if let Some(node) = fields.get("drift") {
+        refuse_bounds(walk, &fields);
+        let (drift, unit) = drift::drift(walk, node, &join(path, "drift"))?;
+        let (source, query) = (source?, query?);
+        let (at_most, at_least, drift) = (None, None, Some(drift));
+        return Some(Threshold { source, query, at_most, at_least, drift, unit });
+    }
     let (at_most, at_least) = match (&most, &least) {
         (None, None) => {
             let hint = "add `at_most: 250ms` or `at_least: ...`";
@@ -160,8 +183,20 @@ fn threshold(walk: &mut Walk<'_>, node: &Node, path: &str) -> Option<Threshold> 
         query: query?,
         at_most,
         at_least,
+        drift: None,
         unit: most_unit.or(least_unit),
     })
+}
+
+/// A chart and a bound are two guardrails: they trip for different reasons.
+fn refuse_bounds(walk: &mut Walk<'_>, fields: &Fields<'_>) {
+    for key in ["at_most", "at_least"] {
+        if fields.get(key).is_some() {
+            let message = format!("`drift` and `{key}` exclude each other");
+            let hint = "write two guardrails: one with the bound, one with the chart";
+            walk.report(Diagnostic::new("E0206", fields.key_pos(key), message).hint(hint));
+        }
+    }
 }
 
 fn no_worse_than(
@@ -226,6 +261,9 @@ fn limit(walk: &mut Walk<'_>, node: &Node, path: &str) -> Option<Limit> {
         None => Some(0.0),
     };
     let (source, query) = asked(walk, &fields, columns);
+    if let (Some(query), Some(of)) = (&query, of) {
+        refuse_extrapolated(walk, &fields, query, of);
+    }
     let (at_most, unit) = at_most?;
     if of == Some(LimitOf::Sampled) && (at_most <= 0.0 || at_most >= 1.0) {
         let message = "a sampled share is judged against a limit between 0% and 100%";
@@ -241,6 +279,36 @@ fn limit(walk: &mut Walk<'_>, node: &Node, path: &str) -> Option<Limit> {
         query: query?,
         unit,
     })
+}
+
+/// Functions that are no counts at all.
+const RATES: &[&str] = &["rate", "irate", "deriv", "idelta", "delta"];
+
+/// A limit stands on raw counts: `increase` reads one event of five minutes as 1.125. A sampled
+/// share may use it, because both of its counts are stretched alike.
+fn refuse_extrapolated(walk: &mut Walk<'_>, fields: &Fields<'_>, query: &Query, of: LimitOf) {
+    if query.sql.is_some() || query.file.is_some() {
+        return;
+    }
+    for (column, text) in &query.columns {
+        let is_refused = |name: &&str| {
+            RATES.contains(name) || (*name == "increase" && of == LimitOf::Configured)
+        };
+        let Some(name) = promql::calls(text).into_iter().find(is_refused) else {
+            continue;
+        };
+        let direct = walk.places.get(&fields.at(column)).copied();
+        let inner = walk.places.get(&join(&fields.at("query"), column)).copied();
+        let pos = direct.or(inner).unwrap_or(fields.pos);
+        let message = format!("`{column}`: `{name}` extrapolates, a limit needs raw counts");
+        let hint = match of {
+            LimitOf::Configured => {
+                "read a stored number with `max_over_time(x[7d])`, or count in a warehouse"
+            }
+            LimitOf::Sampled => "count with `increase(x[{{grain}}])`, both columns alike",
+        };
+        walk.report(Diagnostic::new("E0508", pos, message).hint(hint));
+    }
 }
 
 /// `per` and `allow` count units; a sampled share and a single number have none.

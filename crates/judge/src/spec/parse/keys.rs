@@ -54,6 +54,7 @@ pub(in crate::spec) const SIGNAL: &[&str] = &[
     "matures_after",
     "grain",
     "compare",
+    "method",
     "source",
     "query",
 ];
@@ -68,6 +69,7 @@ pub(in crate::spec) const CHECKPOINT: &[&str] = &[
     "stop_when",
     "look_every",
     "look",
+    "spending",
     "early_stop",
     "min_duration",
     "hold_notify_after",
@@ -92,6 +94,7 @@ pub(in crate::spec) const SLO: &[&str] = &[
     "or_bad",
     "bad",
     "total",
+    "openslo",
 ];
 /// `slo.budget` as a map.
 pub(in crate::spec) const BUDGET: &[&str] = &["rolling", "calendar"];
@@ -100,7 +103,13 @@ pub(in crate::spec) const BURN: &[&str] = &["severity", "factor", "budget", "lon
 /// `slo.or_bad`.
 pub(in crate::spec) const OR_BAD: &[&str] = &["at_least", "within"];
 /// `threshold`.
-pub(in crate::spec) const THRESHOLD: &[&str] = &["source", "query", "value", "at_most", "at_least"];
+pub(in crate::spec) const THRESHOLD: &[&str] =
+    &["source", "query", "value", "at_most", "at_least", "drift"];
+/// `threshold.drift`.
+pub(in crate::spec) const DRIFT: &[&str] =
+    &["method", "watch", "reference", "block", "k", "h", "lambda", "width"];
+/// `threshold.drift.reference`.
+pub(in crate::spec) const REFERENCE: &[&str] = &["mean", "sd", "blocks"];
 /// `no_worse_than`.
 pub(in crate::spec) const NO_WORSE_THAN: &[&str] = &["margin", "signal", "require"];
 /// `limit`.
@@ -178,6 +187,8 @@ pub(in crate::spec) const CALENDAR: &[(&str, CalendarUnit)] = &[
 /// `slo.burn[].severity`.
 pub(in crate::spec) const BURN_SEVERITIES: &[(&str, BurnSeverity)] =
     &[("page", BurnSeverity::Page), ("ticket", BurnSeverity::Ticket)];
+/// `threshold.drift.method`; true for an EWMA.
+pub(in crate::spec) const CHARTS: &[(&str, bool)] = &[("cusum", false), ("ewma", true)];
 /// `no_worse_than.require`.
 pub(in crate::spec) const REQUIRES: &[(&str, bool)] = &[("proven", true)];
 /// `limit.of`.

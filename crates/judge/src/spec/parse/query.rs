@@ -52,7 +52,7 @@ impl Language {
     }
 }
 
-fn is_sql(file: &str) -> bool {
+pub(super) fn is_sql(file: &str) -> bool {
     file.rsplit_once('.').is_some_and(|(_, ending)| ending.eq_ignore_ascii_case("sql"))
 }
 
@@ -285,7 +285,7 @@ fn check_csv(walk: &mut Walk<'_>, query: &Query, fields: &Fields<'_>, wanted: Wa
 }
 
 /// Files lie beside the experiment file or in the source's folder, never above.
-fn check_relative(walk: &mut Walk<'_>, file: &str, pos: SourcePos) {
+pub(super) fn check_relative(walk: &mut Walk<'_>, file: &str, pos: SourcePos) {
     let above = file.split(['/', '\\']).any(|part| part == "..");
     if above || file.starts_with(['/', '\\', '~']) || file.contains(':') {
         let message = format!("`{file}` leaves its folder");

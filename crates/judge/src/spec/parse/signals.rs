@@ -8,6 +8,7 @@ use super::query::{self, Wanted};
 use super::values::{MAX_NUMBER, Scale};
 use super::walk::{Fields, Walk, join};
 use crate::spec::diagnostic::Diagnostic;
+use crate::spec::method::MethodName;
 use crate::spec::model::{Aim, Baseline, Compare, Form, Signal};
 use crate::spec::tree::{Entry, Kind, Node, Scalar};
 use crate::time::Span;
@@ -87,6 +88,10 @@ fn signal(
         None => None,
     };
     let min_n = fields.get("min_n").and_then(|n| walk.number(n, &word("min_n"), (1.0, MAX_NUMBER)));
+    let method = match fields.get("method") {
+        Some(node) => method(walk, node, &word("method")).map(Some),
+        None => Some(None),
+    };
     let matures_after = form.and_then(|form| matures_after(walk, &fields, form));
     let arms = matches!(own.as_ref().map_or(inherited, Option::as_ref), Some(Compare::Arms { .. }));
     let (source, query) = match form {
@@ -116,9 +121,17 @@ fn signal(
         matures_after: matures_after?,
         grain,
         compare: own.flatten(),
+        method: method?,
         source: source?,
         query: query?,
     })
+}
+
+/// The method of a signal, by name; whether it fits is said by the lint.
+fn method(walk: &mut Walk<'_>, node: &Node, path: &str) -> Option<MethodName> {
+    let words: Vec<(&str, MethodName)> =
+        MethodName::SIGNAL.iter().map(|method| (method.name(), *method)).collect();
+    walk.word(node, path, &words)
 }
 
 /// A unit, which shares do not have.

@@ -60,6 +60,7 @@ pub(super) fn slo(
         scope: scope?,
         budget: budget?,
         burn: rules,
+        slice: None,
     };
     refuse_infeasible(walk, &fields, &slo)?;
     Some(slo)

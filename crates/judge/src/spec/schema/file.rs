@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 
 use super::guardrail::Guardrail;
+use crate::spec::MethodName;
 
 /// An identifier of signals and guardrails.
 const NAME: &str = "^[a-z][a-z0-9_]{0,63}$";
@@ -210,9 +211,16 @@ pub(super) struct Signal {
     grain: Option<Duration>,
     /// Own comparison, else the experiment's.
     compare: Option<Compare>,
+    /// The method of its tests; the default follows from design, form and `look`.
+    #[schemars(extend("enum" = method_names()))]
+    method: Option<String>,
     /// Name of a source in the daemon's configuration.
     source: Text,
     query: Query,
+}
+
+fn method_names() -> Vec<&'static str> {
+    MethodName::SIGNAL.iter().map(|method| method.name()).collect()
 }
 
 /// What a signal is for.
@@ -357,6 +365,8 @@ pub(super) struct Checkpoint {
     /// `always` (default), `once` or `weekly x4`.
     #[schemars(regex(pattern = "^(always|once|weekly x[0-9]+)$"))]
     look: Option<String>,
+    /// How weekly looks spend their error: `1` (Pocock), `2` (default), `3` (O'Brien-Fleming).
+    spending: Option<Quantity>,
     early_stop: Option<EarlyStop>,
     /// A continue verdict needs at least this long (default 7d).
     min_duration: Option<Duration>,

@@ -60,10 +60,13 @@ pub(super) enum OnMissing {
 /// Bad and total events against an objective.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
+#[schemars(extend("anyOf" = [{"required": ["openslo"]}, {"required": ["objective", "source"]}]))]
 pub(super) struct Slo {
-    /// Share of good events: `99.9%`.
-    objective: Percent,
-    source: Text,
+    /// Share of good events: `99.9%`; with `openslo` the name of an objective of the file.
+    objective: Option<Text>,
+    source: Option<Text>,
+    /// An OpenSLO file beside this one: it says what is counted.
+    openslo: Option<Text>,
     query: Option<Query>,
     /// The same columns of the control cohort: a breach there is said too.
     control: Option<Query>,
@@ -190,7 +193,11 @@ pub(super) struct OrBad {
 /// A value against a bound.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
-#[schemars(extend("anyOf" = [{"required": ["at_most"]}, {"required": ["at_least"]}]))]
+#[schemars(extend("anyOf" = [
+    {"required": ["at_most"]},
+    {"required": ["at_least"]},
+    {"required": ["drift"]},
+]))]
 pub(super) struct Threshold {
     source: Text,
     query: Option<Query>,
@@ -199,6 +206,60 @@ pub(super) struct Threshold {
     at_most: Option<Quantity>,
     /// Lower bound.
     at_least: Option<Quantity>,
+    /// A control chart instead of a bound.
+    drift: Option<Drift>,
+}
+
+/// A control chart that watches a series for a sudden shift; it alerts, it never stops.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Drift {
+    method: Option<Chart>,
+    watch: Watch,
+    reference: Reference,
+    /// Values of one block are averaged (default 1h).
+    block: Option<Duration>,
+    /// CUSUM: allowance in standard deviations (default 0.5).
+    k: Option<Quantity>,
+    /// CUSUM: alarm level in standard deviations (default 5).
+    h: Option<Quantity>,
+    /// EWMA: weight of the newest block (default 0.2).
+    lambda: Option<Quantity>,
+    /// EWMA: width of the limit in standard deviations (default 2.96).
+    width: Option<Quantity>,
+}
+
+/// The direction that is bad.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+pub(super) enum Watch {
+    /// A rise is bad.
+    Up,
+    /// A fall is bad.
+    Down,
+}
+
+/// Which control chart.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+pub(super) enum Chart {
+    /// Finds a lasting shift soonest (default).
+    Cusum,
+    /// Weighs the newest blocks most.
+    Ewma,
+}
+
+/// What is usual: stated, or learnt from the first blocks.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[schemars(extend("anyOf" = [{"required": ["blocks"]}, {"required": ["mean", "sd"]}]))]
+pub(super) struct Reference {
+    /// Mean: `250ms`.
+    mean: Option<Quantity>,
+    /// Standard deviation of block means: `20ms`.
+    sd: Option<Quantity>,
+    /// Learn both from this many blocks, at least 16.
+    blocks: Option<Quantity>,
 }
 
 /// A signal that must not get worse.

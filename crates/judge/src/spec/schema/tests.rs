@@ -58,6 +58,8 @@ fn walker_and_schema_know_the_same_keys() {
         ("BurnAlert", keys::BURN),
         ("OrBad", keys::OR_BAD),
         ("Threshold", keys::THRESHOLD),
+        ("Drift", keys::DRIFT),
+        ("Reference", keys::REFERENCE),
         ("NoWorseThan", keys::NO_WORSE_THAN),
         ("Limit", keys::LIMIT),
         ("ErrorBudget", keys::ERROR_BUDGET),
@@ -105,6 +107,8 @@ fn walker_and_schema_know_the_same_words() {
         ("Calendar", words(keys::CALENDAR)),
         ("BurnTable", words(TABLES)),
         ("BurnSeverity", words(keys::BURN_SEVERITIES)),
+        ("Chart", words(keys::CHARTS)),
+        ("Watch", words(keys::WANTS)),
         ("Require", words(keys::REQUIRES)),
         ("LimitOf", words(keys::LIMIT_OFS)),
     ] {
@@ -243,9 +247,13 @@ fn walker_and_schema_agree_on_every_file() {
 
 fn files_beside(path: &Path) -> Context {
     let mut ctx = Context::default();
-    for entry in fs::read_dir(path.parent().unwrap()).unwrap() {
+    let openslo = root().join("tests/cases/openslo");
+    let folders = [path.parent().unwrap(), &openslo];
+    for entry in folders.into_iter().flat_map(|folder| fs::read_dir(folder).unwrap()) {
         let path = entry.unwrap().path();
-        if path.extension().is_some_and(|ending| ending == "sql") {
+        let in_openslo = path.starts_with(&openslo);
+        let wanted = if in_openslo { "yaml" } else { "sql" };
+        if path.extension().is_some_and(|ending| ending == wanted) {
             let name = path.file_name().unwrap().to_str().unwrap().to_owned();
             ctx.files.insert(name, fs::read_to_string(&path).unwrap());
         }

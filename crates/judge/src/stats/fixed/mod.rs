@@ -6,6 +6,7 @@
 //! Invariants: a test that is 0/0 on the data (no variance, no events) answers `None`, never NaN;
 //! tails are survival functions, never `1 - cdf`.
 
+pub mod block_t;
 pub mod fisher;
 pub mod mann_whitney;
 pub mod poisson_rates;
