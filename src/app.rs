@@ -27,12 +27,15 @@ use crate::http::{self, HttpState};
 use crate::portfolio::{Names, Portfolio};
 use crate::settings::Settings;
 use crate::sources::{self, Source};
-use crate::store::Store;
+use crate::store::{Store, StoreOptions};
 use crate::tasks;
 use crate::telemetry::Metrics;
 
 /// The daemon's name as a lease holder: one daemon works on an embedded store.
 const DAEMON: &str = "daemon";
+
+/// Sources by name.
+pub type Sources = BTreeMap<String, Arc<dyn Source>>;
 
 /// What every task works with.
 #[derive(Debug)]
@@ -44,7 +47,7 @@ pub struct Inner {
     /// Both times.
     pub clock: SharedClock,
     /// Sources by name.
-    pub sources: BTreeMap<String, Arc<dyn Source>>,
+    pub sources: Sources,
     /// Experiments in force.
     pub portfolio: Portfolio,
     /// Names the parser checks against.
@@ -89,7 +92,8 @@ impl App {
         clock: SharedClock,
         listener: Option<TcpListener>,
     ) -> anyhow::Result<Self> {
-        let app = Self::assemble(settings, clock, listener, DAEMON.to_owned()).await?;
+        let parts = Parts::of(&settings)?;
+        let app = Self::assemble(settings, clock, parts, listener, DAEMON.to_owned()).await?;
         // What a former process of this store still held is free at once, not after its lease.
         app.inner.store.release_holder(DAEMON).await?;
         tasks::reload::reload(&app.inner).await?;
@@ -110,19 +114,33 @@ impl App {
         clock: SharedClock,
         listener: Option<TcpListener>,
     ) -> anyhow::Result<Self> {
-        let stamp = clock.wall_now().as_millisecond();
-        let holder = format!("manual-{}-{stamp}", std::process::id());
-        Self::assemble(settings, clock, listener, holder).await
+        let parts = Parts::of(&settings)?;
+        let holder = manual_holder(&clock);
+        Self::assemble(settings, clock, parts, listener, holder).await
+    }
+
+    /// Starts the line by hand, without pages, over sources of the caller's (a replay puts
+    /// history in their place) and a store that is thrown away: it does not wait for the disk.
+    pub async fn start_over(
+        settings: Settings,
+        clock: SharedClock,
+        sources: Sources,
+    ) -> anyhow::Result<Self> {
+        let holder = manual_holder(&clock);
+        let options = StoreOptions { durable: false, ..StoreOptions::default() };
+        let store = Store::open_with(&settings.store.path, options).context("open the store")?;
+        Self::assemble(settings, clock, Parts { store, sources }, None, holder).await
     }
 
     async fn assemble(
         settings: Settings,
         clock: SharedClock,
+        parts: Parts,
         listener: Option<TcpListener>,
         holder: String,
     ) -> anyhow::Result<Self> {
         let address = listener.as_ref().map(TcpListener::local_addr).transpose()?;
-        let inner = Arc::new(build(settings, clock, address, holder).await?);
+        let inner = Arc::new(build(settings, clock, parts, address, holder).await?);
         let (tasks, token) = (TaskTracker::new(), CancellationToken::new());
         let ready = Arc::new(AtomicBool::new(listener.is_none()));
         if let Some(listener) = listener {
@@ -150,6 +168,13 @@ impl App {
                 return Ok(());
             }
         }
+    }
+
+    /// Does all work due at the clock's instant, until nothing is due; files are not read again
+    /// and nothing is sent.
+    pub async fn work(&self) -> anyhow::Result<()> {
+        while tasks::evaluate::run_due(&self.inner).await? > 0 {}
+        Ok(())
     }
 
     /// The next instant at which an experiment or guardrail is due.
@@ -188,19 +213,44 @@ impl App {
     }
 }
 
-async fn build(
-    settings: Settings,
-    clock: SharedClock,
-    address: Option<SocketAddr>,
-    holder: String,
-) -> anyhow::Result<Inner> {
-    let settings = Arc::new(settings);
-    let store = Store::open(&settings.store.path).context("open the store")?;
-    let mut sources = BTreeMap::new();
+/// What an app stands on.
+struct Parts {
+    store: Store,
+    sources: Sources,
+}
+
+impl Parts {
+    /// The store and the sources that the settings name.
+    fn of(settings: &Settings) -> anyhow::Result<Self> {
+        let store = Store::open(&settings.store.path).context("open the store")?;
+        Ok(Self { store, sources: sources_of(settings)? })
+    }
+}
+
+/// Who works by hand: its leases never outlive it for the daemon.
+fn manual_holder(clock: &SharedClock) -> String {
+    format!("manual-{}-{}", std::process::id(), clock.wall_now().as_millisecond())
+}
+
+/// Every configured source, within its limits; nothing is asked yet.
+pub fn sources_of(settings: &Settings) -> anyhow::Result<Sources> {
+    let mut sources = Sources::new();
     for (name, config) in &settings.sources {
         let source = sources::build(name, config).with_context(|| format!("source `{name}`"))?;
         sources.insert(name.clone(), source);
     }
+    Ok(sources)
+}
+
+async fn build(
+    settings: Settings,
+    clock: SharedClock,
+    parts: Parts,
+    address: Option<SocketAddr>,
+    holder: String,
+) -> anyhow::Result<Inner> {
+    let settings = Arc::new(settings);
+    let Parts { store, sources } = parts;
     let metrics = Arc::new(Metrics::new(settings.metrics.max_experiments));
     let external_url = match address {
         Some(address) if settings.daemon.external_url.is_empty() => format!("http://{address}"),

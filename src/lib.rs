@@ -14,6 +14,7 @@ mod golden;
 pub mod http;
 pub mod http_client;
 pub mod portfolio;
+pub mod replay;
 pub mod secret;
 pub mod settings;
 pub mod sources;

@@ -3,6 +3,8 @@
 //! Unknown keys and unknown `VERDICTD_*` variables are errors; secrets are references by type
 //! (`crate::secret`). [`Loaded::print`] shows every value with the layer it came from.
 
+mod ranges;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -304,10 +306,14 @@ fn merge(layers: Vec<Layer>) -> Result<Loaded, SettingsError> {
         }
     }
     let merged = builder.build().map_err(|error| invalid("merge", &error))?;
-    let settings = merged.try_deserialize().map_err(|error| {
+    let settings: Settings = merged.try_deserialize().map_err(|error| {
         let place = blame(&error, &layers);
         invalid(&place, &error)
     })?;
+    let faults = ranges::faults(&settings);
+    if !faults.is_empty() {
+        return Err(SettingsError::Invalid(faults.join("\n")));
+    }
     let origins = origins.into_iter().map(|(key, (value, layer))| (key, value, layer)).collect();
     Ok(Loaded { settings, origins })
 }

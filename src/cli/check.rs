@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use judge::spec::{self, Context, Diagnostic, Severity};
+use judge::spec::{self, Context, Diagnostic, Severity, SourcePos};
 use serde_json::json;
 
 use super::SettingsArgs;
@@ -28,6 +28,8 @@ pub(super) struct CheckArgs {
 struct Checked {
     file: String,
     text: String,
+    /// The experiment id, if the file has come to one.
+    id: Option<String>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -48,6 +50,7 @@ pub(super) fn run(args: CheckArgs) -> Result<u8, Failure> {
             Err(message) => unreadable.push(message),
         }
     }
+    refuse_doubles(&mut checked);
     if args.json {
         print_json(&checked, &unreadable);
     } else {
@@ -84,7 +87,37 @@ fn check_file(path: &Path, settings: Option<&Settings>) -> Result<Checked, Strin
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let queries = portfolio::query_files(folder.unwrap_or(Path::new("."))).unwrap_or_default();
     let parsed = spec::check(&name, &text, &context(settings, queries), None);
-    Ok(Checked { file: name, text, diagnostics: parsed.diagnostics })
+    let id = parsed.experiment.map(|experiment| experiment.id);
+    Ok(Checked { file: name, text, id, diagnostics: parsed.diagnostics })
+}
+
+/// Two files may not claim one id: the daemon keeps the first and refuses the others.
+fn refuse_doubles(checked: &mut [Checked]) {
+    let mut first: BTreeMap<String, String> = BTreeMap::new();
+    for file in checked {
+        let Some(id) = file.id.clone() else { continue };
+        let Some(other) = first.get(&id) else {
+            first.insert(id, file.file.clone());
+            continue;
+        };
+        if *other == file.file {
+            continue;
+        }
+        let message = format!("the id `{id}` is already used by {other}");
+        let hint = "one file is one experiment; give this one an id of its own";
+        file.diagnostics.push(Diagnostic::new("E0410", id_line(&file.text), message).hint(hint));
+    }
+}
+
+/// The line that names the experiment.
+fn id_line(text: &str) -> SourcePos {
+    let mut lines = (1..).zip(text.lines());
+    let found = lines.find(|(_, line)| line.starts_with("experiment:"));
+    found.map_or(SourcePos::FIRST, |(line, text)| SourcePos {
+        line,
+        column: 1,
+        end_column: u32::try_from(text.chars().count()).unwrap_or(0) + 1,
+    })
 }
 
 pub(super) fn context(settings: Option<&Settings>, files: BTreeMap<String, String>) -> Context {

@@ -43,7 +43,7 @@ enum ActionArg {
     Reviewed,
     /// The definitions of its signals were audited
     Audited,
-    /// Accept changed definitions
+    /// Accept changed definitions, or a split mismatch: it is checked anew from now on
     Acknowledge,
 }
 
@@ -77,8 +77,9 @@ pub(super) async fn run(args: DecideArgs) -> Result<u8, Failure> {
         let changed = human::acknowledge(&store, &args.experiment, &args.by, &args.because, at)
             .await
             .map_err(|error| Failure::usage(error.to_string()))?;
-        let what =
-            if changed.is_empty() { "nothing changed".to_owned() } else { changed.join(", ") };
+        let split = changed.split.then(|| "the split mismatch; a new allocation begins".to_owned());
+        let what: Vec<String> = split.into_iter().chain(changed.signals).collect();
+        let what = if what.is_empty() { "nothing changed".to_owned() } else { what.join(", ") };
         say(&format!("acknowledged: {what}\n"));
         return Ok(0);
     };

@@ -120,7 +120,12 @@ fn chosen(app: &App, only: Option<&str>) -> Result<Vec<String>, Failure> {
 
 /// Exit codes of engine.md 7.
 pub(super) fn exit_code(record: &EvaluationRecord) -> u8 {
-    match (record.decision.verdict, record.decision.cause) {
+    code_of(record.decision.verdict, record.decision.cause)
+}
+
+/// The code of a row of the verdict table.
+pub(super) fn code_of(verdict: Verdict, cause: Cause) -> u8 {
+    match (verdict, cause) {
         (Verdict::Continue, _) => 0,
         (Verdict::Change, _) => 10,
         (Verdict::Stop, Cause::Tripped) => 21,

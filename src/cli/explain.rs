@@ -1,7 +1,7 @@
 //! `verdictd explain EXP[@N]`: a stored evaluation, clause by clause, from its frozen record.
 
 use clap::Args;
-use judge::analyse::{RuleValue, Truth};
+use judge::analyse::{RuleValue, SignalState, Truth};
 use judge::prose;
 use judge::record::EvaluationRecord;
 use serde_json::Value;
@@ -74,6 +74,22 @@ pub(super) fn text(record: &EvaluationRecord, style: Style) -> String {
     ];
     for (name, text) in rows {
         out.push_str(&wrapped(name, "              ", &text));
+    }
+    if let Some(words) = prose::revision(record) {
+        out.push_str(&wrapped("  revised     ", "              ", &words));
+    }
+    let silent = record.signals.iter().filter(|signal| signal.state == SignalState::NoData);
+    for signal in silent {
+        let why = signal.why.as_deref().unwrap_or("its source gave nothing");
+        out.push_str(&wrapped(
+            "  no data     ",
+            "              ",
+            &format!("{}: {why}", signal.name),
+        ));
+    }
+    for finding in &record.findings {
+        let words = prose::finding_sentence(finding, record);
+        out.push_str(&wrapped("  finding     ", "              ", &words));
     }
     out.push_str("\nrule\n");
     rule_lines(record, &record.rule, 1, style, &mut out);

@@ -12,6 +12,7 @@ mod log;
 mod new;
 mod notify;
 mod output;
+mod replay;
 mod serve;
 mod slo;
 mod status;
@@ -79,6 +80,8 @@ enum Command {
     Slo(slo::SloArgs),
     /// Run case directories: an experiment, its numbers, the expected verdicts
     Test(test::TestArgs),
+    /// Play experiment files over history: what would have been said, and when
+    Replay(replay::ReplayArgs),
     /// Work with receivers
     #[command(subcommand)]
     Notify(notify::NotifyCommand),
@@ -123,6 +126,7 @@ async fn run(command: Command) -> Result<u8, Failure> {
         Command::Decide(args) => decide::run(args).await,
         Command::Slo(args) => slo::run(args),
         Command::Test(args) => test::run(args),
+        Command::Replay(args) => replay::run(args).await,
         Command::Notify(command) => notify::run(command).await,
         Command::Demo(args) => demo::run(args).await,
         Command::Config(command) => config_print::run(command),

@@ -65,6 +65,34 @@ pub(super) fn complain(text: &str) {
     }
 }
 
+/// Where a long run stands: one line of standard error, on a terminal only.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Progress {
+    live: bool,
+}
+
+impl Progress {
+    /// For standard error.
+    pub(super) fn of_stderr() -> Self {
+        Self { live: std::io::stderr().is_terminal() }
+    }
+
+    /// Replaces what is shown.
+    pub(super) fn show(self, text: &str) {
+        if self.live {
+            let mut out = std::io::stderr().lock();
+            if write!(out, "\r\u{1b}[K{text}").and_then(|()| out.flush()).is_err() {
+                quiet_end();
+            }
+        }
+    }
+
+    /// Leaves an empty line.
+    pub(super) fn clear(self) {
+        self.show("");
+    }
+}
+
 /// Prints a JSON document on one line.
 pub(super) fn say_json(value: &serde_json::Value) {
     say(&format!("{value}\n"));

@@ -2,8 +2,8 @@
 //!
 //! Prints objective, period, budget in events and minutes, burn-rate alerts with what they need to
 //! fire, and the queries. Formulas (monitoring of SLOs): an alert with factor `f` over the long
-//! window `w` fires above an error ratio of `f B`; at a constant ratio `E` it takes `f B w / E`, and
-//! never comes when `E <= f B`; it spends `f w / P` of the budget of a period `P` first.
+//! window `w` fires above an error ratio of `f B`; at a constant ratio `E` it takes `f B w / E`,
+//! and never comes when `E <= f B`; it spends `f w / P` of the budget of a period `P` first.
 
 use std::path::{Path, PathBuf};
 

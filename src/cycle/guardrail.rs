@@ -26,7 +26,7 @@ use super::health;
 use super::look::new_evaluation;
 use super::windows::{self, Known};
 use super::{
-    MAX_STALE, commit_timed, guardrails_in_order, life_at, missed_reason, say, slots, sums,
+    MAX_STALE, commit_timed, guardrails_in_order, life_at, missed_reason, restate, say, slots, sums,
 };
 use crate::app::Inner;
 use crate::portfolio::Loaded;
@@ -53,9 +53,8 @@ pub async fn run(
     let offset = offset_ms(app, &claim.experiment, &claim.track, every);
     let reason = missed_reason(app, claim.next_at);
     let due = slots::guardrail(&claim.track, claim.next_at, now, every, offset, reason);
-    let seen = ask(app, &loaded.experiment, &life, guardrail, due.slot, every).await?;
-    let source = guardrail.kind.source().and_then(|(source, _)| app.sources.get(source));
-    let lateness = source.map_or(Span::ZERO, |source| source.lateness());
+    let seen = ask(app, &loaded.experiment, &life, guardrail, due.slot, every, false).await?;
+    let lateness = lateness(app, guardrail);
     let grain = grain_of(app, guardrail, every);
     let look = GuardrailLook { app, claim, loaded, guardrail, due, seen, every, grain, lateness };
     look.judge_and_commit(context).await
@@ -71,6 +70,12 @@ pub fn rhythm(app: &Inner, guardrail: &Guardrail) -> Span {
     guardrail.every.unwrap_or_else(|| own.max(Span::seconds(set)))
 }
 
+/// How late a guardrail's source may be by its own declaration.
+pub(super) fn lateness(app: &Inner, guardrail: &Guardrail) -> Span {
+    let source = guardrail.kind.source().and_then(|(source, _)| app.sources.get(source));
+    source.map_or(Span::ZERO, |source| source.lateness())
+}
+
 /// The stable offset of a guardrail's slots.
 pub fn offset_ms(app: &Inner, experiment: &str, track: &str, every: Span) -> i64 {
     if app.settings.scheduler.jitter { slots::jitter_ms(experiment, track, every) } else { 0 }
@@ -78,37 +83,55 @@ pub fn offset_ms(app: &Inner, experiment: &str, track: &str, every: Span) -> i64
 
 /// What a guardrail look saw.
 #[derive(Debug, Default)]
-struct Seen {
-    cohort: Series,
-    control: Series,
+pub(super) struct Seen {
+    pub(super) cohort: Series,
+    pub(super) control: Series,
 }
 
 /// One series: as points, or summed up where burn rates are judged.
 #[derive(Debug, Default)]
-struct Series {
-    points: Vec<Point>,
+pub(super) struct Series {
+    pub(super) points: Vec<Point>,
     slots: Option<Slots>,
     /// How far back the sums reach.
     since: Timestamp,
-    fetched: Option<Fetched>,
+    pub(super) fetched: Option<Fetched>,
 }
 
-async fn ask(
+/// Asks for the periods that can have changed, or for `all` of them.
+pub(super) async fn ask(
     app: &Inner,
     experiment: &Experiment,
     life: &LifeState,
     guardrail: &Guardrail,
     at: Timestamp,
     every: Span,
+    all: bool,
 ) -> anyhow::Result<Seen> {
     let grain = grain_of(app, guardrail, every);
     let whole = Window { start: reaches_to(life, guardrail, at, grain), end: at };
-    let sums_up = matches!(&guardrail.kind, GuardrailKind::Slo(slo) if slo.burn.is_some());
+    // A look at an old slot again reads the points themselves: kept sums belong to the newest.
+    let burns = matches!(&guardrail.kind, GuardrailKind::Slo(slo) if slo.burn.is_some());
+    let sums_up = burns && !all;
     let cohort = plan::need_of_guardrail(experiment, guardrail, grain, whole);
     let control = plan::need_of_control(experiment, guardrail, grain, whole);
     let (cohort, control) =
-        tokio::join!(series(app, cohort, at, sums_up), series(app, control, at, sums_up));
+        tokio::join!(series(app, cohort, at, sums_up, all), series(app, control, at, sums_up, all));
     Ok(Seen { cohort: cohort?, control: control? })
+}
+
+impl Seen {
+    /// What was fetched, to be stored.
+    pub(super) fn new_points(&self, fetched_at: Timestamp) -> Vec<NewPoints> {
+        let fetched = [&self.cohort, &self.control].map(|series| series.fetched.as_ref());
+        let fetched = fetched.into_iter().flatten().filter(|fetched| !fetched.points.is_empty());
+        let new_points = fetched.map(|fetched| NewPoints {
+            series_id: fetched.need.series_id.clone(),
+            points: fetched.points.clone(),
+            fetched_at,
+        });
+        new_points.collect()
+    }
 }
 
 /// The first instant that the judgement reads: the cycle's start, a window's reach, or for a
@@ -134,6 +157,7 @@ async fn series(
     need: Option<Need>,
     at: Timestamp,
     sums_up: bool,
+    all: bool,
 ) -> anyhow::Result<Series> {
     let Some(need) = need else {
         return Ok(Series::default());
@@ -142,7 +166,8 @@ async fn series(
     let is_count = need.shape != Shape::Form(Form::Value);
     let newest_end = app.store.newest_point_end(&need.series_id).await?;
     let known = Known {
-        newest_end: newest_end.filter(|end| *end > whole.start && !restates(app, &need.source)),
+        newest_end: newest_end
+            .filter(|end| *end > whole.start && !all && !restates(app, &need.source)),
         grain: need.grain,
         lookback: app.settings.scheduler.lookback_periods,
     };
@@ -168,7 +193,7 @@ pub fn restates(app: &Inner, source: &str) -> bool {
 }
 
 /// Counts are stored in periods of the look's rhythm; sources with a coarser grain keep theirs.
-fn grain_of(app: &Inner, guardrail: &Guardrail, every: Span) -> Span {
+pub(super) fn grain_of(app: &Inner, guardrail: &Guardrail, every: Span) -> Span {
     let source = guardrail.kind.source().and_then(|(source, _)| app.sources.get(source));
     match source {
         Some(source) if source.kind() != "prometheus" => source.grain(),
@@ -253,14 +278,8 @@ impl GuardrailLook<'_> {
         })
     }
 
-    /// Sequential state; a test that opened before a rearm is forgotten by its guardrail.
     fn carry(&self, context: &Context, life: &LifeState) -> Carry {
-        let mut carry = context.carry.clone();
-        if let Some(rearmed_at) = life.rearmed_at {
-            let mark = format!("guardrail|{}", self.guardrail.name);
-            carry.retain(|id, test| *id != mark || test.opened_at >= rearmed_at);
-        }
-        carry
+        carry_of(&context.carry, life, &self.guardrail.name)
     }
 
     /// The evaluation of a transition stands on the newest look's frozen observations: a
@@ -318,14 +337,7 @@ impl GuardrailLook<'_> {
         commit.missed = self.due.missed.iter().cloned().collect();
         commit.carry = Some(outcome.carry.clone());
         commit.guardrails = vec![outcome.status.clone()];
-        let fetched = [&self.seen.cohort, &self.seen.control].map(|series| series.fetched.as_ref());
-        let fetched = fetched.into_iter().flatten().filter(|fetched| !fetched.points.is_empty());
-        let new_points = fetched.map(|fetched| NewPoints {
-            series_id: fetched.need.series_id.clone(),
-            points: fetched.points.clone(),
-            fetched_at: slot,
-        });
-        commit.points = new_points.collect();
+        commit.points = self.seen.new_points(slot);
         let version = context.state_version;
         let mut notices = self.notices(before.as_ref(), &outcome.status, record);
         if let Some(record) = record {
@@ -345,6 +357,7 @@ impl GuardrailLook<'_> {
         commit.evaluation = Some(new_evaluation(app, record, None));
         commit.life_json = Some(serde_json::to_string(&next_life)?);
         commit.drop_tracks = say::ended_tracks(experiment, &next_life);
+        commit.more_cursors = restate::track_of(app, record).into_iter().collect();
         commit.log = vec![log_of(record, &outcome.status)];
         let action = say::action(app, record, slot, version);
         commit.outbox.extend(action);
@@ -397,6 +410,16 @@ impl GuardrailLook<'_> {
             metrics.tripwire(&outcome.status.kind);
         }
     }
+}
+
+/// Sequential state; a test that opened before a rearm is forgotten by its guardrail.
+pub(super) fn carry_of(carry: &Carry, life: &LifeState, guardrail: &str) -> Carry {
+    let mut carry = carry.clone();
+    if let Some(rearmed_at) = life.rearmed_at {
+        let mark = format!("guardrail|{guardrail}");
+        carry.retain(|id, test| *id != mark || test.opened_at >= rearmed_at);
+    }
+    carry
 }
 
 fn stored_status(context: &Context, name: &str) -> Option<GuardrailStatus> {

@@ -3,6 +3,8 @@
 //! Name and because are required, both stay in the log; `judge::lifecycle` says what is allowed
 //! and what it does. A trip that is rearmed starts its guardrails anew from that instant.
 
+use judge::analyse;
+use judge::decide::AlarmKind;
 use judge::lifecycle::{self, HumanAction, HumanDecision, LifeState, NotAllowed};
 use judge::record::EvaluationRecord;
 use judge::spec::Experiment;
@@ -94,17 +96,30 @@ pub fn acknowledged_revision(revision: &str) -> String {
     format!("revision:{revision}")
 }
 
-/// Accepts the changed definitions that hold an experiment; gives back their signals.
+/// What an acknowledgement accepted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Acknowledged {
+    /// Signals whose changed definitions are accepted.
+    pub signals: Vec<String>,
+    /// A split mismatch: the split is checked anew from here.
+    pub split: bool,
+}
+
+/// Accepts what holds an experiment: changed definitions and a split mismatch.
 pub async fn acknowledge(
     store: &Store,
     experiment: &str,
     who: &str,
     because: &str,
     at: Timestamp,
-) -> Result<Vec<String>, DecreeError> {
+) -> Result<Acknowledged, DecreeError> {
+    if who.trim().is_empty() {
+        return Err(NotAllowed::NoName.into());
+    }
     if because.trim().is_empty() {
         return Err(NotAllowed::NoBecause.into());
     }
+    let split = acknowledge_split(store, experiment, who, because, at).await?;
     let unknown = || DecreeError::Unknown(experiment.to_owned());
     let context = store.context(experiment).await?.ok_or_else(unknown)?;
     // A guardrail's transition asks no signal: only a look knows what is unacknowledged.
@@ -114,6 +129,9 @@ pub async fn acknowledge(
         .map(|(_, json)| EvaluationRecord::from_json(&json))
         .transpose()?;
     let mut changed = newest.map(|record| record.input.unacknowledged).unwrap_or_default();
+    if changed.is_empty() && split {
+        return Ok(Acknowledged { signals: changed, split });
+    }
     if changed.is_empty() {
         // No look has seen the change yet: the whole revision in force is accepted.
         let revisions = store.revisions(experiment).await?;
@@ -125,7 +143,52 @@ pub async fn acknowledge(
     for signal in &changed {
         store.acknowledge(experiment, signal, &id, who, because, at).await?;
     }
-    Ok(changed)
+    Ok(Acknowledged { signals: changed, split })
+}
+
+/// Starts a new allocation epoch if the newest look holds on the split; whether it did.
+async fn acknowledge_split(
+    store: &Store,
+    experiment: &str,
+    who: &str,
+    because: &str,
+    at: Timestamp,
+) -> Result<bool, DecreeError> {
+    let unknown = || DecreeError::Unknown(experiment.to_owned());
+    loop {
+        let context = store.context(experiment).await?.ok_or_else(unknown)?;
+        let Some((_, json)) = store.standing(experiment).await? else { return Ok(false) };
+        let newest = EvaluationRecord::from_json(&json)?;
+        let life: LifeState = serde_json::from_str(&context.life_json)?;
+        let since = life.cycle.allocation.as_ref().map(|allocation| allocation.since);
+        let is_off = newest.alarms.iter().any(|alarm| alarm.kind == AlarmKind::Srm);
+        // A second word on the same look is no second epoch.
+        if !is_off || since.is_some_and(|since| since >= newest.input.at) {
+            return Ok(false);
+        }
+        let counts = analyse::split_counts(&newest.input);
+        let seen: Vec<_> = counts.iter().map(|(arm, units)| format!("{arm} {units}")).collect();
+        let after = lifecycle::acknowledge_split(&life, counts, at);
+        let epoch = after.cycle.allocation.as_ref().map_or(0, |allocation| allocation.epoch);
+        let mut commit = Commit::new(experiment, context.state_version, after.cycle.number);
+        commit.life_json = Some(serde_json::to_string(&after)?);
+        commit.log = vec![LogEntry {
+            at,
+            kind: "acknowledged".to_owned(),
+            who: Some(who.to_owned()),
+            verdict: None,
+            because: Some(because.to_owned()),
+            text: format!(
+                "{who} acknowledged the split mismatch ({}): allocation epoch {epoch} begins, the \
+                 split is checked on later units\nbecause {because}",
+                seen.join(", ")
+            ),
+            evaluation_id: Some(newest.id),
+        }];
+        if store.commit(commit).await? != Committed::StaleVersion {
+            return Ok(true);
+        }
+    }
 }
 
 fn entry_of(decree: &Decree<'_>, before: &LifeState) -> LogEntry {
@@ -159,6 +222,8 @@ fn commit_of(
     commit.more_cursors = started_tracks(experiment, after, decree.at);
     if decree.decision.action == HumanAction::Rearm {
         commit.guardrails = experiment.guardrails.iter().map(super::unseen).collect();
+        // A request that is still open would turn the flag off under the run that goes on.
+        commit.cancel_actions = Some(("rearmed".to_owned(), decree.at));
     }
     Ok(commit)
 }

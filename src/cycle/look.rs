@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use judge::decide;
+use judge::decide::{self, Finding};
 use judge::lifecycle::{self, LifeState};
 use judge::notice::{self, Notice, NoticeKind};
 use judge::prose;
@@ -13,7 +13,8 @@ use judge::time::Timestamp;
 
 use super::gather::{self, Gathered};
 use super::{
-    MAX_STALE, commit_timed, guardrails_in_order, human, life_at, missed_reason, say, slots,
+    MAX_STALE, commit_timed, guardrails_in_order, human, life_at, missed_reason, restate, say,
+    slots,
 };
 use crate::app::Inner;
 use crate::portfolio::Loaded;
@@ -99,7 +100,7 @@ impl Look<'_> {
         let slot = self.due.slot;
         let experiment = &self.loaded.experiment;
         let last_said = say::last_said(&context.last_said_json)?;
-        let next_life = lifecycle::apply_decision(life, &record.decision, slot);
+        let next_life = lifecycle::apply_look(life, &record.decision, slot);
         let notices = notice::notices(record, last_said.as_ref(), life.life);
         let said = notice::said_after(record, last_said.as_ref(), life.life);
         let mut commit = Commit::new(&experiment.id, context.state_version, life.cycle.number);
@@ -116,6 +117,7 @@ impl Look<'_> {
         commit.series = accepted_series(context, &self.gathered, &record.input.unacknowledged);
         commit.log = log_of(record, &notices);
         commit.drop_tracks = say::ended_tracks(experiment, &next_life);
+        commit.more_cursors = restate::track_of(app, record).into_iter().collect();
         commit.outbox = say::outbox(app, experiment, &notices, Some(record), context.state_version);
         commit.outbox.extend(say::action(app, record, slot, context.state_version));
         Ok(commit)
@@ -240,10 +242,11 @@ fn accepted_series(
 fn log_of(record: &EvaluationRecord, notices: &[Notice]) -> Vec<LogEntry> {
     let decision = &record.decision;
     let is_told = notices.iter().any(|notice| notice.kind == NoticeKind::VerdictHold);
+    let mut log: Vec<LogEntry> = epochs(record).collect();
     if !lifecycle::is_final(decision.verdict) && !is_told {
-        return Vec::new();
+        return log;
     }
-    vec![LogEntry {
+    log.push(LogEntry {
         at: record.input.at,
         kind: "verdict".to_owned(),
         who: None,
@@ -251,5 +254,25 @@ fn log_of(record: &EvaluationRecord, notices: &[Notice]) -> Vec<LogEntry> {
         because: Some(prose::because(record)),
         text: prose::log_entry(record).join("\n"),
         evaluation_id: Some(record.id.clone()),
-    }]
+    });
+    log
+}
+
+/// Test epochs that this look opened: an edit of target, alpha, look plan or definition is on
+/// record for ever (engine.md 1).
+fn epochs(record: &EvaluationRecord) -> impl Iterator<Item = LogEntry> {
+    let opened = record.findings.iter().filter_map(|finding| match finding {
+        Finding::Retargeted { .. } => Some(("retargeted", finding)),
+        Finding::DefinitionChanged { .. } => Some(("definition_changed", finding)),
+        _ => None,
+    });
+    opened.map(|(kind, finding)| LogEntry {
+        at: record.input.at,
+        kind: kind.to_owned(),
+        who: None,
+        verdict: None,
+        because: None,
+        text: prose::finding_sentence(finding, record),
+        evaluation_id: Some(record.id.clone()),
+    })
 }

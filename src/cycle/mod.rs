@@ -14,6 +14,7 @@ pub mod guardrail;
 pub mod health;
 pub mod human;
 mod look;
+pub mod restate;
 pub mod say;
 pub mod slots;
 pub mod sums;
@@ -30,7 +31,7 @@ use judge::time::Timestamp;
 
 use crate::app::Inner;
 use crate::portfolio::Loaded;
-use crate::store::{Claim, Commit, Committed, Context, StoreError};
+use crate::store::{Claim, Commit, Committed, Context, RESTATED_PREFIX, StoreError};
 
 pub use look::dry_run;
 pub use say::tell_sources;
@@ -47,6 +48,9 @@ pub async fn run(app: &Arc<Inner>, claim: &Claim) -> anyhow::Result<()> {
         return Ok(());
     };
     let context = app.store.context(&claim.experiment).await?.context("no stored state")?;
+    if let Some(of) = claim.track.strip_prefix(RESTATED_PREFIX) {
+        return restate::run(app, claim, context, of).await;
+    }
     match claim.track.strip_prefix("guardrail:") {
         Some(name) => guardrail::run(app, claim, &loaded, context, name).await,
         None => look::run(app, claim, &loaded, context).await,

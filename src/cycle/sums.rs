@@ -41,6 +41,11 @@ impl Sums {
         is_current.then_some(found.slots)
     }
 
+    /// Old periods of a series were restated: the next look reads it anew.
+    pub fn forget(&self, series: &str) {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).remove(series);
+    }
+
     /// Puts a series back for the next look.
     pub fn keep(&self, series: &str, since: Timestamp, slots: Slots) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -99,6 +104,9 @@ mod tests {
             sums.keep("a", at(0), slots(5));
             assert_eq!(sums.take("a", since, stored_to), None, "{since} {stored_to:?}");
         }
+        sums.keep("a", at(0), slots(5));
+        sums.forget("a");
+        assert_eq!(sums.take("a", at(2), Some(at(5))), None, "it was restated");
     }
 
     #[test]

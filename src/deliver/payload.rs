@@ -146,6 +146,15 @@ fn about(
     );
     data.insert("signals".into(), signals(record, budget));
     data.insert("guardrails".into(), guardrails(record, budget));
+    if !record.findings.is_empty() {
+        let said = record.findings.iter();
+        let said: Vec<_> = said.map(|one| prose::finding_sentence(one, record)).collect();
+        data.insert("findings".into(), clip_all(&said, 8, budget.text / 2));
+    }
+    if let Some(revised) = &record.revised {
+        data.insert("revises".into(), clip(record.revises.as_deref().unwrap_or(""), 100).into());
+        data.insert("restated".into(), wire(&revised.changes));
+    }
     data.insert(
         "links".into(),
         link_map(&[

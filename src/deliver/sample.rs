@@ -133,6 +133,8 @@ fn sample_record(
         extended: false,
         waited: false,
         open: false,
+        allocation: None,
+        held_since: None,
     };
     let input = LookInput {
         experiment,
@@ -151,6 +153,7 @@ fn sample_record(
         track: "look".to_owned(),
         restatement_no: 0,
         revises: None,
+        revised: None,
         guardrails: input.guardrails.clone(),
         input,
         signals,

@@ -72,11 +72,11 @@ fn lines(text: &str) -> Vec<String> {
 fn revised(notice: &Notice, record: &EvaluationRecord) -> Words {
     let said = verdict(record);
     let previous = notice.previous.as_deref().unwrap_or("an earlier verdict");
-    Words {
-        headline: format!("REVISED - {}", said.headline),
-        reason: format!("Restated data changed \"{previous}\". {}", said.reason),
-        next: said.next,
-    }
+    let reason = match prose::revision(record) {
+        Some(numbers) => format!("{} {numbers}", said.reason),
+        None => format!("Restated data changed \"{previous}\". {}", said.reason),
+    };
+    Words { headline: format!("REVISED - {}", said.headline), reason, next: said.next }
 }
 
 fn guardrail(notice: &Notice, record: &EvaluationRecord) -> Words {

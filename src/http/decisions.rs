@@ -115,7 +115,12 @@ async fn acknowledge(
     let changed = human::acknowledge(&state.store, &new.experiment, who, &new.because, at)
         .await
         .map_err(refusal)?;
-    let answer = json!({"experiment": new.experiment, "kind": "acknowledged", "signals": changed});
+    let answer = json!({
+        "experiment": new.experiment,
+        "kind": "acknowledged",
+        "signals": changed.signals,
+        "split": changed.split,
+    });
     Ok((StatusCode::CREATED, Json(answer)))
 }
 

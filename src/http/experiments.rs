@@ -48,7 +48,8 @@ pub(super) async fn one(
         document["guardrails"] = serde_json::to_value(&context.guardrails)?;
         document["evaluations"] = json!(context.evaluation_count);
     }
-    document["record"] = match state.store.standing(&id).await? {
+    // After a rearm the old stop says nothing about where it stands.
+    document["record"] = match state.store.standing(&id).await?.filter(|_| row.last.is_some()) {
         Some((_, text)) => serde_json::from_str(&text)?,
         None => Value::Null,
     };

@@ -16,13 +16,15 @@ pub(super) async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// Files were read, and the store answers.
+/// Files were read, and the store's file is there and takes a write.
 pub(super) async fn ready(State(state): State<HttpState>) -> Result<&'static str, Problem> {
     if !state.ready.load(Ordering::SeqCst) {
         let detail = "starting: the experiment files are being read";
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "starting", detail));
     }
-    state.store.earliest_due().await?;
+    state.store.check_writable().await.map_err(|error| {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store", error.to_string())
+    })?;
     Ok("ready\n")
 }
 

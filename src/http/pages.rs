@@ -36,7 +36,9 @@ pub(super) async fn experiment(
     Path(id): Path<String>,
 ) -> Result<Markup, Problem> {
     let row = experiments::find(&state, &id).await?;
-    let mut record = experiments::standing_record(&state, &id).await?;
+    // After a rearm the old stop says nothing about where it stands.
+    let standing = experiments::standing_record(&state, &id).await?;
+    let mut record = standing.filter(|_| row.last.is_some());
     if let (Some(record), Some(context)) = (&mut record, state.store.context(&id).await?) {
         // Guardrails are looked at far more often than signals: this page shows them as they are.
         record.guardrails = context.guardrails;

@@ -144,6 +144,9 @@ fn write(
     for entry in &commit.log {
         append_log(sql, experiment, entry)?;
     }
+    if let Some((why, at)) = &commit.cancel_actions {
+        queue::cancel_actions(sql, experiment, why, *at)?;
+    }
     queue::enqueue(sql, &commit.outbox, options)?;
     move_cursors(sql, commit)?;
     let number = commit.evaluation.is_some().then_some(number);

@@ -5,12 +5,14 @@
 
 use std::collections::BTreeMap;
 
+use judge::lifecycle::LifeState;
+
 use super::cursors;
-use super::reads::{EVALUATION_COLUMNS, evaluation_row};
+use super::reads::{EVALUATION_COLUMNS, NOT_OUTDATED, evaluation_row};
 use super::sql::{Row, Sql, args};
 use super::{
-    BrokenFile, Context, CursorSpec, ExperimentRow, NewExperiment, Revision, Store, StoreError,
-    state,
+    BrokenFile, Context, CursorSpec, EvaluationRow, ExperimentRow, NewExperiment, RESTATED_PREFIX,
+    Revision, Store, StoreError, state,
 };
 
 impl Store {
@@ -123,8 +125,9 @@ impl Store {
                 &format!(
                     "SELECT {EVALUATION_COLUMNS} FROM experiments x
                      JOIN evaluations e ON e.experiment = x.id AND e.number = (
-                         SELECT MAX(n.number) FROM evaluations n WHERE n.experiment = x.id
-                         AND (n.track = 'look' OR n.verdict = 'stop'))"
+                         SELECT e.number FROM evaluations e WHERE e.experiment = x.id
+                         AND (e.track = 'look' OR e.verdict = 'stop') AND {NOT_OUTDATED}
+                         ORDER BY e.number DESC LIMIT 1)"
                 ),
                 args![],
             )?;
@@ -140,14 +143,15 @@ impl Store {
             rows.iter()
                 .map(|row| {
                     let id = row.text("id")?;
+                    let life_json = row.text("life_json")?;
                     Ok(ExperimentRow {
                         title: row.text("title")?,
                         revision: row.text("revision")?,
-                        life_json: row.text("life_json")?,
                         state_version: row.int("state_version")?,
                         labels_json: row.text("labels_json")?,
                         first_seen_at: row.time("first_seen_at")?,
-                        last: last.remove(&id),
+                        last: last.remove(&id).filter(|last| !is_over(last, &life_json)),
+                        life_json,
                         worst_guardrail: worst.remove(&id),
                         id,
                     })
@@ -162,6 +166,14 @@ impl Store {
         let experiment = experiment.to_owned();
         self.read(move |sql| context(sql, &experiment)).await
     }
+}
+
+/// A stop that a person has rearmed since: the run goes on, and where it stands is not known
+/// until its next look.
+fn is_over(last: &EvaluationRow, life_json: &str) -> bool {
+    let life: Option<LifeState> = serde_json::from_str(life_json).ok();
+    let rearmed_at = life.and_then(|life| life.rearmed_at);
+    last.verdict == "stop" && rearmed_at.is_some_and(|at| last.scheduled_at < at)
 }
 
 fn revision_row(row: &Row) -> Result<Revision, StoreError> {
@@ -234,7 +246,7 @@ fn align_cursors(
         }
     }
     for track in cursors::running(sql, experiment)? {
-        if wanted.iter().any(|cursor| cursor.track == track) {
+        if track.starts_with(RESTATED_PREFIX) || wanted.iter().any(|one| one.track == track) {
             continue;
         }
         changed = true;
@@ -258,8 +270,11 @@ fn context(sql: &dyn Sql, experiment: &str) -> Result<Option<Context>, StoreErro
     let cycle = head.small("cycle")?;
     let evaluation_count = head.count("evaluations")?;
     let newest = sql.first(
-        "SELECT json FROM evaluations WHERE experiment = ?1 AND number = ?2",
-        args![experiment, evaluation_count],
+        &format!(
+            "SELECT e.json AS json FROM evaluations e
+             WHERE e.experiment = ?1 AND {NOT_OUTDATED} ORDER BY e.number DESC LIMIT 1"
+        ),
+        args![experiment],
     )?;
     Ok(Some(Context {
         state_version: head.int("state_version")?,

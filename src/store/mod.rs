@@ -37,7 +37,7 @@ mod state;
 mod tests;
 mod types;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sql::Sql;
@@ -53,6 +53,26 @@ pub use types::*;
 pub struct Store {
     pool: Arc<Pool>,
     options: StoreOptions,
+    place: Arc<Place>,
+}
+
+/// The file that was opened: a path may come to name another one, or none.
+#[derive(Debug)]
+struct Place {
+    path: PathBuf,
+    id: Option<(u64, u64)>,
+}
+
+impl Place {
+    fn of(path: &Path) -> Arc<Self> {
+        Arc::new(Self { path: path.to_owned(), id: file_id(path) })
+    }
+}
+
+/// Device and inode.
+fn file_id(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()))
 }
 
 impl Store {
@@ -63,13 +83,36 @@ impl Store {
 
     /// Opens the file with other bounds than the default ones.
     pub fn open_with(path: &Path, options: StoreOptions) -> Result<Self, StoreError> {
-        Ok(Self { pool: Arc::new(Pool::open(path, options.readers)?), options })
+        let pool = Arc::new(Pool::open(path, options.readers, options.durable)?);
+        Ok(Self { pool, options, place: Place::of(path) })
     }
 
     /// Opens an existing file beside a running daemon; every write is [`StoreError::ReadOnly`].
     pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
         let options = StoreOptions { readers: 1, ..StoreOptions::default() };
-        Ok(Self { pool: Arc::new(Pool::open_read_only(path)?), options })
+        let pool = Arc::new(Pool::open_read_only(path)?);
+        Ok(Self { pool, options, place: Place::of(path) })
+    }
+
+    /// Whether what is committed would still be there tomorrow: the path names the file that was
+    /// opened, and it takes a write.
+    pub async fn check_writable(&self) -> Result<(), StoreError> {
+        let path = &self.place.path;
+        match file_id(path) {
+            None => {
+                let what = format!("the store's file {} is gone", path.display());
+                return Err(StoreError::Database(what));
+            }
+            now if now != self.place.id => {
+                let what = format!("{} is another file than the one in use", path.display());
+                return Err(StoreError::Database(what));
+            }
+            Some(_) => {}
+        }
+        self.write(|sql| {
+            sql.exec("UPDATE counters SET value = value WHERE name = 'log'", sql::args![]).map(drop)
+        })
+        .await
     }
 
     async fn write<T: Send + 'static>(

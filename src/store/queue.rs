@@ -135,6 +135,23 @@ fn bound(
     Ok(())
 }
 
+/// Ends the open actions of an experiment. Whoever is at one of them is fenced off: its answer
+/// finds the row closed.
+pub(super) fn cancel_actions(
+    sql: &dyn Sql,
+    experiment: &str,
+    why: &str,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    sql.exec(
+        "UPDATE outbox SET state = 'dead', note = ?2, closed_at = ?3, holder = NULL,
+             lease_until = NULL
+         WHERE partition_key = ?1 AND lane = 'action' AND closed_at IS NULL",
+        args![experiment, why, at],
+    )
+    .map(drop)
+}
+
 /// The word for a lane in the store.
 pub(super) fn lane_name(lane: Lane) -> &'static str {
     match lane {

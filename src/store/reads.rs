@@ -9,6 +9,12 @@ pub(super) const EVALUATION_COLUMNS: &str = "e.number AS number, e.id AS id, \
     e.recorded_at AS recorded_at, e.data_as_of AS data_as_of, e.verdict AS verdict, \
     e.cause AS cause, e.headline AS headline, e.revises AS revises";
 
+/// Not a restatement of a slot that a later look has replaced: it has the newest number and says
+/// nothing about where the experiment stands.
+pub(super) const NOT_OUTDATED: &str = "(e.revises IS NULL OR e.scheduled_at >= COALESCE(
+    (SELECT MAX(later.scheduled_at) FROM evaluations later
+     WHERE later.experiment = e.experiment AND later.track = 'look'), e.scheduled_at))";
+
 impl Store {
     /// Evaluations of an experiment, newest first; `before` is the smallest number of the
     /// previous page.
@@ -65,6 +71,7 @@ impl Store {
                 &format!(
                     "SELECT {EVALUATION_COLUMNS}, e.json AS json FROM evaluations e
                      WHERE e.experiment = ?1 AND (e.track = 'look' OR e.verdict = 'stop')
+                         AND {NOT_OUTDATED}
                      ORDER BY e.number DESC LIMIT 1"
                 ),
                 args![&experiment],

@@ -127,13 +127,14 @@ fn to_val(column: &str, value: ValueRef<'_>) -> Result<Val, StoreError> {
 
 impl Sqlite {
     /// Opens for writing: creates, checks and migrates the file.
-    fn open_writer(path: &Path) -> Result<Self, StoreError> {
+    fn open_writer(path: &Path, durable: bool) -> Result<Self, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let sqlite = Self::connect(path, flags)?;
         sqlite.refuse_damage()?;
-        sqlite.batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")?;
+        sqlite.batch("PRAGMA journal_mode = WAL")?;
+        sqlite.batch(&format!("PRAGMA synchronous = {}", if durable { "FULL" } else { "OFF" }))?;
         migrations::migrate(&sqlite)?;
         Ok(sqlite)
     }
@@ -270,8 +271,8 @@ pub(super) struct Pool {
 
 impl Pool {
     /// Opens for writing, with that many readers.
-    pub(super) fn open(path: &Path, readers: usize) -> Result<Self, StoreError> {
-        let sqlite = patiently(|| Sqlite::open_writer(path))?;
+    pub(super) fn open(path: &Path, readers: usize, durable: bool) -> Result<Self, StoreError> {
+        let sqlite = patiently(|| Sqlite::open_writer(path, durable))?;
         let mut pool = Self::open_readers(path, readers)?;
         let (sender, jobs) = channel();
         pool.writer = Some(sender);

@@ -100,11 +100,13 @@ pub struct StoreOptions {
     pub queue_rows: u64,
     /// Open message bytes one endpoint may have before its oldest non-urgent ones go dead.
     pub queue_bytes: u64,
+    /// Whether a commit waits for the disk. A store that is thrown away need not.
+    pub durable: bool,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { readers: 4, queue_rows: 10_000, queue_bytes: 64 << 20 }
+        Self { readers: 4, queue_rows: 10_000, queue_bytes: 64 << 20, durable: true }
     }
 }
 
@@ -138,10 +140,14 @@ pub struct BrokenFile {
     pub seen_at: Timestamp,
 }
 
+/// Prefix of the tracks that watch for restated data under a verdict: the verdict's own track
+/// follows it. They belong to no file: a reload leaves them alone.
+pub const RESTATED_PREFIX: &str = "restated:";
+
 /// A cursor to create: one track of one experiment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CursorSpec {
-    /// `look` or `guardrail:<name>`.
+    /// `look`, `guardrail:<name>` or `restated:<track>`.
     pub track: String,
     /// First slot (domain time).
     pub next_at: Timestamp,
@@ -413,6 +419,8 @@ pub struct Commit {
     pub log: Vec<LogEntry>,
     /// Messages and actions.
     pub outbox: Vec<OutboxRow>,
+    /// Ends this experiment's actions that are not confirmed yet, with why and when.
+    pub cancel_actions: Option<(String, Timestamp)>,
     /// Tracks to start.
     pub more_cursors: Vec<CursorSpec>,
     /// Tracks to end.
@@ -439,6 +447,7 @@ impl Commit {
             series: BTreeMap::new(),
             log: Vec::new(),
             outbox: Vec::new(),
+            cancel_actions: None,
             more_cursors: Vec::new(),
             drop_tracks: Vec::new(),
         }

@@ -83,6 +83,8 @@ fn cycle(experiment: &Experiment) -> Cycle {
         extended: false,
         waited: false,
         open: false,
+        allocation: None,
+        held_since: None,
     }
 }
 

@@ -30,6 +30,7 @@ use std::collections::BTreeMap;
 pub use alpha::ledger;
 pub use burn::*;
 pub use drift::*;
+pub use split::split_counts;
 
 use serde::{Deserialize, Serialize};
 

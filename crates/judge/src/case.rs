@@ -8,6 +8,7 @@
 mod drive;
 mod file;
 mod notation;
+mod restate;
 #[cfg(test)]
 mod tests;
 mod timeline;

@@ -13,6 +13,7 @@
 //!   `increase` extrapolates) are rounded to the nearest whole event.
 
 mod cell;
+mod cumulative;
 mod grid;
 mod shape;
 #[cfg(test)]
@@ -93,6 +94,9 @@ struct Reading {
     sums: Option<Sums>,
 }
 
+/// Sums, end and place by period and arm.
+type Kept<'a> = BTreeMap<(Timestamp, String), (Option<Sums>, Timestamp, &'a str)>;
+
 /// Turns an answer into points, ordered by period and arm.
 ///
 /// An empty answer is `Ok(vec![])`: no data is decided later, it is not an error.
@@ -111,7 +115,7 @@ pub fn points(request: &Request, batch: &Batch) -> Result<Vec<Point>, Refusal> {
     let layout = layout(request, batch)?;
     check_size(request, batch, &grid)?;
     check_one_series(request, batch, &layout)?;
-    let mut kept: BTreeMap<(Timestamp, String), (Option<Sums>, Timestamp, &str)> = BTreeMap::new();
+    let mut kept = Kept::new();
     for row in &batch.rows {
         let reading = read_row(request, batch, &grid, &layout, row)?;
         let key = (reading.start, reading.arm.clone());
@@ -126,6 +130,7 @@ pub fn points(request: &Request, batch: &Batch) -> Result<Vec<Point>, Refusal> {
     let complete = batch
         .complete_up_to
         .map_or(request.need.window.end, |complete| complete.min(request.need.window.end));
+    let kept = if request.need.query.cumulative { cumulative::steps(kept)? } else { kept };
     let points = kept.into_iter().filter_map(|((start, arm), (sums, end, _))| {
         let sums = sums.filter(|_| end <= complete)?;
         Some(Point { arm, start, end, sums })

@@ -10,6 +10,7 @@ mod evaluate;
 mod facts;
 mod findings;
 mod reasons;
+mod restate;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use self::alarm::{Alarm, AlarmCause, AlarmKind, AlarmSeverity};
 pub use self::evaluate::{evaluate, evaluate_fault, evaluate_trip, evaluate_with};
 pub(crate) use self::facts::is_tripped;
+pub use self::restate::{before_trip, restate_look, restate_trip};
 
 use crate::analyse::Analysis;
 use crate::record::LookInput;
@@ -116,6 +118,15 @@ pub enum Reason {
         /// Guardrail name.
         guardrail: String,
         /// What was seen.
+        value: Option<f64>,
+        /// The bound.
+        limit: Option<f64>,
+    },
+    /// The data of a trip were restated: the guardrail is inside its limit.
+    GuardrailRestated {
+        /// Guardrail name.
+        guardrail: String,
+        /// What the restated data say.
         value: Option<f64>,
         /// The bound.
         limit: Option<f64>,
@@ -248,9 +259,28 @@ pub enum Finding {
     Drifted {
         /// Signal name.
         signal: String,
+        /// The atom as in the file.
+        #[serde(default)]
+        atom: Option<String>,
+        /// The smallest p of its epoch, which latched.
+        #[serde(default)]
+        p_seq: Option<f64>,
     },
-    /// A new test epoch was opened by another target.
+    /// This look opened a new test epoch: target, tau, alpha or look plan were edited.
     Retargeted {
+        /// Signal name.
+        signal: String,
+        /// Epochs before this one.
+        earlier: u32,
+        /// Mixing parameter of the new epoch.
+        #[serde(default)]
+        tau: Option<f64>,
+        /// Error rate of the new epoch.
+        #[serde(default)]
+        alpha: Option<f64>,
+    },
+    /// This look opened a new test epoch: query, arms, split or start were edited.
+    DefinitionChanged {
         /// Signal name.
         signal: String,
         /// Epochs before this one.
@@ -268,10 +298,20 @@ pub enum Finding {
     },
     /// No split is declared, so none is checked.
     SplitNotChecked,
+    /// Units came to an arm whose declared share is zero.
+    UnplannedUnits {
+        /// The arm.
+        arm: String,
+        /// Units that were counted there.
+        units: f64,
+    },
     /// A signal that is real but too small.
     Short {
         /// Signal name.
         signal: String,
+        /// The effect that would matter, in the unit of the signal's evidence.
+        #[serde(default)]
+        wanted: Option<f64>,
     },
     /// `evidence: not_refuted` or `point`: the estimate alone decides, printed as "no test".
     NoTest {

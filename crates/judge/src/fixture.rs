@@ -162,6 +162,8 @@ pub(crate) fn cycle() -> Cycle {
         extended: false,
         waited: false,
         open: false,
+        allocation: None,
+        held_since: None,
     }
 }
 

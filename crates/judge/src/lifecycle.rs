@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::human::{HumanAction, HumanDecision, NotAllowed, human_decision};
+pub use self::human::{HumanAction, HumanDecision, NotAllowed, acknowledge_split, human_decision};
 pub use self::schedule::{checkpoint_after, next_look, zone_of};
 
 use crate::decide::{Cause, Decision, Reason, Verdict};
@@ -213,6 +213,8 @@ fn first_cycle(experiment: &Experiment) -> Cycle {
         extended: false,
         waited: false,
         open: false,
+        allocation: None,
+        held_since: None,
     }
 }
 
@@ -254,6 +256,15 @@ pub fn apply_decision(state: &LifeState, decision: &Decision, at: Timestamp) -> 
     if is_final(decision.verdict) {
         next.verdict = Some((decision.verdict, decision.cause, at));
     }
+    next
+}
+
+/// As [`apply_decision`], for a look: a hold keeps its first look, so that its age is known. (A
+/// guardrail's transition says nothing about a hold.)
+pub fn apply_look(state: &LifeState, decision: &Decision, at: Timestamp) -> LifeState {
+    let mut next = apply_decision(state, decision, at);
+    let is_held = decision.verdict == Verdict::Hold;
+    next.cycle.held_since = is_held.then(|| state.cycle.held_since.unwrap_or(at));
     next
 }
 

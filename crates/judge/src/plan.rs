@@ -234,6 +234,9 @@ pub fn series_id(source: &str, query: &Query, shape: Shape, grain: Span, zone: &
     }
     parts.extend(query.columns.iter().map(|(name, text)| format!("col {name}={}", fold(text))));
     parts.extend(query.only.iter().map(|(name, value)| format!("only {name}={value}")));
+    if query.cumulative {
+        parts.push("cumulative".to_owned());
+    }
     parts.push(format!("{shape:?}"));
     parts.push(grain.to_string());
     parts.push(zone.to_owned());

@@ -5,23 +5,29 @@
 //! points and percent never mixed, a decimal point, thousands in groups.
 
 mod atoms;
+#[cfg(test)]
+mod every;
+mod findings;
 mod methods;
 mod numbers;
 mod reasons;
+mod revision;
 #[cfg(test)]
 mod tests;
 
 pub use self::atoms::{atom_line, atom_numbers, what_would_flip};
+pub use self::findings::finding_sentence;
 pub use self::methods::method_line;
 pub use self::numbers::{Written, count, format_change, format_level};
 pub use self::reasons::reason_sentence;
+pub use self::revision::revision;
 
 use crate::analyse::{GuardrailState, Truth};
 use crate::decide::{Cause, Reason, Verdict, is_tripped};
 use crate::lifecycle::schedule;
 use crate::record::EvaluationRecord;
 use crate::spec::Role;
-use crate::time::{Timestamp, add_ms, date_of};
+use crate::time::{DAY_MS, Timestamp, add_ms, date_of, ms_between};
 
 /// The most reasons that `because` names.
 const MOST_REASONS: usize = 3;
@@ -138,6 +144,28 @@ pub fn because(record: &EvaluationRecord) -> String {
 
 /// What happens next, and what is expected of whom.
 pub fn what_next(record: &EvaluationRecord) -> String {
+    if let Some(next) = revision::revision_next(record) {
+        return next.to_owned();
+    }
+    let next = next_of_cause(record);
+    match held_since(record) {
+        Some(since) => {
+            let days = ms_between(since, record.input.at) / DAY_MS;
+            let age = if days == 1 { "1 day".to_owned() } else { format!("{days} days") };
+            format!("{next} Held for {age}, since the look of {since}.")
+        }
+        None => next,
+    }
+}
+
+/// The first look of a hold that is at least a day old.
+fn held_since(record: &EvaluationRecord) -> Option<Timestamp> {
+    let since = record.input.cycle.held_since?;
+    let is_held = record.decision.verdict == Verdict::Hold;
+    (is_held && ms_between(since, record.input.at) >= DAY_MS).then_some(since)
+}
+
+fn next_of_cause(record: &EvaluationRecord) -> String {
     let decision = &record.decision;
     let experiment = &record.input.experiment;
     let next_checkpoint = decision.next_checkpoint_at.map(|at| day_text(record, at));

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::analyse::{AlphaLine, AtomView, GuardrailStatus, RuleValue, SignalView};
-use crate::decide::{Alarm, Decision, Finding};
+use crate::decide::{Alarm, Cause, Decision, Finding, Verdict};
 use crate::observe::{Observation, Observed};
 use crate::spec::Experiment;
 use crate::time::Timestamp;
@@ -59,6 +59,23 @@ pub struct Cycle {
     pub waited: bool,
     /// Whether an earlier look at this checkpoint was answered `hold` or wait: it stays open.
     pub open: bool,
+    /// The allocation that a human started by acknowledging a split mismatch, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allocation: Option<Allocation>,
+    /// The first look of the hold that the look before this one was in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_since: Option<Timestamp>,
+}
+
+/// An allocation epoch: the split is checked on the units after it began (statistics.md 1.9).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Allocation {
+    /// 1 for the first that a human started.
+    pub epoch: u32,
+    /// When.
+    pub since: Timestamp,
+    /// Units by arm that were counted before it: they are not checked again.
+    pub counts: BTreeMap<String, f64>,
 }
 
 /// Sequential state, by test id (engine.md 1: experiment, cycle and epoch are the store's keys).
@@ -103,6 +120,34 @@ pub struct PlannedLooks {
     pub overrun: bool,
 }
 
+/// What a revision replaces and which numbers made it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Revised {
+    /// The verdict that was sent.
+    pub verdict: Verdict,
+    /// Its row of the table.
+    pub cause: Cause,
+    /// Everything whose data changed.
+    pub changes: Vec<Restated>,
+}
+
+/// The numbers of one signal or guardrail before and after its data were restated.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Restated {
+    /// Signal or guardrail.
+    pub subject: String,
+    /// The estimate (signal: in the unit of its evidence) or value (guardrail) before.
+    pub before: Option<f64>,
+    /// The same now; `None` where there is nothing to estimate from.
+    pub now: Option<f64>,
+    /// Whether both are relative changes.
+    pub relative: bool,
+    /// Units, blocks or events before.
+    pub units_before: Option<f64>,
+    /// The same now.
+    pub units_now: Option<f64>,
+}
+
 /// One evaluation, frozen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EvaluationRecord {
@@ -118,6 +163,9 @@ pub struct EvaluationRecord {
     pub restatement_no: u32,
     /// The evaluation this one revises.
     pub revises: Option<String>,
+    /// What was restated, in numbers; only beside `revises`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revised: Option<Revised>,
     /// What it is a function of.
     pub input: LookInput,
     /// Every signal with its state, in file order.

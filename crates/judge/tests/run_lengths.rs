@@ -15,7 +15,8 @@
 mod dice;
 
 use dice::Dice;
-use judge::stats::tripwire::{CUSUM_H, CUSUM_K, Cusum, EWMA_L, EWMA_LAMBDA, Ewma, standardise};
+use judge::spec::{CUSUM_H, CUSUM_K, EWMA_L, EWMA_LAMBDA};
+use judge::stats::tripwire::{Cusum, Ewma, standardise};
 
 /// No run is longer.
 const MOST: u32 = 50_000;

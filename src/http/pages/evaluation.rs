@@ -55,9 +55,13 @@ fn verdict(record: &EvaluationRecord, actions: &[ActionView]) -> Markup {
         section.verdict.(word(&decision.verdict)) {
             p.big { (chip(&word(&decision.verdict), &word(&decision.cause))) }
             p { strong { (prose::because(record)) } }
+            @if let Some(words) = prose::revision(record) { p.revision { (words) } }
             @for action in actions { (rollback(action)) }
             p { "Next: " (prose::what_next(record)) }
             p.soft { "Looked at " (minute(record.input.at)) ", data as of " (data_as_of(record)) }
+        }
+        @for finding in &record.findings {
+            p.soft { "Finding: " (prose::finding_sentence(finding, record)) }
         }
         @for alarm in &record.alarms {
             p {

@@ -30,6 +30,7 @@ pub(in crate::http) async fn page(state: &HttpState) -> Result<Markup, Problem> 
     let count = all.len();
     for row in all.into_iter().take(MAX_ROWS) {
         let record = experiments::standing_record(state, &row.id).await?;
+        let record = record.filter(|_| row.last.is_some());
         let life = serde_json::from_str(&row.life_json).ok();
         rows.push(Row { stored: row, life, record });
     }

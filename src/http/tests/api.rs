@@ -99,6 +99,12 @@ async fn health_readiness_and_metrics() {
     let site = Site::empty();
     assert_eq!(site.get("/healthz").await.body, "ok\n");
     assert_eq!(site.get("/readyz").await.body, "ready\n");
+    // A store whose file is gone keeps nothing: not ready, however well it still answers.
+    let other = Site::empty();
+    std::fs::remove_file(other.folder.path().join("verdictd.db")).unwrap();
+    let gone = other.get("/readyz").await;
+    assert_eq!(gone.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(gone.body.contains("is gone"), "{}", gone.body);
     site.state.ready.store(false, Ordering::SeqCst);
     let starting = site.get("/readyz").await;
     assert_eq!(starting.status, StatusCode::SERVICE_UNAVAILABLE);

@@ -21,7 +21,8 @@ pub struct CsvConfig {
     /// Between cells. Default `,`.
     #[serde(default = "default_delimiter")]
     pub delimiter: char,
-    /// Form of the time column in `strftime` notation, e.g. `%d.%m.%Y`. Default: ISO 8601.
+    /// Form of the time column in `strftime` notation, e.g. `%d.%m.%Y`, or what its numbers
+    /// count: `days since 2026-01-31` (seconds, hours, days). Default: ISO 8601.
     #[serde(default)]
     pub date_format: Option<String>,
     /// Decimal mark, `.` or `,`. Default `.`.

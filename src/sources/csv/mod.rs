@@ -13,11 +13,12 @@ mod read;
 mod tests;
 mod typed;
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use judge::contract::{Grid, Refusal};
-use judge::plan::{Batch, Cell, Request, Row, Shape};
+use judge::plan::{self, Batch, Request, Row, Shape};
 use judge::spec::Form;
 use judge::time::{Span, Timestamp};
 use tables::{Ledger, Total};
@@ -158,9 +159,17 @@ impl Folder {
             }
         }
         let seen = seen.unwrap_or_default();
-        let totals = ledger
-            .finish(|at_ms| if seen.time { period_of(&grid, at_ms) } else { Some(0) })
-            .map_err(|error| faulty(&files[0].name, &error))?;
+        let ends = Cell::new((0_u32, 0_u32));
+        let period = |at_ms| match (seen.time, need.query.cumulative) {
+            (false, _) => Some(0),
+            (true, false) => period_of(&grid, at_ms),
+            (true, true) => period_before(&grid, at_ms, &ends),
+        };
+        let totals = ledger.finish(period).map_err(|error| faulty(&files[0].name, &error))?;
+        if let (0, 1..) = ends.get() {
+            let why = format!("no total stands at the end of a period of {}", need.grain);
+            return Err(Refusal::new(&files[0].name, why, "set grain: to the export's rhythm"));
+        }
         batch(request, &files[..read], seen, &totals)
     }
 }
@@ -171,6 +180,19 @@ fn period_of(grid: &Grid, at_ms: i64) -> Option<i64> {
     let start = grid.start_of(at);
     let inside = grid.window().holds(start, grid.end_of(start));
     inside.then(|| start.as_millisecond())
+}
+
+/// Start of the period that a total as of `at_ms` ends, if it ends one; counts hits and misses.
+fn period_before(grid: &Grid, at_ms: i64, ends: &Cell<(u32, u32)>) -> Option<i64> {
+    let at = Timestamp::from_millisecond(at_ms).ok()?;
+    let start = grid.start_of(Timestamp::from_millisecond(at_ms - 1).ok()?);
+    let (hits, misses) = ends.get();
+    if grid.end_of(start) != at {
+        ends.set((hits, misses + 1));
+        return None;
+    }
+    ends.set((hits + 1, misses));
+    grid.window().holds(start, at).then(|| start.as_millisecond())
 }
 
 fn batch(
@@ -194,15 +216,15 @@ fn batch(
         }
         let mut cells = Vec::with_capacity(columns.len());
         if seen.time {
-            let start = Timestamp::from_millisecond(total.period_ms).map(Cell::Time);
-            cells.push(start.unwrap_or(Cell::Missing));
+            let start = Timestamp::from_millisecond(total.period_ms).map(plan::Cell::Time);
+            cells.push(start.unwrap_or(plan::Cell::Missing));
         }
         cells.extend(seen.arm.then(|| match total.arm.as_str() {
-            "" => Cell::Missing,
-            arm => Cell::Text(arm.to_owned()),
+            "" => plan::Cell::Missing,
+            arm => plan::Cell::Text(arm.to_owned()),
         }));
         // As text: the contract holds decimals to what they say, it rounds only floats.
-        cells.extend(total.values.iter().map(|value| Cell::Text(value.to_string())));
+        cells.extend(total.values.iter().map(|value| plan::Cell::Text(value.to_string())));
         rows.push(Row { cells, place });
     }
     Ok(Batch { columns, rows, complete_up_to: None, warnings: Vec::new() })
@@ -211,7 +233,11 @@ fn batch(
 /// The query may map the shape's columns, `time` and `arm`, nothing else.
 fn check_columns(request: &Request) -> Result<(), FetchError> {
     let wanted = request.need.shape.columns();
-    let known = |name: &str| wanted.contains(&name) || matches!(name, "time" | "arm");
+    let summary = wanted.contains(&"sum_sq");
+    let known = |name: &str| {
+        let is_summary = summary && matches!(name, "mean" | "variance");
+        is_summary || wanted.contains(&name) || matches!(name, "time" | "arm")
+    };
     match request.need.query.columns.keys().find(|name| !known(name)) {
         None => Ok(()),
         Some(name) => {

@@ -33,11 +33,19 @@ pub(super) struct Wanted<'a> {
 struct Header {
     time: Option<(usize, String)>,
     arm: Option<usize>,
-    /// Contract name, header text, position.
-    values: Vec<(&'static str, String, usize)>,
+    /// One group of value columns; one per arm in a wide export.
+    groups: Vec<Group>,
     /// Position and wanted cell of `only`.
     only: Vec<(usize, String)>,
     width: usize,
+}
+
+/// The value columns of one arm, or of the arm that a row names.
+struct Group {
+    /// The arm of a wide export's columns.
+    arm: Option<String>,
+    /// Contract name, header text, position.
+    values: Vec<(&'static str, String, usize)>,
 }
 
 /// Which contract columns beside the values the files have.
@@ -83,8 +91,9 @@ pub(super) fn add_file(
     let mut records =
         Records::new(file.bytes.as_slice(), delimiter).map_err(|error| broken(&error))?;
     let header = header(wanted, &file.name, records.headers())?;
-    let seen = Seen { time: header.time.is_some(), arm: header.arm.is_some() };
-    let width = header.values.len();
+    let is_wide = header.groups.iter().any(|group| group.arm.is_some());
+    let seen = Seen { time: header.time.is_some(), arm: is_wide || header.arm.is_some() };
+    let width = wanted.request.need.shape.columns().len();
     let mut reading = Reading {
         wanted,
         name: &file.name,
@@ -134,18 +143,32 @@ fn header(wanted: &Wanted<'_>, name: &str, headers: &[String]) -> Result<Header,
         let fix = format!("map it in the query's columns: {{{column}: <header>}}");
         Refusal::new(&place, why, fix)
     };
-    let mut values = Vec::new();
-    for column in need.shape.columns() {
-        let (text, index) = mapped(column)?;
-        let index = index.ok_or_else(|| missing(column, &text))?;
-        values.push((*column, text, index));
+    let arms: Vec<Option<&String>> = if need.query.columns.values().any(|it| is_wide(it)) {
+        need.arms.iter().map(Some).collect()
+    } else {
+        vec![None]
+    };
+    let mut groups = Vec::new();
+    for name in arms {
+        let mut values = Vec::new();
+        for column in value_columns(need) {
+            let text = need.query.columns.get(*column).map_or(*column, String::as_str);
+            let text = name.map_or(text.to_owned(), |arm| text.replace(ARM_IN_HEADER, arm));
+            let index = find(&text)?.ok_or_else(|| missing(column, &text))?;
+            values.push((*column, text, index));
+        }
+        groups.push(Group { arm: name.cloned(), values });
     }
+    let is_wide = groups.iter().any(|group| group.arm.is_some());
     let (time_text, time) = mapped("time")?;
     let (arm_text, arm) = mapped("arm")?;
     if time.is_none() && need.query.columns.contains_key("time") {
         return Err(missing("time", &time_text));
     }
-    if arm.is_none() && (!need.arms.is_empty() || need.query.columns.contains_key("arm")) {
+    if !is_wide
+        && arm.is_none()
+        && (!need.arms.is_empty() || need.query.columns.contains_key("arm"))
+    {
         return Err(missing("arm", &arm_text));
     }
     let mut only = Vec::new();
@@ -154,7 +177,28 @@ fn header(wanted: &Wanted<'_>, name: &str, headers: &[String]) -> Result<Header,
         only.push((index, value.trim().to_owned()));
     }
     let time = time.map(|index| (index, time_text));
-    Ok(Header { time, arm, values, only, width: headers.len() })
+    Ok(Header { time, arm, groups, only, width: headers.len() })
+}
+
+/// Stands for the arm's name in the headers of a wide export.
+const ARM_IN_HEADER: &str = "{arm}";
+
+fn is_wide(header: &str) -> bool {
+    header.contains(ARM_IN_HEADER)
+}
+
+/// The columns to read: the shape's, or a mean's summary in place of its sums.
+fn value_columns(need: &judge::plan::Need) -> &'static [&'static str] {
+    if need.query.columns.contains_key("mean") {
+        &["n", "mean", "variance"]
+    } else {
+        need.shape.columns()
+    }
+}
+
+/// Units, mean and variance over the units as sums.
+fn sums_of_summary([n, mean, variance]: [f64; 3]) -> Vec<f64> {
+    vec![n, n * mean, n * (variance + mean * mean)]
 }
 
 /// The header of that text: exactly, else in any case if only one is.
@@ -244,27 +288,54 @@ impl Reading<'_> {
 
     fn add_row(&mut self, record: &Record) -> Result<(), Refusal> {
         let time_ms = self.time_ms(record)?;
-        let cells = self.values(record)?;
+        let mut groups = Vec::with_capacity(self.header.groups.len());
+        for group in &self.header.groups {
+            let cells = self.values(group, record)?;
+            if self.wanted.request.need.query.cumulative && cells.iter().any(Option::is_none) {
+                // The next total contains what this one does not say.
+                return Ok(());
+            }
+            groups.push(cells);
+        }
+        for (index, cells) in groups.into_iter().enumerate() {
+            self.add_group(record, time_ms, index, cells)?;
+        }
+        Ok(())
+    }
+
+    fn add_group(
+        &mut self,
+        record: &Record,
+        time_ms: i64,
+        index: usize,
+        cells: Vec<Option<f64>>,
+    ) -> Result<(), Refusal> {
         if cells.iter().all(Option::is_none) {
             // The row says nothing: a gap, and an older file may still know the key.
             return Ok(());
         }
+        let group = &self.header.groups[index];
         let mut values = Vec::with_capacity(cells.len());
-        for (value, (_, header, _)) in cells.into_iter().zip(&self.header.values) {
+        for (value, (_, header, _)) in cells.into_iter().zip(&group.values) {
             let fix = "write 0 where you counted nothing, or leave the row out";
             values.push(value.ok_or_else(|| {
                 let place = self.place(record.line());
                 Refusal::new(&place, "nothing beside numbers in the same row", fix).at(header, "")
             })?);
         }
-        let arm = self.header.arm.map_or("", |index| record.cell(index)).to_owned();
+        let is_summary = group.values.iter().any(|(name, ..)| *name == "mean");
+        if let (true, &[n, mean, variance]) = (is_summary, values.as_slice()) {
+            values = sums_of_summary([n, mean, variance]);
+        }
+        let named = self.header.arm.map_or("", |index| record.cell(index));
+        let arm = group.arm.as_deref().unwrap_or(named).to_owned();
         let sums = self.sums.entry(arm.clone()).or_insert_with(|| vec![0.0; values.len()]);
         for (sum, value) in sums.iter_mut().zip(&values) {
             *sum += value;
         }
-        let units = self.wanted.request.need.shape.units_column();
-        for ((column, ..), value) in self.header.values.iter().zip(&values) {
-            if units == Some(*column) {
+        let shape = self.wanted.request.need.shape;
+        for (column, value) in shape.columns().iter().zip(&values) {
+            if shape.units_column() == Some(*column) {
                 self.most_units = self.most_units.max(*value);
             }
         }
@@ -278,11 +349,11 @@ impl Reading<'_> {
     }
 
     /// The value cells, typed.
-    fn values(&self, record: &Record) -> Result<Vec<Option<f64>>, Refusal> {
+    fn values(&self, group: &Group, record: &Record) -> Result<Vec<Option<f64>>, Refusal> {
         let shape = self.wanted.request.need.shape;
         let takes_gaps = shape == judge::plan::Shape::Form(Form::Value);
-        let mut values = Vec::with_capacity(self.header.values.len());
-        for (column, header, index) in &self.header.values {
+        let mut values = Vec::with_capacity(group.values.len());
+        for (column, header, index) in &group.values {
             let text = record.cell(*index);
             let value = number(self.wanted.config, text, shape.is_count(column), takes_gaps);
             values.push(value.map_err(|fault| {
@@ -300,9 +371,15 @@ impl Reading<'_> {
             label => Some(total_arm(label).unwrap_or_else(|| label.to_owned())),
         };
         // A total over all rows says nothing about the kept ones.
-        if self.is_kept(record) {
-            let values = self.values(record)?;
-            self.totals.push(TotalsRow { line: record.line(), arm, values });
+        let query = &self.wanted.request.need.query;
+        // Sums are a checksum; the sum of running totals or of means is nothing.
+        let adds_up = !query.cumulative && !query.columns.contains_key("mean");
+        for group in self.header.groups.iter().filter(|_| adds_up) {
+            if self.is_kept(record) {
+                let values = self.values(group, record)?;
+                let arm = group.arm.clone().or_else(|| arm.clone());
+                self.totals.push(TotalsRow { line: record.line(), arm, values });
+            }
         }
         Ok(())
     }
@@ -334,7 +411,7 @@ impl Reading<'_> {
                 if (stated - sum).abs() > 1e-6 * stated.abs().max(sum.abs()).max(1e-9) {
                     let why = format!("the totals row does not fit: its rows add up to {sum}");
                     let fix = "export again: rows are missing, twice, or have lost their time";
-                    let header = &self.header.values[index].1;
+                    let header = &self.header.groups[0].values[index].1;
                     return Err(Refusal::new(&self.place(total.line), why, fix)
                         .at(header, stated.to_string()));
                 }

@@ -81,6 +81,24 @@ impl Case {
 
 const TWO: &[&str] = &["2026-08-01 all 3 10", "2026-08-02 all 4 12"];
 
+/// One row for both arms, n, mean and variance so far, times in days. By hand: the sums are n
+/// times the mean, each less the ones before; the second row lacks a number and is contained in
+/// the third; the fourth ends no day.
+fn running_totals(expected: Result<&'static [&'static str], &'static str>) -> Case {
+    case("running_totals.csv", expected).arms().with(|config, request| {
+        config.date_format = Some("days since 2026-08-01".to_owned());
+        request.need.shape = Shape::Form(Form::Mean);
+        let pairs = [
+            ("time", "days"),
+            ("n", "count_{arm}"),
+            ("mean", "mean_{arm}"),
+            ("variance", "variance_{arm}"),
+        ];
+        request.need.query.columns = columns(&pairs);
+        request.need.query.cumulative = true;
+    })
+}
+
 fn accepted() -> Vec<Case> {
     vec![
         case("tidy.csv", Ok(TWO)),
@@ -107,6 +125,12 @@ fn accepted() -> Vec<Case> {
             let pairs = [("time", "tag"), ("arm", "Gruppe"), ("num", "Erfolge"), ("den", "Alle")];
             request.need.query.columns = columns(&pairs);
         }),
+        running_totals(Ok(&[
+            "2026-08-01 control 10 20",
+            "2026-08-01 treatment 12 36",
+            "2026-08-03 control 10 20",
+            "2026-08-03 treatment 10 30",
+        ])),
         case("segments.csv", Ok(&["2026-08-01 all 3 30", "2026-08-02 all 3 30"])),
         case("segments.csv", Ok(&["2026-08-01 all 2 20"])).with(|_, request| {
             request.need.query.only = columns(&[("segment", "B")]);
@@ -172,6 +196,14 @@ fn refusals_of_rows() -> Vec<Case> {
             request.need.query.columns = columns(&[("nun", "num")]);
         }),
         case("../csv_zoo/tidy.csv", Err("a name within the folder")),
+        case("falling_totals.csv", Err("falling_totals.csv:3: a running total that falls"))
+            .with(|_, request| request.need.query.cumulative = true),
+        running_totals(Err("no total stands at the end of a period of 1d")).with(|config, _| {
+            config.date_format = Some("hours since 2026-08-01".to_owned());
+        }),
+        running_totals(Err("date_format counts an unknown unit")).with(|config, _| {
+            config.date_format = Some("weeks since 2026-08-01".to_owned());
+        }),
     ]
 }
 

@@ -121,7 +121,29 @@ impl Times<'_> {
         })
     }
 
+    /// `days since 2020-01-01` and the like: numbers of a unit after an instant.
+    fn since(&self, unit: &str, origin: &str, text: &str) -> Result<Timestamp, Fault> {
+        let unit_ms = match unit {
+            "seconds" => judge::time::SECOND_MS,
+            "hours" => judge::time::HOUR_MS,
+            "days" => judge::time::DAY_MS,
+            _ => {
+                return fault("date_format counts an unknown unit", "seconds, hours or days since");
+            }
+        };
+        let Ok(origin) = instant(origin, &self.period_zone) else {
+            return fault("date_format counts from no instant", "write days since 2026-01-31");
+        };
+        let Some(number) = decimal(text).filter(|number| number.abs() < 1e9) else {
+            return fault("not a number of the declared unit", "export plain decimals, e.g. 12.5");
+        };
+        Ok(judge::time::add_ms(origin, (number * unit_ms as f64).round() as i64))
+    }
+
     fn formatted(&self, format: &str, text: &str) -> Result<Timestamp, Fault> {
+        if let Some((unit, origin)) = format.split_once(" since ") {
+            return self.since(unit.trim(), origin.trim(), text);
+        }
         let wrong = "not a time of the declared format";
         let fix = "correct the cell, or date_format in the source";
         let Ok(parts) = BrokenDownTime::parse(format, text) else {

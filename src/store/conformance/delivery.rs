@@ -217,6 +217,36 @@ pub(in crate::store) async fn an_action_is_followed_until_confirmed(store: Store
     assert_eq!(store.action_state("x").await.unwrap().len(), 1, "messages are no actions");
 }
 
+pub(in crate::store) async fn a_cancelled_action_is_not_asked_for_again(store: Store) {
+    let action = |id: &str, partition: &str| OutboxRow {
+        lane: Lane::Action,
+        endpoint: "turn-off".to_owned(),
+        partition: partition.to_owned(),
+        ..urgent(id, 1)
+    };
+    store.ensure_experiment(experiment("x")).await.unwrap();
+    enqueue(&store, &[action("a1", "x"), action("a2", "other"), message("m1", "x.y", 1)]).await;
+    let at_it = lease(&store, 10).await;
+    let context = store.context("x").await.unwrap().unwrap();
+    let mut commit = Commit::new("x", context.state_version, 1);
+    commit.cancel_actions = Some(("rearmed".to_owned(), at(11)));
+    assert!(matches!(store.commit(commit).await.unwrap(), Committed::Fresh { .. }));
+    let cancelled = delivery(&store, "a1").await;
+    assert_eq!(
+        (cancelled.state, cancelled.note.as_deref()),
+        (DeliveryState::Dead, Some("rearmed"))
+    );
+    assert_eq!(store.action_state("x").await.unwrap()[0].state, ActionState::Unconfirmed);
+    // Whoever was at it can neither confirm nor repeat it; nothing else was touched.
+    let late = at_it.iter().find(|item| item.row.id == "a1").unwrap();
+    let finished = store.finish_attempt(attempt(late, 12, Outcome::Confirmed)).await.unwrap();
+    assert_ne!(finished, Finished::Recorded);
+    assert_eq!(delivery(&store, "a1").await.state, DeliveryState::Dead);
+    assert_eq!(ids(&lease(&store, 5_000).await).iter().filter(|id| **id == "a1").count(), 0);
+    assert_ne!(delivery(&store, "a2").await.state, DeliveryState::Dead);
+    assert_ne!(delivery(&store, "m1").await.state, DeliveryState::Dead);
+}
+
 pub(in crate::store) async fn a_row_can_be_sent_again_by_hand(store: Store) {
     let first = OutboxRow { expires_at: at(90), ..message("m1", "data.stale", 1) };
     enqueue(&store, &[first, message("m2", "data.stale", 2)]).await;

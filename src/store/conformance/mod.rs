@@ -48,6 +48,7 @@ macro_rules! for_each_check {
             delivery: messages_expire_and_actions_do_not,
             delivery: a_full_queue_drops_the_oldest_visibly,
             delivery: an_action_is_followed_until_confirmed,
+            delivery: a_cancelled_action_is_not_asked_for_again,
             delivery: a_row_can_be_sent_again_by_hand,
             delivery: what_follows_from_an_attempt_is_one_transaction,
             delivery: pruning_keeps_what_is_open_and_actions,

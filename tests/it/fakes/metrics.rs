@@ -19,6 +19,8 @@ pub(crate) enum Mood {
     Flip,
     /// 100 always.
     Calm,
+    /// 900 always.
+    Slow,
     /// A log-in page.
     Html,
     /// JSON that ends in the middle.
@@ -79,7 +81,7 @@ async fn answer(State(mood): State<Arc<Mutex<Mood>>>, body: Bytes) -> Response {
         (kind, body.to_vec()).into_response()
     };
     match mood {
-        Mood::Flip | Mood::Calm => samples(mood, &form),
+        Mood::Flip | Mood::Calm | Mood::Slow => samples(mood, &form),
         Mood::Html => text("text/html", b"<!doctype html><title>Log in</title>"),
         Mood::HalfJson => text("application/json", br#"{"status":"success","data":{"resu"#),
         Mood::Garbage => text("application/json", &[0xff, 0x00, 0xfe, b'{', 0x80, 0x00]),
@@ -107,7 +109,8 @@ fn samples(mood: Mood, form: &BTreeMap<String, String>) -> Response {
     let number = |key: &str| form.get(key).and_then(|text| text.parse::<f64>().ok());
     let value = |at: f64| {
         let is_odd = (at as i64).rem_euclid(2) == 1;
-        let value = if mood == Mood::Flip && is_odd { "900" } else { "100" };
+        let is_slow = mood == Mood::Slow || (mood == Mood::Flip && is_odd);
+        let value = if is_slow { "900" } else { "100" };
         json!([at, value])
     };
     let data = if let Some(at) = number("time") {

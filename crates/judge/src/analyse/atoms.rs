@@ -100,7 +100,11 @@ fn judge(look: &mut Look<'_>, atom: &Atom, place: Place) -> AtomView {
         }
         Ok(found) => {
             if found.drifted {
-                look.findings.push(Finding::Drifted { signal: atom.signal.clone() });
+                look.findings.push(Finding::Drifted {
+                    signal: atom.signal.clone(),
+                    atom: Some(atom.text.clone()),
+                    p_seq: Some(found.evidence.p_seq),
+                });
             }
             view.evidence = Some(found.evidence);
             view.met = found.met;

@@ -37,6 +37,8 @@ pub(crate) struct Opened {
     pub(crate) ln_p_before: f64,
     /// Epochs before this one, when this look opened a new one by another target.
     pub(crate) retargeted: Option<u32>,
+    /// Epochs before this one, when this look opened a new one by another definition.
+    pub(crate) redefined: Option<u32>,
 }
 
 /// Opens a test: the stored epoch if it is still the same, else a new one.
@@ -51,11 +53,13 @@ pub(crate) fn open(
     let stored = carry.get(&id);
     if let Some(state) = stored.filter(|state| state.epoch == text) {
         let (tau, alpha, ln_p_before) = (state.tau, state.alpha, state.ln_p);
-        return Opened { id, tau, alpha, ln_p_before, retargeted: None };
+        return Opened { id, tau, alpha, ln_p_before, retargeted: None, redefined: None };
     }
     let same_definition = |old: &str| old.split('.').next() == Some(epoch.definition.as_str());
     let earlier = stored.map_or(0, |state| state.earlier_epochs.saturating_add(1));
-    let retargeted = stored.filter(|state| same_definition(&state.epoch)).map(|_| earlier);
+    let same = stored.map(|state| same_definition(&state.epoch));
+    let retargeted = (same == Some(true)).then_some(earlier);
+    let redefined = (same == Some(false)).then_some(earlier);
     let fresh = TestState {
         epoch: text,
         tau,
@@ -67,7 +71,7 @@ pub(crate) fn open(
         planned: None,
     };
     carry.insert(id.clone(), fresh);
-    Opened { id, tau, alpha, ln_p_before: 0.0, retargeted }
+    Opened { id, tau, alpha, ln_p_before: 0.0, retargeted, redefined }
 }
 
 /// Adds this look's p to a test and returns the smallest so far, as a log.
@@ -106,6 +110,7 @@ mod tests {
         let defined = Epoch::new(&["other query"], &["0.40"]);
         let fourth = open(&mut carry, "t".into(), &defined, (0.13, 0.05), at);
         assert_eq!((fourth.retargeted, fourth.ln_p_before), (None, 0.0));
+        assert_eq!((third.redefined, fourth.redefined), (None, Some(2)));
         assert_eq!(carry["t"].earlier_epochs, 2);
     }
 }

@@ -144,6 +144,8 @@ pub(crate) fn cycle(experiment: &Experiment) -> Cycle {
         extended: false,
         waited: false,
         open: false,
+        allocation: None,
+        held_since: None,
     }
 }
 

@@ -178,7 +178,19 @@ impl<'a> Look<'a> {
 
     /// Asks one question, remembers its p and says what holds.
     pub(super) fn ask(&mut self, signal: &Signal, measure: &Measure, asked: Question) -> Answer {
-        let opened = self.open(signal, &asked);
+        self.ask_for("", signal, measure, asked)
+    }
+
+    /// As [`Self::ask`], for one of several askers (guardrails) with a test each: with one id for
+    /// all, two margins on one signal would open each other's epoch anew at every look.
+    pub(super) fn ask_for(
+        &mut self,
+        asker: &str,
+        signal: &Signal,
+        measure: &Measure,
+        asked: Question,
+    ) -> Answer {
+        let opened = self.open(asker, signal, &asked);
         let ln_p_now = measure.ln_p(asked.null, asked.side, opened.tau, asked.sides);
         let ln_p = close(&mut self.carry, &opened, ln_p_now);
         let limit = libm::log(opened.alpha);
@@ -191,16 +203,26 @@ impl<'a> Look<'a> {
         }
     }
 
-    fn open(&mut self, signal: &Signal, asked: &Question) -> Opened {
+    fn open(&mut self, asker: &str, signal: &Signal, asked: &Question) -> Opened {
         let experiment = self.experiment();
-        let id = test_id(experiment, signal, asked);
+        let mut id = test_id(experiment, signal, asked);
+        if !asker.is_empty() {
+            id = format!("{id}|{asker}");
+        }
         let epoch = epoch(experiment, signal, asked);
         let opened = open(&mut self.carry, id, &epoch, (asked.tau, asked.alpha), self.input.at);
-        if let Some(earlier) = opened.retargeted
-            && self.told.insert(signal.name.clone())
+        let name = || signal.name.clone();
+        let retargeted = opened.retargeted.map(|earlier| {
+            let (tau, alpha) = (Some(opened.tau), Some(opened.alpha));
+            Finding::Retargeted { signal: name(), earlier, tau, alpha }
+        });
+        let redefined = opened.redefined;
+        let redefined =
+            redefined.map(|earlier| Finding::DefinitionChanged { signal: name(), earlier });
+        if let Some(finding) = retargeted.or(redefined)
+            && self.told.insert(name())
         {
-            let signal = signal.name.clone();
-            self.findings.push(Finding::Retargeted { signal, earlier });
+            self.findings.push(finding);
         }
         opened
     }

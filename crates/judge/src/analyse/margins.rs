@@ -80,7 +80,9 @@ fn evidence(
     let none = Null::NONE;
     let worse =
         Question { purpose: Purpose::Worse, null: none, side: bad, tau, alpha: trip, sides };
-    let (safe, worse) = (look.ask(signal, &measure, safe), look.ask(signal, &measure, worse));
+    let name = &guardrail.name;
+    let safe = look.ask_for(name, signal, &measure, safe);
+    let worse = look.ask_for(name, signal, &measure, worse);
     let relative = null.is_relative();
     let inner = |answer, side| {
         let interval = Look::evidence(&measure, answer, bound_for(side), relative).interval;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::SplitCheck;
 use super::carry::{Epoch, close, open};
-use crate::observe::Observation;
+use crate::observe::{Observation, Observed};
 use crate::record::{Carry, LookInput};
 use crate::spec::{Compare, Experiment, Form, Role, Signal};
 use crate::stats::info_time::ln_p_from_log_e;
@@ -30,17 +30,20 @@ pub(super) fn check(input: &LookInput, carry: &mut Carry) -> Option<SplitCheck> 
     let shares = shares_of(experiment)?;
     let observed = signal_of(experiment)
         .and_then(|signal| input.observations.get(&signal.name).and_then(Observation::counted));
-    let units = |arm: &String| {
-        let sample = observed.and_then(|observed| observed.arms.get(arm));
-        (arm.clone(), sample.map_or(0.0, |sample| sample.sums.units()))
-    };
-    let counts: BTreeMap<String, f64> = shares.keys().map(units).collect();
-    let total: f64 = counts.values().sum();
+    let counts = since_allocation(input, counted(shares, observed));
+    // Units in an arm without a share are a fault of their own, never part of the test.
+    let weighted = counts.iter().filter(|(arm, _)| shares.get(*arm).is_some_and(|w| *w > 0.0));
+    let total: f64 = weighted.map(|(_, units)| units).sum();
     let seen: Vec<f64> = counts.values().copied().collect();
     let planned: Vec<f64> = shares.values().copied().collect();
     let start = experiment.start.to_string();
     let text = format!("{shares:?}");
-    let epoch = Epoch::new(&[&text, &start], &["srm"]);
+    let began = input.cycle.allocation.as_ref().map(|one| format!("allocation {}", one.epoch));
+    let definition: Vec<&str> = [Some(text.as_str()), Some(start.as_str()), began.as_deref()]
+        .into_iter()
+        .flatten()
+        .collect();
+    let epoch = Epoch::new(&definition, &["srm"]);
     let opened = open(carry, ID.to_owned(), &epoch, (0.0, srm::ALPHA), input.at);
     let enough = total >= srm::MIN_UNITS;
     let ln_p = if enough {
@@ -52,6 +55,34 @@ pub(super) fn check(input: &LookInput, carry: &mut Carry) -> Option<SplitCheck> 
     // A latched alarm stands even if restated data leave fewer units.
     let mismatch = ln_p < libm::log(srm::ALPHA);
     Some(SplitCheck { counts, p_seq: libm::exp(ln_p), mismatch })
+}
+
+/// Units by arm that the split check of this look counts, from the start of the cycle: what an
+/// acknowledgement freezes as the beginning of a new allocation.
+pub fn split_counts(input: &LookInput) -> BTreeMap<String, f64> {
+    let experiment = &input.experiment;
+    let observed = signal_of(experiment)
+        .and_then(|signal| input.observations.get(&signal.name).and_then(Observation::counted));
+    shares_of(experiment).map(|shares| counted(shares, observed)).unwrap_or_default()
+}
+
+fn counted(shares: &BTreeMap<String, f64>, observed: Option<&Observed>) -> BTreeMap<String, f64> {
+    let units = |arm: &String| {
+        let sample = observed.and_then(|observed| observed.arms.get(arm));
+        (arm.clone(), sample.map_or(0.0, |sample| sample.sums.units()))
+    };
+    shares.keys().map(units).collect()
+}
+
+/// Without the units of earlier allocations; restated data may leave fewer than those had.
+fn since_allocation(input: &LookInput, mut counts: BTreeMap<String, f64>) -> BTreeMap<String, f64> {
+    if let Some(allocation) = &input.cycle.allocation {
+        for (arm, units) in &mut counts {
+            let before = allocation.counts.get(arm).copied().unwrap_or(0.0);
+            *units = (*units - before).max(0.0);
+        }
+    }
+    counts
 }
 
 /// The signal whose units are counted.

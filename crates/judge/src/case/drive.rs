@@ -1,7 +1,7 @@
 //! The loop over a case's time: what the daemon does, without a clock, a store or a wire.
 //!
-//! Events of one instant come in the order: revision, acknowledgement, human decision, guardrails,
-//! look. A guardrail's trip is therefore known to the look of the same instant.
+//! Events of one instant come in the order: revision, acknowledgement, human decision, restated
+//! data, guardrails, look. A guardrail's trip is therefore known to the look of the same instant.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +9,8 @@ use super::CASE_FILE;
 use super::file::{Case, Revision};
 use super::timeline::{Timeline, name_of};
 use super::world::GuardrailAnswer;
-use crate::analyse::GuardrailStatus;
-use crate::decide::{Cause, Verdict, evaluate, evaluate_trip};
+use crate::analyse::{GuardrailStatus, split_counts};
+use crate::decide::{Cause, Finding, Verdict, evaluate, evaluate_trip};
 use crate::guardrails::{BurnInput, GuardrailInput, judge};
 use crate::ids::evaluation_id;
 use crate::lifecycle::{self, LifeState, RevisionEffect};
@@ -41,18 +41,27 @@ pub(super) fn play(case: &Case) -> Result<String, String> {
     Err(format!("{CASE_FILE}: more than {MOST_STEPS} instants until the end"))
 }
 
-struct Player<'a> {
-    case: &'a Case,
+pub(super) struct Player<'a> {
+    pub(super) case: &'a Case,
     experiment: &'a Experiment,
-    state: LifeState,
+    pub(super) state: LifeState,
     carry: Carry,
     statuses: BTreeMap<String, GuardrailStatus>,
-    said: LastSaid,
+    pub(super) said: LastSaid,
+    /// The verdict that was sent last: restated data may revise it.
+    pub(super) watched: Option<EvaluationRecord>,
+    /// What the newest look saw.
+    newest: Option<LookInput>,
     unacknowledged: Vec<String>,
     last_good: BTreeMap<String, Timestamp>,
     /// The newest look's row of the verdict table: the same again is not shown.
     shown: Option<(Verdict, Cause)>,
-    timeline: Timeline,
+    pub(super) timeline: Timeline,
+}
+
+/// A look that opened a test epoch is shown whatever else it says.
+fn is_epoch(finding: &Finding) -> bool {
+    matches!(finding, Finding::Retargeted { .. } | Finding::DefinitionChanged { .. })
 }
 
 impl<'a> Player<'a> {
@@ -68,6 +77,8 @@ impl<'a> Player<'a> {
             carry: Carry::new(),
             statuses: BTreeMap::new(),
             said: LastSaid::default(),
+            watched: None,
+            newest: None,
             unacknowledged: Vec::new(),
             last_good: BTreeMap::new(),
             shown: None,
@@ -86,10 +97,11 @@ impl<'a> Player<'a> {
         let runs = lifecycle::guardrails_run(self.state.life);
         let guardrails = self.experiment.guardrails.iter().filter(|_| runs);
         let slots = guardrails.map(|guardrail| self.slot_after(guardrail, now));
-        planned.filter(|at| *at > now).chain(look).chain(slots).min()
+        let again = self.next_watch(now);
+        planned.filter(|at| *at > now).chain(look).chain(slots).chain(again).min()
     }
 
-    fn every(&self, guardrail: &Guardrail) -> Span {
+    pub(super) fn every(&self, guardrail: &Guardrail) -> Span {
         guardrail.every.unwrap_or(self.case.guardrails_every)
     }
 
@@ -106,8 +118,14 @@ impl<'a> Player<'a> {
             self.revise(revision, now);
         }
         for (_, signal) in case.acknowledged.iter().filter(|(at, _)| *at == now) {
-            self.unacknowledged.retain(|name| name != signal);
-            self.timeline.head(now, &format!("acknowledged: {signal}"));
+            if let Some(signal) = signal {
+                self.unacknowledged.retain(|name| name != signal);
+                self.timeline.head(now, &format!("acknowledged: {signal}"));
+            } else {
+                let counts = self.newest.as_ref().map(split_counts).unwrap_or_default();
+                self.state = lifecycle::acknowledge_split(&self.state, counts, now);
+                self.timeline.head(now, "acknowledged: the split");
+            }
         }
         for (_, decision) in case.decisions.iter().filter(|(at, _)| *at == now) {
             let action = name_of(&decision.action);
@@ -130,6 +148,7 @@ impl<'a> Player<'a> {
             self.timeline.head(now, &format!("life: {}", name_of(&begun.life)));
             self.state = begun;
         }
+        self.restate(now);
         let look_due = self.is_look(now);
         self.guardrails(now);
         if look_due && lifecycle::needs_looks(self.state.life) {
@@ -199,7 +218,7 @@ impl<'a> Player<'a> {
         let answer = if burns {
             GuardrailAnswer { failure: world.failure(name, now), ..GuardrailAnswer::default() }
         } else {
-            world.guardrail(name, now)
+            world.guardrail(name, now, now)
         };
         let (slots, control_slots) = world.slots(name, now);
         let before = self.statuses.get(&guardrail.name).cloned();
@@ -249,6 +268,7 @@ impl<'a> Player<'a> {
             }
         }
         self.carry.clone_from(&record.carry);
+        self.newest = Some(record.input.clone());
         for status in &record.guardrails {
             self.statuses.insert(status.name.clone(), status.clone());
         }
@@ -256,7 +276,8 @@ impl<'a> Player<'a> {
         let wanted = self.case.looks.contains(&now);
         let row = (record.decision.verdict, record.decision.cause);
         let plain = [Cause::OnTrack, Cause::CannotBeReached].contains(&row.1);
-        let new = self.shown != Some(row) && !plain;
+        let reopened = record.findings.iter().any(is_epoch);
+        let new = (self.shown != Some(row) && !plain) || reopened;
         if wanted || new || !told.is_empty() {
             self.timeline.look(&record);
         }
@@ -269,13 +290,18 @@ impl<'a> Player<'a> {
         let told = notices(record, Some(&self.said), self.state.life);
         self.timeline.notices(&told);
         self.said = said_after(record, Some(&self.said), self.state.life);
-        let next = lifecycle::apply_decision(&self.state, &record.decision, record.input.at);
+        self.watch(record);
+        let apply = match record.track.as_str() {
+            "look" => lifecycle::apply_look,
+            _ => lifecycle::apply_decision,
+        };
+        let next = apply(&self.state, &record.decision, record.input.at);
         self.become_state(next);
     }
 
     fn look_input(&self, now: Timestamp) -> LookInput {
         let observed = self.experiment.signals.iter().map(|signal| {
-            let answer = self.case.world.signal(&signal.name, now);
+            let answer = self.case.world.signal(&signal.name, now, now);
             let input = SeriesInput {
                 points: &answer.points,
                 failure: answer.failure,

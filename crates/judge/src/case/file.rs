@@ -17,7 +17,8 @@ pub(super) struct Case {
     /// Revisions by the instant at which they are first seen; never empty.
     pub(super) revisions: Vec<(Timestamp, Revision)>,
     pub(super) world: World,
-    pub(super) acknowledged: Vec<(Timestamp, String)>,
+    /// Signals with a changed definition; `None` is a split mismatch.
+    pub(super) acknowledged: Vec<(Timestamp, Option<String>)>,
     pub(super) decisions: Vec<(Timestamp, HumanDecision)>,
     /// Looks that are printed whatever they say.
     pub(super) looks: Vec<Timestamp>,
@@ -53,6 +54,8 @@ struct RawCase {
     guardrails: BTreeMap<String, RawSeries>,
     #[serde(default)]
     outages: Vec<RawOutage>,
+    #[serde(default)]
+    restated: Vec<RawRestated>,
     #[serde(default)]
     revisions: Vec<RawRevision>,
     #[serde(default)]
@@ -91,6 +94,15 @@ struct RawOutage {
     kind: Option<String>,
 }
 
+/// From `at` on a series says these numbers about these periods.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRestated {
+    at: String,
+    series: String,
+    says: RawSeries,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawRevision {
@@ -102,7 +114,12 @@ struct RawRevision {
 #[serde(deny_unknown_fields)]
 struct RawAcknowledge {
     at: String,
-    signal: String,
+    /// A changed definition.
+    #[serde(default)]
+    signal: Option<String>,
+    /// `true`: a split mismatch.
+    #[serde(default)]
+    split: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -150,8 +167,16 @@ pub(super) fn read(texts: &BTreeMap<String, String>) -> Result<Case, String> {
         let outage = Outage::new(&outage.series, from, to, outage.kind.as_deref())?;
         world.outages.push(outage);
     }
+    for restated in &raw.restated {
+        let what = (instant(&restated.at)?, restated.series.as_str());
+        world.restate(what, &restated.says, &revisions, &instant)?;
+    }
     let acknowledged = raw.acknowledge.iter();
-    let acknowledged = acknowledged.map(|one| Ok((instant(&one.at)?, one.signal.clone())));
+    let acknowledged = acknowledged.map(|one| match (&one.signal, one.split.as_deref()) {
+        (Some(signal), None) => Ok((instant(&one.at)?, Some(signal.clone()))),
+        (None, Some("true")) => Ok((instant(&one.at)?, None)),
+        _ => Err(format!("{CASE_FILE}: an acknowledgement names a `signal` or says `split: true`")),
+    });
     let decisions = raw.decisions.iter().map(|one| {
         let decision = HumanDecision {
             who: one.who.clone(),

@@ -1,10 +1,11 @@
 //! The timeline's text: instant, verdict, numbers, states, notices, life.
 
 use crate::analyse::SignalView;
+use crate::decide::Finding;
 use crate::guardrails::GuardrailOutcome;
 use crate::lifecycle::LifeState;
 use crate::notice::{Notice, verdict_text};
-use crate::prose::atom_numbers;
+use crate::prose::{atom_numbers, finding_sentence};
 use crate::record::EvaluationRecord;
 use crate::spec::Role;
 use crate::time::Timestamp;
@@ -29,6 +30,14 @@ impl Timeline {
         let states: Vec<_> =
             states.map(|signal| format!("{} {}", signal.name, name_of(&signal.state))).collect();
         self.line(&format!("states: {}", states.join(", ")));
+        for finding in &record.findings {
+            if let Finding::Drifted { .. }
+            | Finding::Retargeted { .. }
+            | Finding::DefinitionChanged { .. } = finding
+            {
+                self.line(&finding_sentence(finding, record));
+            }
+        }
         if let Some(next) = decision.next_checkpoint_at.filter(|_| decision.at_checkpoint) {
             self.line(&format!("next checkpoint: {next}"));
         }

@@ -22,6 +22,15 @@ pub(super) struct World {
     signals: BTreeMap<String, Vec<Point>>,
     guardrails: BTreeMap<String, Guarded>,
     pub(super) outages: Vec<Outage>,
+    restated: Vec<Restated>,
+}
+
+/// From an instant on a series says other numbers about some of its periods.
+#[derive(Debug)]
+struct Restated {
+    from: Timestamp,
+    series: String,
+    points: Vec<Point>,
 }
 
 /// The series of one guardrail: the cohort's and the control's, as points and summed up.
@@ -143,29 +152,52 @@ impl World {
         Ok(())
     }
 
-    /// What the series of a signal answers at `at`.
-    pub(super) fn signal(&self, name: &str, at: Timestamp) -> Answer {
-        self.answer(name, self.signals.get(name).map_or(&[], Vec::as_slice), at)
+    /// The series of a signal or guardrail is restated from an instant on.
+    pub(super) fn restate(
+        &mut self,
+        (from, name): (Timestamp, &str),
+        series: &RawSeries,
+        revisions: &[(Timestamp, Revision)],
+        instant: Instant<'_>,
+    ) -> Result<(), String> {
+        let mut other = Self::default();
+        if self.signals.contains_key(name) {
+            other.add_signal(name, series, revisions, instant)?;
+        } else {
+            other.add_guardrail(name, series, revisions, instant)?;
+        }
+        let points = other.signals.remove(name);
+        let points = points.or_else(|| Some(other.guardrails.remove(name)?.points));
+        let (series, points) = (name.to_owned(), points.unwrap_or_default());
+        self.restated.push(Restated { from, series, points });
+        Ok(())
     }
 
-    /// What the series of a guardrail answers at `at`.
-    pub(super) fn guardrail(&self, name: &str, at: Timestamp) -> GuardrailAnswer {
+    /// What the series of a signal says at `now` when it is asked as of `at`.
+    pub(super) fn signal(&self, name: &str, at: Timestamp, now: Timestamp) -> Answer {
+        self.answer(name, self.signals.get(name).map_or(&[], Vec::as_slice), (at, now))
+    }
+
+    /// The same of a guardrail.
+    pub(super) fn guardrail(&self, name: &str, at: Timestamp, now: Timestamp) -> GuardrailAnswer {
         let guarded = self.guardrails.get(name);
         let points = guarded.map_or(&[][..], |guarded| &guarded.points);
         let control = guarded.map_or(&[][..], |guarded| &guarded.control);
-        let Answer { points, failure } = self.answer(name, points, at);
+        let Answer { points, failure } = self.answer(name, points, (at, now));
         let control = control.iter().filter(|point| point.end <= at).cloned().collect();
         GuardrailAnswer { points, control, failure }
     }
 
-    /// The same summed up, for burn-rate windows, which look no further than `at` themselves.
-    pub(super) fn slots(&self, name: &str, at: Timestamp) -> (Cow<'_, Slots>, Cow<'_, Slots>) {
+    /// The same summed up at `now`, for burn-rate windows, which look no further themselves.
+    pub(super) fn slots(&self, name: &str, now: Timestamp) -> (Cow<'_, Slots>, Cow<'_, Slots>) {
         let silent =
-            |outage: &Outage| outage.is_on(name, at) && outage.kind != OutageKind::SourceError;
+            |outage: &Outage| outage.is_on(name, now) && outage.kind != OutageKind::SourceError;
+        let restated = |one: &Restated| one.series == name && one.from <= now;
+        let differs = self.outages.iter().any(silent) || self.restated.iter().any(restated);
         match self.guardrails.get(name) {
-            Some(guarded) if self.outages.iter().any(silent) => {
-                let cut = Slots::of(&self.answer(name, &guarded.points, at).points);
-                (Cow::Owned(cut), Cow::Borrowed(&guarded.control_slots))
+            Some(guarded) if differs => {
+                let said = self.answer(name, &guarded.points, (now, now)).points;
+                (Cow::Owned(Slots::of(&said)), Cow::Borrowed(&guarded.control_slots))
             }
             Some(guarded) => (Cow::Borrowed(&guarded.slots), Cow::Borrowed(&guarded.control_slots)),
             None => (Cow::default(), Cow::default()),
@@ -177,21 +209,26 @@ impl World {
         self.guardrails.get(name).map_or(Span::days(1), |guarded| guarded.grain)
     }
 
-    /// Why a series does not answer at `at`, if it does not.
-    pub(super) fn failure(&self, name: &str, at: Timestamp) -> Option<SourceFailure> {
-        self.answer(name, &[], at).failure
+    /// Why a series does not answer at `now`, if it does not.
+    pub(super) fn failure(&self, name: &str, now: Timestamp) -> Option<SourceFailure> {
+        self.answer(name, &[], (now, now)).failure
     }
 
-    fn answer(&self, name: &str, points: &[Point], at: Timestamp) -> Answer {
-        let outage = self.outages.iter().find(|outage| outage.is_on(name, at));
+    fn answer(&self, name: &str, points: &[Point], (at, now): (Timestamp, Timestamp)) -> Answer {
+        let outage = self.outages.iter().find(|outage| outage.is_on(name, now));
         let newest = match outage.map(|outage| (outage.kind, outage.from)) {
             Some((OutageKind::NoData, from)) => from,
             Some((OutageKind::Empty, _)) => Timestamp::MIN,
             Some((OutageKind::SourceError, _)) | None => at,
         };
         let failed = outage.filter(|outage| outage.kind == OutageKind::SourceError);
+        let key = |point: &Point| (point.start, point.end, point.arm.clone());
+        let mut said: BTreeMap<_, _> = points.iter().map(|point| (key(point), point)).collect();
+        for restated in self.restated.iter().filter(|one| one.series == name && one.from <= now) {
+            said.extend(restated.points.iter().map(|point| (key(point), point)));
+        }
         Answer {
-            points: points.iter().filter(|point| point.end <= newest).cloned().collect(),
+            points: said.into_values().filter(|point| point.end <= newest).cloned().collect(),
             failure: failed.map(|outage| SourceFailure {
                 class: "timeout".to_owned(),
                 cause: "no answer".to_owned(),

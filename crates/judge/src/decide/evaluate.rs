@@ -44,11 +44,20 @@ pub fn evaluate_with(
 /// A guardrail look is no look at the signals: their sequential state stays as it was. `input`
 /// carries the guardrail's new status among its guardrails.
 pub fn evaluate_trip(input: LookInput, guardrail: &str) -> EvaluationRecord {
+    evaluate_trip_again(input, guardrail, (0, None))
+}
+
+/// As [`evaluate_trip`], with the restatement's number and the evaluation that it revises.
+pub(super) fn evaluate_trip_again(
+    input: LookInput,
+    guardrail: &str,
+    (restatement_no, revises): (u32, Option<String>),
+) -> EvaluationRecord {
     let analysis = analyse(&input, false);
     let mut outcome = decide(&input, &analysis);
     outcome.decision = trip_decision(&input, &analysis, guardrail, outcome.decision);
     let carry = input.carry.clone();
-    let slot = Slot { track: format!("guardrail:{guardrail}"), restatement_no: 0, revises: None };
+    let slot = Slot { track: format!("guardrail:{guardrail}"), restatement_no, revises };
     record(input, analysis, outcome, carry, slot)
 }
 
@@ -149,6 +158,7 @@ fn record(
         track: slot.track,
         restatement_no: slot.restatement_no,
         revises: slot.revises,
+        revised: None,
         input,
         signals: analysis.signals,
         atoms: analysis.atoms,

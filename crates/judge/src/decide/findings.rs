@@ -23,7 +23,7 @@ pub(super) fn findings(facts: &Facts<'_>) -> Vec<Finding> {
             add(Finding::Uncontrolled { signal: name.clone() });
         }
         if signal.state == SignalState::Short {
-            add(Finding::Short { signal: name });
+            add(Finding::Short { signal: name, wanted: signal.threshold });
         }
     }
     for (status, _) in facts.unproven() {
@@ -33,6 +33,14 @@ pub(super) fn findings(facts: &Facts<'_>) -> Vec<Finding> {
         && split.is_empty()
     {
         add(Finding::SplitNotChecked);
+    }
+    let counts = facts.analysis.split.as_ref().map(|split| &split.counts);
+    for (arm, units) in counts.into_iter().flatten().filter(|(_, units)| **units > 0.0) {
+        if let Compare::Arms { split, .. } = &facts.input.experiment.compare
+            && split.get(arm).is_some_and(|share| *share <= 0.0)
+        {
+            add(Finding::UnplannedUnits { arm: arm.clone(), units: *units });
+        }
     }
     found
 }

@@ -1,6 +1,7 @@
 //! `threshold`: a value against a bound; `for` and `keep_firing_for` are applied by `hysteresis`.
 //!
-//! With `drift` it is a control chart, judged by [`super::drift`]. A breach is strictly beyond the bound, after rounding both to 12 significant digits.
+//! With `drift` it is a control chart, judged by [`super::drift`]. A breach is strictly beyond the
+//! bound, after rounding both to 12 significant digits.
 
 use super::seen::{lifetime, newest_value};
 use super::{GuardrailInput, Seen};

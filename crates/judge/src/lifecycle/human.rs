@@ -3,11 +3,14 @@
 //! "A human can confirm or overrule any verdict: name and because required, both stay in the log;
 //! `stop` is accepted from `can_stop` identities and admins, anyone else may record `objects`."
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Life, LifeState, guardrails_run, moved};
 use crate::decide::{Cause, Verdict};
 use crate::lifecycle::schedule::extended_checkpoint;
+use crate::record::Allocation;
 use crate::spec::Experiment;
 use crate::time::Timestamp;
 
@@ -124,6 +127,19 @@ pub fn human_decision(
         }
         HumanAction::DefaultUpdated | HumanAction::Archive => Err(NotAllowed::WrongLife),
     }
+}
+
+/// A split mismatch is acknowledged at `at`: "clears by acknowledgement and a new allocation
+/// epoch". `counts` are the units that were counted so far; the check begins anew after them.
+pub fn acknowledge_split(
+    state: &LifeState,
+    counts: BTreeMap<String, f64>,
+    at: Timestamp,
+) -> LifeState {
+    let mut next = state.clone();
+    let epoch = state.cycle.allocation.as_ref().map_or(0, |allocation| allocation.epoch) + 1;
+    next.cycle.allocation = Some(Allocation { epoch, since: at, counts });
+    next
 }
 
 fn stop(state: &LifeState, at: Timestamp) -> Result<LifeState, NotAllowed> {

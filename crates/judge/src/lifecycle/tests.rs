@@ -172,6 +172,8 @@ fn the_next_cycle_needs_another_mechanism_and_a_start_after_the_verdict() {
         extended: false,
         waited: false,
         open: false,
+        allocation: None,
+        held_since: None,
     };
     assert_eq!(next.cycle, cycle);
     assert_eq!(at_time(&next, file.start).life, Life::Running);

@@ -12,7 +12,7 @@ use crate::lifecycle::{Life, guardrails_run, schedule};
 use crate::observe::Observation;
 use crate::record::EvaluationRecord;
 use crate::spec::{GuardrailKind, Role};
-use crate::time::{Timestamp, add};
+use crate::time::{DAY_MS, Timestamp, add, ms_between};
 use crate::watch::sentence;
 
 /// The key of the alarm that freezes while its signals are missing.
@@ -33,7 +33,13 @@ pub struct LastSaid {
     pub hold: Option<HoldSaid>,
     /// Signals whose missing data were told.
     pub stale: BTreeSet<String>,
+    /// Signals that were missing at the newest look for a short while only: not told yet.
+    pub silent: BTreeSet<String>,
 }
+
+/// A gap that is shorter when it is first seen is told at the second look that sees it: one lost
+/// scrape is no news. (What was missing is frozen either way; only the words wait.)
+const FLAP_MS: i64 = DAY_MS;
 
 impl LastSaid {
     /// Since when alarms are on, by key: an input of the next look.
@@ -278,16 +284,24 @@ impl Speaker<'_> {
     }
 
     /// Missing data once, with an all-clear. A source that is down is told once for all its
-    /// experiments by whoever asked it, so only empty answers are told here.
+    /// experiments by whoever asked it, so only empty answers are told here. A short gap waits for
+    /// a second look, unless a checkpoint needs the data now.
     fn data(&mut self) {
         for (name, observation) in &self.record.input.observations {
             let was_told = self.said.stale.contains(name);
             match observation {
+                Observation::NoData { since: Some(since), .. }
+                    if !was_told && self.is_flap(name, *since) =>
+                {
+                    self.said.silent.insert(name.clone());
+                }
                 Observation::NoData { why, .. } if !was_told => {
+                    self.said.silent.remove(name);
                     self.say(NoticeKind::DataStale, name, Some(why.clone()));
                     self.said.stale.insert(name.clone());
                 }
                 Observation::NoData { .. } | Observation::SourceError { .. } => {}
+                _ if self.said.silent.remove(name) => {}
                 _ if was_told => {
                     self.say(NoticeKind::DataRecovered, name, None);
                     self.said.stale.remove(name);
@@ -295,6 +309,14 @@ impl Speaker<'_> {
                 _ => {}
             }
         }
+    }
+}
+
+impl Speaker<'_> {
+    /// Missing for a short while, seen for the first time, and nothing hangs on it now.
+    fn is_flap(&self, signal: &str, since: Timestamp) -> bool {
+        let short = ms_between(since, self.record.input.at) < FLAP_MS;
+        short && !self.record.decision.at_checkpoint && !self.said.silent.contains(signal)
     }
 }
 

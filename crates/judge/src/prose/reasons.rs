@@ -35,6 +35,9 @@ pub(super) fn short_reason(reason: &Reason, record: &EvaluationRecord) -> String
         Reason::GuardrailTripped { guardrail, value, limit } => {
             tripped(guardrail, *value, *limit, &record.input.experiment)
         }
+        Reason::GuardrailRestated { guardrail, value, limit } => {
+            restated(guardrail, *value, *limit, &record.input.experiment)
+        }
         Reason::AtomMet { atom: index } => atom(*index, ": met"),
         Reason::AtomNotMet { atom: index } => atom(*index, ""),
         Reason::AtomUnknown { atom: index } => atom(*index, ": inconclusive"),
@@ -105,6 +108,17 @@ fn tripped(name: &str, value: Option<f64>, limit: Option<f64>, experiment: &Expe
             format!("guardrail {name} tripped at {value}, limit {limit}")
         }
         _ => format!("guardrail {name} tripped"),
+    }
+}
+
+/// The trip's restated data are inside the limit.
+fn restated(name: &str, value: Option<f64>, limit: Option<f64>, experiment: &Experiment) -> String {
+    match (value, limit) {
+        (Some(value), Some(limit)) => {
+            let (value, limit) = Written::of_guardrail(experiment, name).pair(value, limit);
+            format!("on restated data guardrail {name} is at {value}, limit {limit}")
+        }
+        _ => format!("on restated data guardrail {name} has not tripped"),
     }
 }
 

@@ -11,6 +11,14 @@ use crate::time::Span;
 
 /// Fewer blocks say too little about their own spread.
 pub const MIN_BLOCKS: u32 = 16;
+/// Allowance of the CUSUM, in sds.
+pub const CUSUM_K: f64 = 0.5;
+/// Alarm level of the CUSUM, in sds.
+pub const CUSUM_H: f64 = 5.0;
+/// Weight of the newest value in the EWMA.
+pub const EWMA_LAMBDA: f64 = 0.2;
+/// Width of the EWMA limit, in sds.
+pub const EWMA_L: f64 = 2.96;
 
 /// A control chart that watches a series for a sudden shift.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -292,6 +292,9 @@ pub struct Query {
     pub columns: BTreeMap<String, String>,
     /// CSV: keep only rows where the column has this value.
     pub only: BTreeMap<String, String>,
+    /// CSV: rows state totals since the start as of their time, not one period each.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub cumulative: bool,
 }
 
 /// When and by which rule the experiment is decided.

@@ -15,15 +15,6 @@ use serde::{Deserialize, Serialize};
 
 use super::bounded;
 
-/// Allowance of the CUSUM, in sds.
-pub const CUSUM_K: f64 = 0.5;
-/// Alarm level of the CUSUM, in sds.
-pub const CUSUM_H: f64 = 5.0;
-/// Weight of the newest value in the EWMA.
-pub const EWMA_LAMBDA: f64 = 0.2;
-/// Width of the EWMA limit, in sds.
-pub const EWMA_L: f64 = 2.96;
-
 /// Running one-sided CUSUM upwards; feed mirrored values to watch for a fall.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Cusum {

@@ -53,6 +53,8 @@ pub(crate) fn cycle_of(run: &Run) -> Cycle {
         extended: false,
         waited: false,
         open: false,
+        allocation: None,
+        held_since: None,
     }
 }
 

@@ -89,7 +89,9 @@ fn evidence_latches_and_says_when_it_has_drifted() {
     let second = judged(&look);
     let atom = &second.atoms[0];
     assert_eq!((atom.met, atom.latched, atom.drifted), (Truth::True, true, true));
-    assert!(second.findings.contains(&Finding::Drifted { signal: "y".to_owned() }));
+    let p_seq = first.atoms[0].evidence.as_ref().map(|evidence| evidence.p_seq);
+    let drifted = Finding::Drifted { signal: "y".to_owned(), atom: Some(atom.text.clone()), p_seq };
+    assert_eq!(second.findings, [drifted]);
     // The state uses the current interval.
     assert_eq!(state_of(&second, "y"), SignalState::Inconclusive);
     // Another target opens a new epoch: no latch, and a finding with the count of earlier ones.
@@ -97,8 +99,18 @@ fn evidence_latches_and_says_when_it_has_drifted() {
     look.carry = second.carry;
     let third = judged(&look);
     assert_eq!((third.atoms[0].met, third.atoms[0].latched), (Truth::Unknown, false));
-    let retargeted = Finding::Retargeted { signal: "y".to_owned(), earlier: 1 };
+    let retargeted = Finding::Retargeted {
+        signal: "y".to_owned(),
+        earlier: 1,
+        tau: Some(0.13),
+        alpha: Some(0.05),
+    };
     assert_eq!(third.findings, vec![retargeted]);
+    // Another query is another definition, counted on.
+    look.experiment.signals[0].source = "another".to_owned();
+    look.carry = third.carry;
+    let redefined = Finding::DefinitionChanged { signal: "y".to_owned(), earlier: 2 };
+    assert_eq!(judged(&look).findings, vec![redefined]);
 }
 
 #[test]

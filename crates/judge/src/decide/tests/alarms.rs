@@ -90,7 +90,7 @@ fn split_definition_and_missing_data_are_alarms() {
 #[test]
 fn findings_are_told_once() {
     let look = Look::passing().state("p", SignalState::Short).with(|input, analysis| {
-        analysis.findings = vec![Finding::Short { signal: "p".into() }];
+        analysis.findings = vec![Finding::Short { signal: "p".into(), wanted: Some(0.03) }];
         analysis.atoms[0].no_test = true;
         if let Some(evidence) = analysis.signals[1].evidence.as_mut() {
             evidence.exact_baseline = true;
@@ -102,7 +102,7 @@ fn findings_are_told_once() {
     assert_eq!(
         outcome(&look).findings,
         [
-            Finding::Short { signal: "p".into() },
+            Finding::Short { signal: "p".into(), wanted: Some(0.03) },
             Finding::NoTest { signal: "p".into() },
             Finding::Uncontrolled { signal: "o".into() },
             Finding::SplitNotChecked,

@@ -70,6 +70,11 @@ fn arms(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<Compare> {
             let message = format!("the split has no share for `{name}`");
             let hint = format!("add `{name}: 50%`");
             walk.report(Diagnostic::new("E0406", fields.key_pos("split"), message).hint(hint));
+        } else if split.get(name).is_some_and(|share| *share <= 0.0) {
+            // A further arm may rest at 0 %; one that is compared may not.
+            let message = format!("arm `{name}` gets nobody");
+            let hint = "give both compared arms a share";
+            walk.report(Diagnostic::new("E0406", fields.key_pos("split"), message).hint(hint));
         }
     }
     Some(Compare::Arms { control, treatment, split })
@@ -102,9 +107,9 @@ fn split(walk: &mut Walk<'_>, node: &Node, path: &str) -> Option<BTreeMap<String
         let hint = "the shares of all arms must add up to 100%";
         return walk.fail("E0406", fields.pos, message, hint);
     }
-    if let Some((name, _)) = shares.iter().find(|(_, share)| **share <= 0.0) {
-        let message = format!("arm `{name}` gets nobody");
-        return walk.fail("E0406", fields.pos, message, "remove the arm or give it a share");
+    if let Some((name, _)) = shares.iter().find(|(_, share)| **share < 0.0) {
+        let message = format!("arm `{name}` has a negative share");
+        return walk.fail("E0406", fields.pos, message, "give it 0% or more");
     }
     Some(shares)
 }

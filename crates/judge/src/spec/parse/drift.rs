@@ -4,9 +4,10 @@ use super::keys;
 use super::values::MAX_NUMBER;
 use super::walk::{Fields, Walk, join};
 use crate::spec::diagnostic::Diagnostic;
-use crate::spec::drift::{Drift, DriftChart, DriftReference, MIN_BLOCKS};
+use crate::spec::drift::{
+    CUSUM_H, CUSUM_K, Drift, DriftChart, DriftReference, EWMA_L, EWMA_LAMBDA, MIN_BLOCKS,
+};
 use crate::spec::tree::Node;
-use crate::stats::tripwire::{CUSUM_H, CUSUM_K, EWMA_L, EWMA_LAMBDA};
 use crate::time::Span;
 
 /// Most blocks that are learnt from.

@@ -124,11 +124,11 @@ pub(in crate::spec) const ROLLBACK: &[&str] = &["plan", "action"];
 /// `review`.
 pub(in crate::spec) const REVIEW: &[&str] = &["every", "minutes", "sample"];
 /// A query's own keys.
-pub(in crate::spec) const QUERY: &[&str] = &["file", "sql", "columns", "only"];
+pub(in crate::spec) const QUERY: &[&str] = &["file", "sql", "columns", "only", "cumulative"];
 /// Contract columns, each allowed directly in a query.
 pub(in crate::spec) const COLUMNS: &[&str] = &[
     "num", "den", "value", "n", "sum", "sum_sq", "num_sq", "den_sq", "cross", "events", "exposure",
-    "units", "over", "hits", "bad", "total", "time", "arm",
+    "units", "over", "hits", "bad", "total", "time", "arm", "mean", "variance",
 ];
 
 /// `role`.

@@ -152,6 +152,9 @@ fn query_node(
     if let Some(only) = fields.get("only") {
         query.only = only_rows(walk, only, &join(path, "only")).unwrap_or_default();
     }
+    if let Some(node) = fields.get("cumulative") {
+        query.cumulative = walk.yes_no(node, &join(path, "cumulative")).unwrap_or_default();
+    }
     finish(walk, query, &fields, wanted, source)
 }
 
@@ -167,7 +170,8 @@ fn only_rows(walk: &mut Walk<'_>, node: &Node, path: &str) -> Option<BTreeMap<St
 
 fn add_column(walk: &mut Walk<'_>, query: &mut Query, entry: &Entry, path: &str, wanted: Wanted) {
     let name = entry.key.as_str();
-    let always = matches!(name, "time" | "arm");
+    let summary = matches!(name, "mean" | "variance") && wanted.columns.contains(&"sum_sq");
+    let always = matches!(name, "time" | "arm") || summary;
     if keys::COLUMNS.contains(&name) && !always && !wanted.columns.contains(&name) {
         let message = format!("column `{name}` does not belong here");
         let hint = format!("this query delivers {}", list(wanted.columns));
@@ -217,7 +221,7 @@ fn require_columns(walk: &mut Walk<'_>, query: &Query, fields: &Fields<'_>, want
 }
 
 fn check_promql(walk: &mut Walk<'_>, query: &Query, fields: &Fields<'_>, wanted: Wanted) {
-    let foreign = ["file", "sql", "only", "time"];
+    let foreign = ["file", "sql", "only", "time", "cumulative", "mean", "variance"];
     let is_foreign = |entry: &&Entry| foreign.contains(&entry.key.as_str());
     for entry in fields.entries.iter().filter(is_foreign) {
         let message = format!("`{}` does not fit a Prometheus source", entry.key);
@@ -270,11 +274,19 @@ fn check_csv(walk: &mut Walk<'_>, query: &Query, fields: &Fields<'_>, wanted: Wa
         }
     }
     let mut columns = vec!["time"];
-    if wanted.arms {
+    // A header with `{arm}` stands for one column per arm.
+    let is_wide = query.columns.values().any(|text| text.contains("{arm}"));
+    if wanted.arms && !is_wide {
         columns.push("arm");
     }
-    columns.extend(wanted.columns);
+    let is_summary = ["mean", "variance"].iter().any(|name| query.columns.contains_key(*name));
+    columns.extend(if is_summary { &["n", "mean", "variance"] } else { wanted.columns });
     require_columns(walk, query, fields, &columns);
+    if query.cumulative && wanted.columns == ["value"] {
+        let hint = "leave `cumulative` out: a value is not added up";
+        let message = "a number without counts has no totals";
+        walk.report(Diagnostic::new("E0507", fields.key_pos("cumulative"), message).hint(hint));
+    }
     for (name, text) in &query.columns {
         if text.contains("{{") {
             let hint = "a CSV column is named as its header says";
@@ -299,6 +311,13 @@ fn check_sql(walk: &mut Walk<'_>, query: &mut Query, fields: &Fields<'_>) {
         let hint = "write the condition into the SQL";
         let message = "`only` does not fit a warehouse";
         walk.report(Diagnostic::new("E0507", fields.key_pos("only"), message).hint(hint));
+    }
+    for key in ["cumulative", "mean", "variance"] {
+        if fields.get(key).is_some() {
+            let hint = "return one row per period and arm, as sums";
+            let message = format!("`{key}` does not fit a warehouse");
+            walk.report(Diagnostic::new("E0507", fields.key_pos(key), message).hint(hint));
+        }
     }
     if let Some(file) = query.file.clone() {
         let pos = fields.get("file").map_or(fields.pos, |node| node.pos);

@@ -299,6 +299,8 @@ pub(super) struct Query {
     columns: Option<Columns>,
     /// CSV: keep only rows where the column has this value.
     only: Option<BTreeMap<String, Text>>,
+    /// CSV: rows state totals since the start as of their time, not one period each.
+    cumulative: Option<YesNo>,
     #[schemars(flatten)]
     direct: Columns,
 }
@@ -319,6 +321,10 @@ pub(super) struct Columns {
     sum: Option<Text>,
     /// Sum of its square.
     sum_sq: Option<Text>,
+    /// CSV, beside `n` and `variance`: instead of `sum` and `sum_sq`.
+    mean: Option<Text>,
+    /// CSV: variance of the number over the units (divided by their count).
+    variance: Option<Text>,
     /// Sum of squared numerators.
     num_sq: Option<Text>,
     /// Sum of squared denominators.

@@ -1,0 +1,62 @@
+//! Values that parse and cannot work: said at the start, with the key and what it may be.
+
+use jiff::tz::TimeZone;
+
+use super::Settings;
+
+/// Every setting outside its range, one sentence each.
+pub(super) fn faults(settings: &Settings) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut range = |key: &str, value: u64, least: u64, most: u64| {
+        if !(least..=most).contains(&value) {
+            found.push(format!("`{key}` is {value}; it may be {least} to {most}"));
+        }
+    };
+    let (scheduler, delivery) = (&settings.scheduler, &settings.delivery);
+    range("daemon.reload_every_secs", settings.daemon.reload_every_secs, 1, 86_400);
+    range("scheduler.concurrency", scheduler.concurrency as u64, 1, 1_024);
+    range("scheduler.lease_secs", scheduler.lease_secs, 1, 86_400);
+    range("scheduler.lookback_periods", u64::from(scheduler.lookback_periods), 0, 1_000);
+    range("delivery.concurrency", delivery.concurrency as u64, 1, 1_024);
+    range("delivery.timeout_ms", delivery.timeout_ms, 1, 600_000);
+    range("delivery.lease_secs", delivery.lease_secs, 1, 86_400);
+    range("delivery.expire_after_hours", delivery.expire_after_hours, 1, 8_760);
+    range("http.max_body_bytes", settings.http.max_body_bytes as u64, 1, 1 << 30);
+    let zone = &settings.daemon.timezone;
+    if TimeZone::get(zone).is_err() {
+        found.push(format!(
+            "`daemon.timezone` is `{zone}`, which is no time zone; write an IANA name such as \
+             `Europe/Berlin`, or `UTC`"
+        ));
+    }
+    for (key, ladder) in [
+        ("delivery.ladder_ms", &delivery.ladder_ms),
+        ("delivery.action_ladder_ms", &delivery.action_ladder_ms),
+    ] {
+        if ladder.is_empty() {
+            found.push(format!("`{key}` is empty; write at least one wait, such as [0]"));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::settings::load;
+
+    fn fault(key: &str, value: &str) -> String {
+        let flags = [(key.to_owned(), value.to_owned())];
+        load(None, &[], &flags).map(|_| ()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn values_that_cannot_work_are_refused_with_their_range() {
+        assert!(load(None, &[], &[]).is_ok());
+        let zero = fault("scheduler.concurrency", "0");
+        assert!(zero.contains("`scheduler.concurrency` is 0; it may be 1 to 1024"), "{zero}");
+        let zone = fault("daemon.timezone", "Mars/Olympus");
+        assert!(zone.contains("`daemon.timezone` is `Mars/Olympus`, which is no time"), "{zone}");
+        let slow = fault("delivery.timeout_ms", "600001");
+        assert!(slow.contains("it may be 1 to 600000"), "{slow}");
+    }
+}
