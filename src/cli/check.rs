@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use judge::spec::{self, Context, Diagnostic, Severity, SourcePos};
+use judge::spec::{self, Context, Diagnostic, Experiment, Severity, SourcePos};
 use serde_json::json;
 
 use super::SettingsArgs;
@@ -117,6 +117,25 @@ fn id_line(text: &str) -> SourcePos {
         line,
         column: 1,
         end_column: u32::try_from(text.chars().count()).unwrap_or(0) + 1,
+    })
+}
+
+/// Reads one file for a command that needs a whole experiment; what is broken is told as `check`
+/// tells it. A draft is good enough: what it lacks is not what the command is asked.
+pub(super) fn read_experiment(
+    path: &Path,
+    settings: Option<&Settings>,
+) -> Result<Experiment, Failure> {
+    let name = path.display().to_string();
+    let text = portfolio::read_bounded(path)
+        .map_err(|error| Failure::usage(format!("{name}: {error}")))?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let queries = portfolio::query_files(folder.unwrap_or(Path::new("."))).unwrap_or_default();
+    let parsed = spec::check(&name, &text, &context(settings, queries), None);
+    let diagnostics = &parsed.diagnostics;
+    parsed.experiment.ok_or_else(|| {
+        let errors: Vec<_> = diagnostics.iter().filter(|one| is_error(one)).cloned().collect();
+        Failure::usage(format!("this file cannot be read\n{}", spec::render(&name, &text, &errors)))
     })
 }
 

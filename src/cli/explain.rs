@@ -1,7 +1,12 @@
 //! `verdictd explain EXP[@N]`: a stored evaluation, clause by clause, from its frozen record.
+//!
+//! What was seen, by which method, which row of the verdict table that is, what would flip it,
+//! and whether the frozen inputs give the same bytes again. A record of another engine is shown
+//! as it is stored.
 
 use clap::Args;
-use judge::analyse::{RuleValue, SignalState, Truth};
+use judge::analyse::{AtomView, Evidence, RuleValue, Truth};
+use judge::decide::{Change, Reproduction, flips, reproduce};
 use judge::prose;
 use judge::record::EvaluationRecord;
 use serde_json::Value;
@@ -78,15 +83,6 @@ pub(super) fn text(record: &EvaluationRecord, style: Style) -> String {
     if let Some(words) = prose::revision(record) {
         out.push_str(&wrapped("  revised     ", "              ", &words));
     }
-    let silent = record.signals.iter().filter(|signal| signal.state == SignalState::NoData);
-    for signal in silent {
-        let why = signal.why.as_deref().unwrap_or("its source gave nothing");
-        out.push_str(&wrapped(
-            "  no data     ",
-            "              ",
-            &format!("{}: {why}", signal.name),
-        ));
-    }
     for finding in &record.findings {
         let words = prose::finding_sentence(finding, record);
         out.push_str(&wrapped("  finding     ", "              ", &words));
@@ -97,7 +93,9 @@ pub(super) fn text(record: &EvaluationRecord, style: Style) -> String {
         out.push_str("\nstop_when\n");
         stop_lines(record, rule, style, &mut out);
     }
+    signal_lines(record, style, &mut out);
     guardrail_lines(record, style, &mut out);
+    branch_lines(record, &mut out);
     for alarm in &record.alarms {
         let (kind, severity) = (word(&alarm.kind), word(&alarm.severity));
         let since = alarm.since.map(|at| format!(", since {at}")).unwrap_or_default();
@@ -113,7 +111,110 @@ pub(super) fn text(record: &EvaluationRecord, style: Style) -> String {
         out.push_str(&text);
     }
     out.push('\n');
+    out.push_str(&wrapped("", "  ", &reproduced(record)));
+    out.push('\n');
     out
+}
+
+/// `alpha 0.05 two-sided, tau 0.08, smallest p 0.0031, n control 6,000, treatment 6,000; by ...`
+fn evidence_line(evidence: &Evidence) -> String {
+    let sides = if evidence.sides == 1 { "one-sided" } else { "two-sided" };
+    let sizes = evidence.n.iter().map(|(arm, n)| format!("{arm} {}", prose::count(*n)));
+    let parts = [
+        format!("alpha {} {sides}", evidence.alpha),
+        format!("tau {}", short(evidence.tau)),
+        format!("smallest p {}", short(evidence.p_seq)),
+        format!("n {}", sizes.collect::<Vec<_>>().join(", ")),
+    ];
+    format!("{}; by {}", parts.join(", "), prose::method_line(evidence))
+}
+
+/// Three significant digits.
+fn short(value: f64) -> String {
+    if value != 0.0 && (value.abs() < 1e-3 || value.abs() >= 1e4) {
+        return format!("{value:.2e}");
+    }
+    let text = format!("{value:.4}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+fn atom_evidence(atom: &AtomView, depth: usize, out: &mut String) {
+    if let Some(evidence) = &atom.evidence {
+        let indent = "  ".repeat(depth + 2);
+        out.push_str(&wrapped(&indent, &indent, &evidence_line(evidence)));
+    }
+}
+
+fn signal_lines(record: &EvaluationRecord, style: Style, out: &mut String) {
+    if !record.signals.is_empty() {
+        out.push_str("\nsignals\n");
+    }
+    for view in &record.signals {
+        // Terminals without Unicode read words.
+        let line = crate::deliver::signal_line(view).replace('↑', "up:").replace('↓', "down:");
+        let why = view.why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+        let as_of = view.data_as_of.map_or_else(String::new, |at| format!(", data to {at}"));
+        let text = format!("{} ({}): {line}{why}{as_of}", view.name, word(&view.role));
+        out.push_str(&marked(1, &word(&view.state), &text, style));
+        if let Some(evidence) = &view.evidence {
+            out.push_str(&wrapped("      ", "      ", &evidence_line(evidence)));
+        }
+    }
+}
+
+/// Which row of the verdict table, its reasons, and what would have led to another.
+fn branch_lines(record: &EvaluationRecord, out: &mut String) {
+    let decision = &record.decision;
+    let row = |verdict, cause| format!("{verdict}: {cause}");
+    let own = row(word(&decision.verdict), word(&decision.cause));
+    let place = if decision.at_checkpoint { "at the checkpoint" } else { "before the checkpoint" };
+    out.push_str(&wrapped("\nbranch  ", "        ", &format!("{own}, {place}")));
+    for reason in &decision.reasons {
+        out.push_str(&wrapped("  ", "    ", &prose::reason_sentence(reason, record)));
+    }
+    if record.track != "look" || record.engine != judge::record::ENGINE {
+        return;
+    }
+    let found = flips(record);
+    out.push_str("\nwould be otherwise\n");
+    if found.is_empty() {
+        out.push_str("  no single atom, state or guardrail would change it\n");
+    }
+    for flip in &found {
+        let there = row(word(&flip.verdict), word(&flip.cause));
+        out.push_str(&wrapped("  ", "    ", &format!("{} -> {there}", change(&flip.change))));
+    }
+}
+
+fn change(change: &Change) -> String {
+    match change {
+        Change::Atom { text, to } => format!("if {text} read {}", truth(*to)),
+        Change::StopAtom { text, to } => format!("if stop_when's {text} read {}", truth(*to)),
+        Change::Signal { name, to } => format!("if {name} were {}", word(to)),
+        Change::Guardrail { name, to } => format!("if guardrail {name} were {}", word(to)),
+        Change::Split { mismatch: true } => "if the split were off".to_owned(),
+        Change::Split { mismatch: false } => "if the split were as planned".to_owned(),
+    }
+}
+
+fn reproduced(record: &EvaluationRecord) -> String {
+    match reproduce(record) {
+        Reproduction::Same => format!(
+            "Evaluated again from its frozen inputs: the same {} bytes (engine {}).",
+            record.to_json().len(),
+            record.engine
+        ),
+        Reproduction::Differs(paths) => format!(
+            "Evaluated again from its frozen inputs: NOT the same, at {}. The stored record is \
+             what was said.",
+            paths.join(", ")
+        ),
+        Reproduction::OtherEngine(engine) => format!(
+            "Written by engine {engine}; this is {}: shown as it is stored, not evaluated again.",
+            judge::record::ENGINE
+        ),
+        Reproduction::Fault => "The judge failed at this look: nothing to repeat.".to_owned(),
+    }
 }
 
 fn guardrail_lines(record: &EvaluationRecord, style: Style, out: &mut String) {
@@ -145,10 +246,8 @@ fn rule_lines(
     let atom = node.atom.and_then(|index| record.atoms.get(index));
     let text = atom.map_or_else(|| node.op.clone(), |atom| prose::atom_line(atom, record));
     out.push_str(&marked(depth, truth(node.value), &text, style));
-    if let Some(evidence) = atom.and_then(|atom| atom.evidence.as_ref()) {
-        let first = format!("{}by  ", "  ".repeat(depth + 1));
-        let rest = " ".repeat(first.len());
-        out.push_str(&wrapped(&first, &rest, &prose::method_line(evidence)));
+    if let Some(atom) = atom {
+        atom_evidence(atom, depth, out);
     }
     for child in &node.nodes {
         rule_lines(record, child, depth + 1, style, out);
@@ -159,6 +258,7 @@ fn stop_lines(record: &EvaluationRecord, rule: &RuleValue, style: Style, out: &m
     out.push_str(&marked(1, truth(rule.value), &rule.text, style));
     for atom in &record.stop_atoms {
         out.push_str(&marked(2, truth(atom.met), &prose::atom_line(atom, record), style));
+        atom_evidence(atom, 2, out);
     }
 }
 

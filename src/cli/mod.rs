@@ -12,6 +12,8 @@ mod log;
 mod new;
 mod notify;
 mod output;
+mod plan;
+mod power;
 mod replay;
 mod serve;
 mod slo;
@@ -66,6 +68,10 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Check experiment files: every mistake at once, with line, cause and fix
     Check(check::CheckArgs),
+    /// Print dates, queries, error rates and sizes that follow from a file
+    Plan(plan::PlanArgs),
+    /// Say how many units, how much time and what chance a file has
+    Power(power::PowerArgs),
     /// Evaluate experiments now, or as of an instant
     Eval(eval::EvalArgs),
     /// Show why an evaluation said what it said
@@ -119,6 +125,8 @@ async fn run(command: Command) -> Result<u8, Failure> {
     match command {
         Command::Serve(args) => serve::run(args).await,
         Command::Check(args) => check::run(args),
+        Command::Plan(args) => plan::run(args),
+        Command::Power(args) => power::run(args),
         Command::Eval(args) => eval::run(args).await,
         Command::Explain(args) => explain::run(args).await,
         Command::Status(args) => status::run(args).await,

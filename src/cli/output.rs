@@ -143,7 +143,9 @@ pub(super) fn wrapped(first: &str, rest: &str, text: &str) -> String {
     let mut out = String::new();
     let mut line = first.to_owned();
     let mut has_word = false;
-    for word in text.split_whitespace() {
+    // A number is never parted from its per cent sign.
+    let text = text.replace(" %", "\u{a0}%");
+    for word in text.split([' ', '\n', '\t']).filter(|word| !word.is_empty()) {
         if has_word && line.chars().count() + 1 + word.chars().count() > COLUMNS {
             out.push_str(line.trim_end());
             out.push('\n');
@@ -158,7 +160,7 @@ pub(super) fn wrapped(first: &str, rest: &str, text: &str) -> String {
     }
     out.push_str(line.trim_end());
     out.push('\n');
-    out
+    out.replace('\u{a0}', " ")
 }
 
 /// Rows of equal columns, aligned by the widest cell, two spaces between; the last is not padded.

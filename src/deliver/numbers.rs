@@ -19,7 +19,7 @@ pub(super) fn units(evidence: &Evidence) -> f64 {
 }
 
 /// One signal in one line: `↑ 27.0 % -> 33.0 %, +6.0 pts (+2.1 pts to +9.9 pts), n = 12,000`.
-pub(super) fn signal_line(view: &SignalView) -> String {
+pub fn signal_line(view: &SignalView) -> String {
     let Some(evidence) = &view.evidence else {
         return view.why.clone().unwrap_or_else(|| "no data yet".to_owned());
     };

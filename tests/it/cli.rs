@@ -91,6 +91,41 @@ async fn eval_judges_by_hand() {
     desk.fails(2, &["eval", "--at", "yesterday"]);
 }
 
+#[test]
+fn power_and_plan_say_what_a_file_needs_before_it_runs() {
+    let file = "config/experiments/activation-action-x.yaml";
+    let (code, out, error) = told(&run(&["power", file], &[]));
+    assert_eq!((code, error.as_str()), (0, ""));
+    let flat = out.split_whitespace().collect::<Vec<_>>().join(" ");
+    let sentence = "+8.0 pts, your aim, needs about 1,000 per arm for 80 %; at 3,000 a week that \
+                    is 3 weeks, in time for your date in 6 weeks";
+    assert!(flat.contains(sentence), "{out}");
+    assert!(flat.contains("exactly +3.0 pts would pass about half the time at any size"), "{out}");
+    let (_, slow, _) = told(&run(&["power", file, "--rate", "400"], &[]));
+    let slow = slow.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(slow.contains("at 400 a week that is 8 weeks, and your date is in 6 weeks"), "{slow}");
+    let (_, json, _) = told(&run(&["power", file, "--json", "--power", "90%"], &[]));
+    let document: Value = serde_json::from_str(&json).unwrap();
+    let needed = &document["files"][0]["plan"]["atoms"][1]["needed"];
+    assert!((needed.as_f64().unwrap() - 2_522.0).abs() < 10.0, "{needed}");
+
+    let (code, plan, _) = told(&run(&["plan", file], &[]));
+    assert_eq!(code, 0);
+    for part in ["2026-07-13 00:00  checkpoint", "alpha ledger", "harm activation_14d", "power"] {
+        assert!(plan.contains(part), "{part} is not in {plan}");
+    }
+    for (arguments, words) in [
+        (vec!["power", "no-such.yaml"], "no-such.yaml"),
+        (vec!["power", file, "--spread", "basket=1"], "no signal of that name"),
+        (vec!["power", file, "--power", "1"], "chance between 0 and 1"),
+        (vec!["plan", "tests/cases/check/anchors.yaml"], "cannot be read"),
+    ] {
+        let (code, out, error) = told(&run(&arguments, &[]));
+        assert_eq!((code, out.as_str()), (2, ""), "{arguments:?}: {error}");
+        assert!(error.contains(words), "{arguments:?}: {error}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn explain_status_and_log_read_the_store() {
     let desk = Desk::ready().await;

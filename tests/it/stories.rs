@@ -3,6 +3,7 @@
 
 use judge::analyse::GuardrailState;
 use judge::decide::{AlarmKind, AlarmSeverity, Reason};
+use judge::decide::{Reproduction, reproduce};
 use judge::observe::Sample;
 use judge::points::{ALL, Sums};
 use judge::time::DAY_MS;
@@ -333,5 +334,20 @@ fn the_outbox_is_empty_and_the_receivers_hold_exactly_what_it_sent() {
             let sent = messages.iter().filter(|one| one.row.endpoint == chat).count();
             assert_eq!(played.received(chat).len(), sent, "{chat}");
         }
+    });
+}
+
+#[test]
+fn every_evaluation_in_the_store_follows_from_its_own_frozen_input() {
+    for_both(|played| {
+        let mut checked = 0;
+        for left in played.experiments.values() {
+            for evaluation in &left.evaluations {
+                let again = reproduce(&evaluation.record);
+                assert_eq!(again, Reproduction::Same, "{}", evaluation.record.id);
+                checked += 1;
+            }
+        }
+        assert!(checked > 100, "only {checked} evaluations");
     });
 }

@@ -18,6 +18,7 @@ const JUDGE_LAYERS: &[(&str, &[&str])] = &[
     ("guardrails", &["notice", "prose"]),
     ("analyse", &["notice", "prose", "lifecycle"]),
     ("decide", &["notice", "prose"]),
+    ("planning", &["decide", "guardrails", "record", "notice", "lifecycle"]),
 ];
 
 /// Which rooms of the daemon a room may not name.

@@ -16,13 +16,15 @@ mod world;
 
 use std::collections::BTreeMap;
 
+use crate::record::EvaluationRecord;
+
 /// The case file of a folder.
 pub const CASE_FILE: &str = "case.yaml";
 /// The timeline that a case must come to.
 pub const EXPECTED_FILE: &str = "expected.txt";
 
 /// What a case came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct CaseResult {
     /// Its story in one sentence.
     pub story: String,
@@ -30,6 +32,8 @@ pub struct CaseResult {
     pub got: String,
     /// The timeline that was written; `None` without an `expected.txt`.
     pub expected: Option<String>,
+    /// Every look and every stop of a guardrail, frozen as the daemon would store it.
+    pub records: Vec<EvaluationRecord>,
 }
 
 impl CaseResult {
@@ -48,6 +52,7 @@ impl CaseResult {
 /// Plays the case whose files are given by name. An error says what is wrong with the files.
 pub fn run(texts: &BTreeMap<String, String>) -> Result<CaseResult, String> {
     let case = file::read(texts)?;
-    let got = drive::play(&case)?;
-    Ok(CaseResult { story: case.story, got, expected: texts.get(EXPECTED_FILE).cloned() })
+    let (got, records) = drive::play(&case)?;
+    let expected = texts.get(EXPECTED_FILE).cloned();
+    Ok(CaseResult { story: case.story, got, expected, records })
 }

@@ -9,6 +9,7 @@ mod collecting;
 mod evaluate;
 mod facts;
 mod findings;
+mod flips;
 mod reasons;
 mod restate;
 mod table;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 pub use self::alarm::{Alarm, AlarmCause, AlarmKind, AlarmSeverity};
 pub use self::evaluate::{evaluate, evaluate_fault, evaluate_trip, evaluate_with};
 pub(crate) use self::facts::is_tripped;
+pub use self::flips::{Change, Flip, Reproduction, flips, reproduce};
 pub use self::restate::{before_trip, restate_look, restate_trip};
 
 use crate::analyse::Analysis;

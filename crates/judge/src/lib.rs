@@ -23,6 +23,7 @@ pub mod notice;
 pub mod nulls;
 pub mod observe;
 pub mod plan;
+pub mod planning;
 pub mod points;
 pub mod prose;
 pub mod record;

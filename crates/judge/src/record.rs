@@ -4,6 +4,8 @@
 //! number is the same on all of them. Numbers are rounded to 12 significant digits here, keys
 //! are sorted, instants are RFC 3339: the same inputs give the same bytes on any machine.
 
+mod freeze;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -234,6 +236,10 @@ pub fn canonical_json(value: &serde_json::Value) -> String {
 pub fn round12(value: f64) -> f64 {
     if !value.is_finite() || value == 0.0 {
         return if value == 0.0 { 0.0 } else { value };
+    }
+    // Whole numbers of up to twelve digits, most of what there is, have nothing to round.
+    if value.abs() < 1e12 && value.trunc() == value {
+        return value;
     }
     format!("{value:.11e}").parse().unwrap_or(value)
 }

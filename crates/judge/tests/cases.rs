@@ -14,6 +14,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use judge::case::{CASE_FILE, EXPECTED_FILE, run};
+use judge::decide::{Reproduction, flips, reproduce};
+use judge::record::EvaluationRecord;
 
 /// The issue asks for at least this many.
 const AT_LEAST: usize = 25;
@@ -85,4 +87,39 @@ fn nothing_in_the_folders_goes_unread() {
         }
     }
     assert!(stray.is_empty(), "{stray:?}");
+}
+
+#[test]
+fn every_stored_evaluation_follows_from_its_own_frozen_input() {
+    let (mut checked, mut differing) = (0, Vec::new());
+    for folder in case_folders() {
+        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+        for record in run(&texts(&folder)).unwrap().records {
+            let stored = EvaluationRecord::from_json(&record.to_json()).unwrap();
+            let again = reproduce(&stored);
+            checked += 1;
+            if again != Reproduction::Same {
+                differing.push(format!("{name} {}: {again:?}", stored.input.at));
+            }
+        }
+    }
+    assert!(differing.is_empty(), "{} of {checked}:\n{}", differing.len(), differing.join("\n"));
+    assert!(checked > 100, "only {checked} evaluations");
+}
+
+#[test]
+fn what_is_said_to_flip_a_verdict_is_another_verdict() {
+    let mut seen = 0;
+    for folder in case_folders() {
+        for record in run(&texts(&folder)).unwrap().records {
+            let now = (record.decision.verdict, record.decision.cause);
+            if record.track != "look" {
+                continue;
+            }
+            let flips = flips(&record);
+            assert!(flips.iter().all(|flip| (flip.verdict, flip.cause) != now));
+            seen += flips.len();
+        }
+    }
+    assert!(seen > 100, "only {seen} flips");
 }

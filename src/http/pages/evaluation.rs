@@ -160,7 +160,8 @@ fn clause(atom: &AtomView, record: &EvaluationRecord) -> Markup {
         let range = super::portfolio::range(&evidence.interval, &scale);
         (scale(seen), range, prose::count(evidence.n.values().sum()))
     });
-    let (seen, range, sample) = numbers.unwrap_or_else(|| ("–".into(), "–".into(), "–".into()));
+    let none = || "–".to_owned();
+    let (seen, range, sample) = numbers.unwrap_or_else(|| (none(), none(), none()));
     html! {
         tr {
             th scope="row" {

@@ -59,6 +59,11 @@ impl Shares {
     }
 }
 
+/// The error rate of each atom of `continue_when`, left to right.
+pub(crate) fn of_atoms(experiment: &Experiment) -> Vec<f64> {
+    Shares::of(experiment).atoms
+}
+
 /// Shares of the atoms: an OR divides by its branches, an AND does not.
 fn spread(rule: &Rule, share: f64, atoms: &mut Vec<f64>) {
     match rule {

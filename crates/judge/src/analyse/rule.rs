@@ -37,7 +37,7 @@ impl Truth {
 }
 
 /// Evaluates a rule; `atoms` are its atoms from left to right.
-pub(super) fn value(rule: &Rule, atoms: &[AtomView]) -> RuleValue {
+pub(crate) fn value(rule: &Rule, atoms: &[AtomView]) -> RuleValue {
     let mut next = 0;
     node(rule, atoms, &mut next)
 }

@@ -5,7 +5,7 @@
 //! Never from observed data: a relative threshold needs a stated or counted `from`.
 
 use super::basis::Null;
-use crate::spec::{Baseline, Compare, Experiment, Form, Signal, When};
+use crate::spec::{Amount, Atom, Baseline, Compare, Experiment, Form, Signal, When};
 use crate::stats::info_time::default_tau_factor;
 use crate::time::ms_between;
 
@@ -19,7 +19,7 @@ pub(super) fn stated_from(experiment: &Experiment, signal: &Signal) -> Option<f6
 }
 
 /// The aim's effect on a signal: `to - from`, signed.
-pub(super) fn aim_effect(experiment: &Experiment, signal: &Signal) -> Option<f64> {
+pub(crate) fn aim_effect(experiment: &Experiment, signal: &Signal) -> Option<f64> {
     let aim = experiment.aim_on(&signal.name)?;
     let from = aim.from.or_else(|| signal.from.as_ref().and_then(Baseline::level))?;
     // Twelve digits: 0.35 - 0.27 is the eight points that were written.
@@ -45,6 +45,15 @@ pub(super) fn of_signal(
 pub(super) fn of_level(experiment: &Experiment, signal: &Signal, wanted: f64) -> Option<f64> {
     let from = stated_from(experiment, signal);
     of_signal(experiment, signal, from.map(|from| Null::Change(wanted - from)))
+}
+
+/// tau of the test behind an atom, as [`of_signal`] and [`of_level`] give it at a look.
+pub(crate) fn of_atom(experiment: &Experiment, signal: &Signal, atom: &Atom) -> Option<f64> {
+    match atom.amount {
+        Amount::Level(level) => of_level(experiment, signal, level),
+        Amount::Absolute(change) => of_signal(experiment, signal, Some(Null::Change(change))),
+        Amount::Relative(change) => of_signal(experiment, signal, Some(Null::Relative(change))),
+    }
 }
 
 /// A threshold's size in contrast units; `None` for a relative one without a stated `from`.
@@ -78,7 +87,7 @@ fn planned(experiment: &Experiment, signal: &Signal) -> Option<f64> {
 }
 
 /// Units over all arms that have matured at the checkpoint: `units_per_week x accrual`.
-pub(super) fn planned_units(experiment: &Experiment, signal: &Signal) -> Option<f64> {
+pub(crate) fn planned_units(experiment: &Experiment, signal: &Signal) -> Option<f64> {
     let accrual_ms = match experiment.checkpoint.when {
         When::At(at) => ms_between(experiment.start, at) - signal.matures_after.ms,
         When::Every(every) => every.ms,

@@ -24,8 +24,8 @@ use crate::time::{Span, Timestamp, Window, add_ms, ms_between};
 /// No case needs more instants.
 const MOST_STEPS: usize = 200_000;
 
-/// Plays a case to its end and returns its timeline.
-pub(super) fn play(case: &Case) -> Result<String, String> {
+/// Plays a case to its end: its timeline and its evaluations.
+pub(super) fn play(case: &Case) -> Result<(String, Vec<EvaluationRecord>), String> {
     let Some((seen, first)) = case.revisions.first() else {
         return Err(format!("{CASE_FILE}: there is no experiment"));
     };
@@ -35,7 +35,7 @@ pub(super) fn play(case: &Case) -> Result<String, String> {
         player.instant(now);
         match player.next(now) {
             Some(next) if next <= case.until => now = next,
-            _ => return Ok(player.timeline.text()),
+            _ => return Ok((player.timeline.text(), player.records)),
         }
     }
     Err(format!("{CASE_FILE}: more than {MOST_STEPS} instants until the end"))
@@ -57,6 +57,7 @@ pub(super) struct Player<'a> {
     /// The newest look's row of the verdict table: the same again is not shown.
     shown: Option<(Verdict, Cause)>,
     pub(super) timeline: Timeline,
+    records: Vec<EvaluationRecord>,
 }
 
 /// A look that opened a test epoch is shown whatever else it says.
@@ -83,6 +84,7 @@ impl<'a> Player<'a> {
             last_good: BTreeMap::new(),
             shown: None,
             timeline,
+            records: Vec::new(),
         }
     }
 
@@ -297,6 +299,7 @@ impl<'a> Player<'a> {
         };
         let next = apply(&self.state, &record.decision, record.input.at);
         self.become_state(next);
+        self.records.push(record.clone());
     }
 
     fn look_input(&self, now: Timestamp) -> LookInput {

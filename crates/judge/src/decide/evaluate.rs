@@ -20,12 +20,13 @@ pub fn evaluate(
     restatement_no: u32,
     revises: Option<String>,
 ) -> EvaluationRecord {
+    let input = input.frozen();
     let analysis = analyse(&input, is_at_checkpoint(&input));
     evaluate_with(input, analysis, restatement_no, revises)
 }
 
 /// As [`evaluate`], on an analysis that is already there (a second decision on the same frozen
-/// observations does not analyse twice).
+/// observations does not analyse twice); `input` is [frozen](LookInput::frozen) already.
 pub fn evaluate_with(
     input: LookInput,
     analysis: Analysis,
@@ -53,6 +54,7 @@ pub(super) fn evaluate_trip_again(
     guardrail: &str,
     (restatement_no, revises): (u32, Option<String>),
 ) -> EvaluationRecord {
+    let input = input.frozen();
     let analysis = analyse(&input, false);
     let mut outcome = decide(&input, &analysis);
     outcome.decision = trip_decision(&input, &analysis, guardrail, outcome.decision);

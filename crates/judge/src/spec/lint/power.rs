@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::done::known_level;
 use super::{Finding, compare_of, days_to_checkpoint, signal_place};
 use crate::spec::model::{Baseline, Compare, Experiment, Form, Role, Signal};
-use crate::spec::rule::{Amount, AtomKind};
+use crate::spec::rule::{Amount, Atom, AtomKind};
 
 /// Standard errors an effect needs for 80 % power of the always-valid interval.
 const SE_FOR_POWER: f64 = 3.90;
@@ -41,12 +41,56 @@ fn too_few(experiment: &Experiment, signal: &Signal) -> Option<Finding> {
     }
     let short_by = wanted / effect;
     let needed = (planned * short_by * short_by).ceil();
-    let points = (effect * 1e4).round() / 1e2;
     let message = format!("`{}`: {planned:.0} units until the checkpoint are too few", signal.name);
     let finding = Finding::new("W0105", signal_place(signal), message)
-        .cause(format!("{points:+} pts needs about {needed:.0} units for a chance of 80 %"))
-        .hint("move the checkpoint, take more units, or aim for a larger effect");
+        .cause(cause(experiment, signal, effect, needed))
+        .hint(
+            "move the checkpoint, take more units, or aim for a larger effect; `verdictd power` \
+             shows the numbers",
+        );
     Some(finding)
+}
+
+/// "+8 pts, your aim, needs about 1010 per arm for 80 %; at 200 a week that is 13 weeks and your
+/// checkpoint is in 6; an effect of exactly +3 pts would pass about half the time at any size"
+fn cause(experiment: &Experiment, signal: &Signal, effect: f64, needed: f64) -> String {
+    let points = |change: f64| format!("{:+} pts", (change * 1e4).round() / 1e2);
+    let aimed = experiment.aim_on(&signal.name).is_some_and(|aim| aim.to.is_some());
+    let size = match compare_of(experiment, signal) {
+        Compare::Arms { .. } => format!("{:.0} per arm", (needed / 2.0).ceil()),
+        Compare::Baseline | Compare::BeforeAfter { .. } => format!("{needed:.0} units"),
+    };
+    let mut text = if aimed {
+        format!("{}, your aim, needs about {size} for 80 %", points(effect))
+    } else {
+        let effect = points(effect);
+        format!("telling {effect}, your threshold, from no change needs about {size} for 80 %")
+    };
+    if let Some(per_week) = experiment.units_per_week {
+        let weeks = (needed / per_week + signal.matures_after.as_days() / 7.0).ceil();
+        let planned = (days_to_checkpoint(experiment) / 7.0).round();
+        text = format!(
+            "{text}; at {per_week} a week that is {weeks} weeks and your checkpoint is in {planned}"
+        );
+    }
+    match threshold_of(experiment, signal) {
+        Some(threshold) if aimed && threshold.abs() < effect.abs() => format!(
+            "{text}; an effect of exactly {} would pass about half the time at any size",
+            points(threshold)
+        ),
+        _ => text,
+    }
+}
+
+/// The threshold of the rule on this signal, as a change in fractions.
+fn threshold_of(experiment: &Experiment, signal: &Signal) -> Option<f64> {
+    let rule = &experiment.checkpoint.continue_when;
+    let moves = |atom: &&Atom| atom.signal == signal.name && atom.kind == AtomKind::Movement;
+    match rule.atoms().into_iter().find(moves)?.amount {
+        Amount::Absolute(change) => Some(change),
+        Amount::Relative(change) => Some(known_level(experiment, signal)? * change),
+        Amount::Level(_) => None,
+    }
 }
 
 /// The change that is hoped for: the aim's, else the threshold of `continue_when`.

@@ -138,7 +138,7 @@ pub(super) fn asked(
     fields: &Fields<'_>,
     columns: &'static [&'static str],
 ) -> (Option<String>, Option<Query>) {
-    query::source_and_query(walk, fields, Wanted { columns, arms: false })
+    query::source_and_query(walk, fields, Wanted { columns, optional: &[], arms: false })
 }
 
 fn threshold(walk: &mut Walk<'_>, node: &Node, path: &str) -> Option<Threshold> {

@@ -1,0 +1,175 @@
+//! Sizes against hand derivations and against simulated experiments.
+
+use super::*;
+use crate::analyse::fixtures::{arms, at_level, experiment, moves, signal, ts};
+use crate::spec::{Aim, Compare, Role, Side, Want};
+use crate::stats::two_arm::Proportion;
+use crate::time::{Span, add_ms};
+
+/// 27 % to 35 %, at least +3 points, two arms, six weeks, two of them maturing.
+fn activation(units_per_week: Option<f64>) -> Experiment {
+    let mut outcome = signal("activation", Role::Outcome, Form::Proportion, Want::Up);
+    outcome.from = Some(Baseline::Stated(0.27));
+    outcome.matures_after = Span::days(14);
+    let rule = moves("activation", Side::AtLeast, Amount::Absolute(0.03));
+    let mut file = experiment(arms(), vec![outcome], rule);
+    file.aims = vec![Aim {
+        signal: "activation".to_owned(),
+        behaviour: "signups complete their first win".to_owned(),
+        from: Some(0.27),
+        to: Some(0.35),
+        by: None,
+    }];
+    file.checkpoint.when = When::At(add_ms(ts("2026-06-01T00:00:00Z"), Span::days(42).ms));
+    file.units_per_week = units_per_week;
+    file
+}
+
+fn only(file: &Experiment, question: &Question) -> AtomPlan {
+    power_plan(file, question).atoms.remove(0)
+}
+
+#[test]
+fn eight_points_need_a_thousand_per_arm() {
+    // By hand (statistics.md 1.10): delta/SE = 3.90, SE^2 = (.27 .73 + .35 .65)/n, so
+    // n = (3.90/.08)^2 (.1971 + .2275) = 1,009.
+    let plan = only(&activation(Some(400.0)), &Question::default());
+    let per_arm = plan.needed.unwrap() / plan.arms;
+    assert!((per_arm - 1_009.0).abs() < 3.0, "{per_arm}");
+    // 2,018 units at 400 a week are 35.3 days, whole days and two weeks to mature.
+    assert_eq!(plan.days_needed, Some(36.0 + 14.0));
+    assert_eq!(plan.days_planned, 42.0);
+    assert_eq!(plan.planned, Some(1_600.0));
+    // At 800 per arm: Phi(8/2.304 - 3.044) = Phi(0.428) = 67 %.
+    let words = sentence(&plan, 0.8, Some(400.0));
+    assert_eq!(
+        words,
+        "+8.0 pts, your aim, needs about 1,000 per arm for 80 %; at 400 a week that is 8 weeks, \
+         and your date is in 6 weeks; the chance at your checkpoint is 67 %; an effect of exactly \
+         +3.0 pts would pass about half the time at any size."
+    );
+}
+
+#[test]
+fn ninety_per_cent_need_more_and_a_smaller_effect_needs_very_many() {
+    // 4.36 SE: (4.36/.08)^2 .4246 = 1,261.
+    let question = Question { power: 0.9, ..Question::default() };
+    let plan = only(&activation(None), &question);
+    assert!((plan.needed.unwrap() / 2.0 - 1_261.0).abs() < 4.0, "{plan:?}");
+    assert_eq!((plan.planned, plan.chance, plan.days_needed), (None, None, None));
+    assert!(sentence(&plan, 0.9, None).contains("units_per_week"));
+}
+
+#[test]
+fn an_effect_at_its_threshold_passes_half_the_time_at_any_size() {
+    let mut file = activation(Some(1e9));
+    file.aims.clear();
+    let plan = only(&file, &Question::default());
+    assert_eq!((plan.effect_from, plan.needed), (EffectFrom::Threshold, None));
+    assert!((plan.chance.unwrap() - 0.5).abs() < 1e-9, "{plan:?}");
+    let words = sentence(&plan, 0.8, Some(1e9));
+    assert!(words.starts_with("+3.0 pts, your threshold, would pass about half"), "{words}");
+    // Nothing is promised about a rule whose every atom stands at its own threshold.
+    assert_eq!(power_plan(&file, &Question::default()).chance, None);
+}
+
+#[test]
+fn the_smallest_effect_found_at_the_date_is_found_with_that_power() {
+    let question = Question::default();
+    let plan = only(&activation(Some(400.0)), &question);
+    let detectable = plan.detectable.unwrap();
+    // At 800 per arm SE = sqrt(.4246/800) = 2.304 points, r = (8/2.304)^2 = 12.06, so the
+    // half-width is sqrt((1 + 1/r) ln((1 + r)/.0025)) = 3.044 SE: (3.044 + .842) 2.304 = 8.95.
+    assert!((detectable - 0.0895).abs() < 1e-4, "{detectable}");
+}
+
+#[test]
+fn what_the_file_does_not_know_has_no_number() {
+    let question = Question::default();
+    let mut file = activation(Some(400.0));
+    file.signals[0].form = Form::Mean;
+    assert_eq!(only(&file, &question).unknown, Some(Unknown::NoSpread));
+    let spread =
+        Question { spreads: [("activation".to_owned(), 0.5)].into(), ..Question::default() };
+    // (3.90/.08)^2 (.25 + .25) = 1,188 per arm.
+    let plan = only(&file, &spread);
+    assert!((plan.needed.unwrap() / 2.0 - 1_188.0).abs() < 4.0, "{plan:?}");
+    for (form, why) in [(Form::Value, Unknown::Series), (Form::Rate, Unknown::Exposure)] {
+        file.signals[0].form = form;
+        let plan = only(&file, &question);
+        assert_eq!((plan.unknown, plan.needed), (Some(why), None));
+        assert!(sentence(&plan, 0.8, None).contains("`activation`"));
+    }
+    let mut file = activation(Some(400.0));
+    file.signals[0].from = None;
+    file.aims.clear();
+    assert_eq!(only(&file, &question).unknown, Some(Unknown::NoBaseline));
+}
+
+#[test]
+fn a_short_measured_baseline_sets_a_floor() {
+    let mut file = activation(Some(400.0));
+    file.compare = Compare::Baseline;
+    file.signals[0].from = Some(Baseline::Counted { x: 54.0, n: 200.0, as_of: None });
+    // The baseline alone has SE sqrt(.27 .73/200) = 3.1 points: 3.90 of them are 12.
+    let plan = only(&file, &Question::default());
+    assert_eq!(plan.needed, None);
+    let words = sentence(&plan, 0.8, Some(400.0));
+    assert!(
+        words.starts_with("+8.0 pts, your aim, cannot be found with 80 % at any size"),
+        "{words}"
+    );
+}
+
+#[test]
+fn a_rule_joins_its_atoms_and_names_what_it_assumes() {
+    let mut file = activation(Some(400.0));
+    let mut proxy = signal("proxy", Role::Proxy, Form::Proportion, Want::Up);
+    proxy.from = Some(Baseline::Stated(0.4));
+    file.signals.push(proxy);
+    let outcome = file.checkpoint.continue_when.clone();
+    let of_proxy = at_level("proxy", 0.44);
+    file.checkpoint.continue_when = Rule::And(vec![of_proxy.clone(), outcome.clone()]);
+    let plan = power_plan(&file, &Question::default());
+    assert_eq!(plan.assumed, [plan.atoms[0].text.clone()]);
+    assert_eq!(plan.chance, plan.atoms[1].chance, "the other atom is taken to hold");
+    file.checkpoint.continue_when = Rule::Not(Box::new(outcome.clone()));
+    let negated = power_plan(&file, &Question::default());
+    let sum = negated.chance.unwrap() + negated.atoms[0].chance.unwrap();
+    assert!((sum - 1.0).abs() < 1e-12);
+    file.checkpoint.continue_when = Rule::Or(vec![outcome.clone(), outcome]);
+    let either = power_plan(&file, &Question::default());
+    let one = either.atoms[0].chance.unwrap();
+    assert!(either.atoms[0].alpha < 0.05, "OR shares alpha");
+    let expected = 1.0 - (1.0 - one) * (1.0 - one);
+    assert!((either.chance.unwrap() - expected).abs() < 1e-12);
+}
+
+/// A counter-based generator: the test is the same on every machine.
+fn uniform(counter: u64) -> f64 {
+    let mut x = counter.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((x ^ (x >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+#[test]
+fn simulated_experiments_pass_as_often_as_planned() {
+    let plan = only(&activation(Some(400.0)), &Question::default());
+    let (n, runs) = (800_u64, 2_000_u64);
+    let mut passed = 0_u64;
+    for run in 0..runs {
+        let draw = |arm: u64, share: f64| {
+            let hits = (0..n).filter(|unit| uniform((run * 2 + arm) * n + unit + 1) < share);
+            Proportion { x: hits.count() as f64, n: n as f64 }
+        };
+        let (control, treated) = (draw(0, 0.27), draw(1, 0.35));
+        let se = (control.variance_of_mean() + treated.variance_of_mean()).sqrt();
+        let change = treated.mean() - control.mean();
+        passed += u64::from(change >= 0.03 && change > half_width_two_sided(se, 0.08, 0.05));
+    }
+    let share = passed as f64 / runs as f64;
+    let error = 3.0 * (share * (1.0 - share) / runs as f64).sqrt();
+    let planned = plan.chance.unwrap();
+    assert!((share - planned).abs() < error, "{share} against {planned}");
+}
