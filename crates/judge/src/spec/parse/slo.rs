@@ -81,7 +81,7 @@ fn control(
         let hint = "a service holds both cohorts; remove `control` or write `scope: cohort`";
         return walk.fail("E0206", fields.key_pos("control"), message, hint);
     }
-    let wanted = Wanted { columns: COLUMNS, arms: false };
+    let wanted = Wanted { columns: COLUMNS, optional: &[], arms: false };
     query::second_query(walk, node, &fields.at("control"), wanted, fields).map(Some)
 }
 
