@@ -110,8 +110,8 @@ async fn play(restarts: bool) -> Vec<(i64, GuardrailState)> {
 async fn for_and_keep_firing_for_survive_a_restart_before_every_look() {
     // Days 9 to 12 have 1 % errors: 0.33 % of three days and 1 % of one are above 2 x 0.1 % from
     // the look of day 10 on. `for: 2d` ends on day 12; the last bad day leaves the short window on
-    // day 14, and `keep_firing_for: 2d` ends on day 16. Then it burns: 400 bad are more than the 280
-    // that 28 days of 10,000 may have, and far from what chance does to 280 (standard error 17).
+    // day 14, and `keep_firing_for: 2d` ends on day 16. Then it burns: 400 bad are more than
+    // the 280 that 28 days of 10,000 may have, and beyond chance (standard error 17).
     use GuardrailState::{Burning, Tripped};
     let straight = play(false).await;
     let changes: Vec<_> = straight.iter().copied().filter(|(day, _)| *day > 5).collect();
