@@ -199,6 +199,7 @@ fn evidence(
         comparison: Some(from),
         level: Some(to),
         phi: None,
+        adjusted: None,
         uncontrolled: false,
         exact_baseline: false,
         assumptions: Vec::new(),
