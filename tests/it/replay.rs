@@ -5,6 +5,7 @@
 //! must: that the support desk's export came two days late cannot be seen in the export itself,
 //! so its first checkpoint is decided on its day instead of being held.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -250,11 +251,11 @@ fn two_arms_that_do_not_differ(folder: &Path) -> f64 {
                 *sum += more;
             }
             let level = 100.0 + 3.0 * depths.normal(key + 20) + 2.0 * depths.normal(key + 10);
-            depth.push_str(&format!("{day},{},{level:.3}\n", ["c", "t"][arm]));
+            writeln!(depth, "{day},{},{level:.3}", ["c", "t"][arm]).unwrap();
         }
         let [c, t] = totals.map(|[n, sum, square]| (n, sum / n, square / n - (sum / n).powi(2)));
         let cells = [f64::from(day + 1), c.0, t.0, c.1, t.1, c.2, t.2].map(|x| x.to_string());
-        spend.push_str(&format!("{}\n", cells.join(",")));
+        writeln!(spend, "{}", cells.join(",")).unwrap();
     }
     std::fs::write(folder.join("spend.csv"), spend).unwrap();
     std::fs::write(folder.join("depth.csv"), depth).unwrap();
