@@ -235,7 +235,7 @@ review: {every: 7d, minutes: 15}
 notify: [analyst]
 ";
 
-/// Ten weeks without an effect: one row of running totals for both arms (200 customers a day and
+/// Ten weeks without an effect, and the lift they end with by chance: one row of running totals for both arms (200 customers a day and
 /// arm, 20 +- 8 euros), and a series whose neighbouring days resemble each other.
 fn two_arms_that_do_not_differ(folder: &Path) -> f64 {
     let (spends, depths) = (Chance::new(7, 1), Chance::new(7, 2));
@@ -260,13 +260,13 @@ fn two_arms_that_do_not_differ(folder: &Path) -> f64 {
     std::fs::write(folder.join("spend.csv"), spend).unwrap();
     std::fs::write(folder.join("depth.csv"), depth).unwrap();
     std::fs::write(folder.join("two-arms.yaml"), TWO_ARMS).unwrap();
-    totals[1][1] / totals[1][0] - totals[0][1] / totals[0][0]
+    (totals[1][1] / totals[1][0]) / (totals[0][1] / totals[0][0]) - 1.0
 }
 
 #[test]
 fn arms_means_and_series_without_an_effect_are_seldom_called_one() {
     let folder = tempfile::tempdir().unwrap();
-    let difference = two_arms_that_do_not_differ(folder.path());
+    let lift = two_arms_that_do_not_differ(folder.path());
     let file = folder.path().join("two-arms.yaml").display().to_string();
     let place = format!("sources.desk.csv.folder={}", folder.path().display());
     let days = "sources.desk.csv.date_format=days since 2026-01-01";
@@ -284,7 +284,7 @@ fn arms_means_and_series_without_an_effect_are_seldom_called_one() {
     let spend = last["signals"].as_array().unwrap().iter().find(|one| one["signal"] == "spend");
     let spend = spend.unwrap();
     assert_eq!(spend["n"], 28_000.0, "the totals of the last row");
-    assert!((spend["estimate"].as_f64().unwrap() - difference).abs() < 1e-6, "{spend}");
+    assert!((spend["estimate"].as_f64().unwrap() - lift).abs() < 1e-6, "{spend}");
 
     let told = play(&["--aa", "80"]);
     let rows = told[0]["rows"].as_array().unwrap();
