@@ -280,6 +280,12 @@ def before_a_test():
     error = sqrt(2 / n)
     print(f"imbalance: ln p = {-ln_e_two(1.0 / sd / error, (0.1 / error) ** 2):.2f}, "
           f"alarm at {log(0.001):.2f}")
+    for m in range(50, n + 1, 50):
+        sd, error = sqrt(25 * 2 * m / (2 * m - 2)), sqrt(2 / m)
+        ln_p = -ln_e_two(1.0 / sd / error, (0.1 / error) ** 2)
+        if ln_p <= log(0.001):
+            print(f"imbalance at 50 per arm and day: day {m // 50}, ln p = {ln_p:.2f}")
+            break
     days = [60] * 7 + [(80, 40)[i % 2] for i in range(20)] + [60]
     top = low = 0.0
     for week in range(4):

@@ -176,6 +176,9 @@ pub struct SignalView {
     pub data_as_of: Option<Timestamp>,
     /// Units not matured yet.
     pub waiting: f64,
+    /// The arms differed in the covariate before exposure: the p of "they were alike".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imbalance: Option<f64>,
 }
 
 /// Three-valued logic.

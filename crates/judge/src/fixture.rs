@@ -226,6 +226,7 @@ fn view(signal: &Signal) -> SignalView {
         threshold: Some(0.03),
         data_as_of: None,
         waiting: 0.0,
+        imbalance: None,
     }
 }
 

@@ -8,10 +8,10 @@
 use super::Adjusted;
 use super::basis::Normal;
 use super::measure::Gap;
-use crate::observe::Sample;
+use crate::observe::{Observed, Sample};
 use crate::plan::Shape;
 use crate::points::Sums;
-use crate::spec::Experiment;
+use crate::spec::{Compare, Experiment, Signal};
 use crate::stats::cuped;
 
 /// How many signals have a covariate: they share the alpha of the imbalance check.
@@ -31,21 +31,36 @@ fn sums(sample: &Sample) -> Option<cuped::Sums> {
     Some(cuped::Sums { n, y, x: covariate.sum, yy, xx: covariate.sum_sq, xy: covariate.cross })
 }
 
+/// The p of "the arms were alike before exposure" where it is too small to believe.
+fn unlike(control: &Sample, treatment: &Sample, covariates: usize) -> Option<f64> {
+    let ln_p = cuped::ln_p_imbalance(&sums(treatment)?, &sums(control)?);
+    let limit = libm::log(cuped::IMBALANCE_ALPHA / covariates.max(1) as f64);
+    (ln_p <= limit).then(|| libm::exp(ln_p))
+}
+
+/// The same question about a signal of two concurrent arms.
+pub(super) fn imbalance(
+    experiment: &Experiment,
+    signal: &Signal,
+    observed: &Observed,
+) -> Option<f64> {
+    let compare = signal.compare.as_ref().unwrap_or(&experiment.compare);
+    let Compare::Arms { control, treatment, .. } = compare else {
+        return None;
+    };
+    let (held, treated) = (observed.arms.get(control)?, observed.arms.get(treatment)?);
+    unlike(held, treated, count(experiment))
+}
+
 /// Whether the arms were alike before exposure; without a covariate nothing speaks against it.
 ///
 /// # Errors
 /// They were not.
 pub(super) fn check(control: &Sample, treatment: &Sample, covariates: usize) -> Result<(), Gap> {
-    let (Some(held), Some(treated)) = (sums(control), sums(treatment)) else {
-        return Ok(());
-    };
-    let ln_p = cuped::ln_p_imbalance(&treated, &held);
-    if ln_p <= libm::log(cuped::IMBALANCE_ALPHA / covariates.max(1) as f64) {
-        let p = libm::exp(ln_p);
+    unlike(control, treatment, covariates).map_or(Ok(()), |p| {
         let words = format!("the arms differed in the covariate before exposure (p = {p:.1e})");
-        return Err(Gap::invalid(words));
-    }
-    Ok(())
+        Err(Gap::invalid(words))
+    })
 }
 
 /// The adjusted means of both arms; `None` without a covariate or where it explains nothing.

@@ -23,6 +23,7 @@ pub use drift::*;
 pub use lint::{Finding, check, lint};
 pub use method::{About, Design, MethodName, fitting};
 pub use model::*;
+pub(crate) use nearest::nearest;
 pub use parse::openslo::{is_openslo, openslo as read_openslo};
 pub use parse::{Context, Parsed, parse};
 pub(crate) use plain::plain_yaml;
