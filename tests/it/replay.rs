@@ -235,8 +235,9 @@ review: {every: 7d, minutes: 15}
 notify: [analyst]
 ";
 
-/// Ten weeks without an effect, and the lift they end with by chance: one row of running totals for both arms (200 customers a day and
-/// arm, 20 +- 8 euros), and a series whose neighbouring days resemble each other.
+/// Ten weeks without an effect, and the lift they end with by chance: one row of running totals
+/// for both arms (200 customers a day and arm, 20 +- 8 euros), and a series whose neighbouring
+/// days resemble each other.
 fn two_arms_that_do_not_differ(folder: &Path) -> f64 {
     let (spends, depths) = (Chance::new(7, 1), Chance::new(7, 2));
     let mut totals = [[0.0; 3]; 2];
