@@ -227,7 +227,9 @@ fn assert_scaled(one: &Evidence, two: &Evidence, unit: f64) {
     let [mut there, here] = [two, one].map(|evidence| {
         [evidence.estimate, evidence.interval.lo, evidence.interval.hi, evidence.tau]
     });
-    there.iter_mut().for_each(|number| *number /= unit);
+    for number in &mut there {
+        *number /= unit;
+    }
     for (here, there) in here.into_iter().zip(there) {
         assert!(close(here, there), "{one:?}\n{two:?}");
     }

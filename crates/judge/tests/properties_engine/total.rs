@@ -1,7 +1,7 @@
 //! No NaN and no infinity leaves the judge, and every record follows from its own bytes.
 
 use judge::decide::{Reproduction, evaluate, evaluate_trip, reproduce};
-use judge::guardrails::{GuardrailInput, judge};
+use judge::guardrails::{BurnInput, GuardrailInput, judge};
 use judge::record::{Carry, EvaluationRecord};
 use judge::spec::{Form, GuardrailKind};
 use judge::time::Span;
@@ -137,6 +137,7 @@ fn nothing_leaves_a_guardrail_that_is_not_a_number() {
                     control: &control,
                     failure: None,
                     stored: stored.take(),
+                    burn: BurnInput::default(),
                     carry: &carry,
                 });
                 let left = format!("{:?} {:?}", outcome.status, outcome.carry);

@@ -127,8 +127,9 @@ pub(crate) fn week_hour(ms: i64) -> u16 {
     (3 * 24 + ms.div_euclid(HOUR_MS)).rem_euclid(168) as u16
 }
 
+/// Nothing on average over a week.
 fn season(ms: i64) -> f64 {
     let of_day = ms.rem_euclid(DAY_MS) as f64 / DAY_MS as f64;
-    let weekend = week_hour(ms) >= 5 * 24;
-    20.0 * libm::sin(2.0 * core::f64::consts::PI * of_day) - if weekend { 15.0 } else { 0.0 }
+    let days = if week_hour(ms) >= 5 * 24 { -5.0 } else { 2.0 };
+    20.0 * libm::sin(2.0 * core::f64::consts::PI * of_day) + 15.0 / 7.0 * days
 }
