@@ -60,7 +60,10 @@ fn main() {
         let (reading, computing, whole) = measure(&lines);
         if let Some(answers) = files.next() {
             let mut out = Vec::new();
-            assert!(lines.iter().all(|line| answer_line(line, 1, &mut out)));
+            for line in &lines {
+                assert!(answer_line(line, 1, &mut out));
+                out.push(b'\n');
+            }
             std::fs::write(answers, out).unwrap();
         }
         println!("{{\"read_ns\":{reading},\"compute_ns\":{computing},\"line_ns\":{whole}}}");
