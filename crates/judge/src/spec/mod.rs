@@ -3,6 +3,7 @@
 //! First step of the line. Parsing never fails: [`parse()`] returns what it could read and all that
 //! is wrong with it at once. The Definition-of-Done lint (`lint`) decides draft or runnable.
 
+mod burn_table;
 mod diagnostic;
 mod drift;
 mod lint;
