@@ -18,6 +18,8 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 TUNING = 5000
 TOLERANCE = 1e-8
+# p-values of engines that take 1 - cdf lose what lies below 1e-15.
+LOST = 1e-7
 
 
 def questions(count):
@@ -136,10 +138,7 @@ def ours(kind, answer):
 
 
 def differs(a, b, scale):
-    """p-values below 1e-12 are compared as "tiny": some engines take 1 - cdf there."""
     if a is None or b is None:
-        return False
-    if abs(a) < 1e-12 and abs(b) < 1e-12:
         return False
     return abs(a - b) > TOLERANCE * (abs(b) + scale)
 
@@ -194,7 +193,7 @@ def run(count, folder, program):
         for question, theirs, answer in zip(asked, found, answers):
             mine = ours(kind, answer)
             scale = abs((mine[3] or 0) - (mine[2] or 0))
-            if any(differs(m, t, s) for m, t, s in zip(mine, theirs, (scale, 0, scale, scale))):
+            if any(differs(m, t, s) for m, t, s in zip(mine, theirs, (scale, LOST, scale, scale))):
                 failed += 1
                 if failed <= 5:
                     print(f"disagree: {name} {question} ours {mine} theirs {theirs}")
