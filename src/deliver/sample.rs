@@ -57,6 +57,7 @@ pub fn sample_notices(at: Timestamp) -> Vec<Sample> {
         verdict(Kind::VerdictHold, Verdict::Hold, Cause::DataMissing, vec![hold]),
         verdict(Kind::VerdictRevised, Verdict::Change, Cause::Mechanism, vec![flat]),
         about(Kind::GuardrailTripped, "errors"),
+        about(Kind::GuardrailBurning, "errors"),
         about(Kind::GuardrailRecovered, "errors"),
         about(Kind::GuardrailNoData, "errors"),
         about(Kind::ProxyWithoutOutcome, "action_x_24h"),
@@ -199,6 +200,7 @@ fn evidence(
         comparison: Some(from),
         level: Some(to),
         phi: None,
+        adjusted: None,
         uncontrolled: false,
         exact_baseline: false,
         assumptions: Vec::new(),
@@ -221,6 +223,7 @@ fn view(signal: &Signal, evidence: &Evidence, at: Timestamp) -> SignalView {
         threshold: Some(if outcome { 0.03 } else { 0.1 }),
         data_as_of: Some(at),
         waiting: 0.0,
+        imbalance: None,
     }
 }
 
