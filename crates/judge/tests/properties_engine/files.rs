@@ -19,6 +19,35 @@ pub(crate) const LOOKS: [&str; 3] = ["", ", look: once", ", look: weekly x4"];
 /// Evidence modes.
 pub(crate) const EVIDENCE: [&str; 4] = ["significant", "proven", "not_refuted", "point"];
 
+/// One guardrail of every kind, and what belongs to them.
+const GUARDRAILS: &str = "\
+guardrails:
+  errors:
+    slo: {objective: 99.9%, source: exports,
+      query: {file: errors.csv, time: time, bad: bad, total: total}}
+    on_trip: stop
+    every: 1d
+  reopened:
+    limit: {at_most: 5%, of: sampled, source: exports,
+      query: {file: reopened.csv, time: time, hits: hits, n: n}}
+    on_trip: stop
+    every: 1d
+  latency:
+    threshold:
+      {source: exports, at_most: 400, query: {file: late.csv, time: time, value: value}}
+    on_trip: alert
+    for: 2h
+    every: 1h
+  budget:
+    error_budget: {source: exports, at_least: 20%,
+      query: {file: budget.csv, time: time, value: value}}
+    on_trip: alert
+    every: 1h
+  care: {no_worse_than: {margin: 2pts, signal: share}, on_trip: stop}
+rollback: {plan: https://wiki.example.com/undo}
+review: {every: 7d, minutes: 15}
+";
+
 /// The file; amounts of `amount` and `level` are in units of `unit`.
 pub(crate) fn experiment(design: usize, look: &str, evidence: &str, unit: i64) -> Experiment {
     let compare = DESIGNS[design];
@@ -38,9 +67,11 @@ title: Laws
 owner: {{name: Nobody, contact: \"#laws\"}}
 can_stop: [tester]
 aim:
-  - {{signal: share, behaviour: users finish what they came for, from: 27%, to: 30%, by: 2026-12-01}}
-  - {{signal: amount, behaviour: users buy more per visit, from: {ten}, to: {eleven}, by: 2026-12-01}}
-  - {{signal: level, behaviour: users wait less for a page, from: {hundred}, to: {less}, by: 2026-12-01}}
+  - {{signal: share, behaviour: users finish their work, from: 27%, to: 30%, by: 2026-12-01}}
+  - {{signal: amount, behaviour: users buy more per visit, from: {ten}, to: {eleven},
+      by: 2026-12-01}}
+  - {{signal: level, behaviour: users wait less for a page, from: {hundred}, to: {less},
+      by: 2026-12-01}}
 mechanism: {{we_believe: a better page, will_move: share, because: it is better}}
 reversible: yes
 if_it_works: everybody gets it
@@ -71,31 +102,7 @@ checkpoint:
      and ratio >= +0.01 per try and level <= -{unit}ms,
    stop_when: share <= -2pts or level >= +{unit}ms}}
 evidence: {evidence}
-guardrails:
-  errors:
-    slo: {{objective: 99.9%, source: exports,
-      query: {{file: errors.csv, time: time, bad: bad, total: total}}}}
-    on_trip: stop
-    every: 1d
-  reopened:
-    limit: {{at_most: 5%, of: sampled, source: exports,
-      query: {{file: reopened.csv, time: time, hits: hits, n: n}}}}
-    on_trip: stop
-    every: 1d
-  latency:
-    threshold: {{source: exports, at_most: 400, query: {{file: late.csv, time: time, value: value}}}}
-    on_trip: alert
-    for: 2h
-    every: 1h
-  budget:
-    error_budget: {{source: exports, at_least: 20%,
-      query: {{file: budget.csv, time: time, value: value}}}}
-    on_trip: alert
-    every: 1h
-  care: {{no_worse_than: {{margin: 2pts, signal: share}}, on_trip: stop}}
-rollback: {{plan: https://wiki.example.com/undo}}
-review: {{every: 7d, minutes: 15}}
-"
+{GUARDRAILS}"
     );
     let parsed = check("laws.yaml", &text, &Context::default(), None);
     assert!(!parsed.has_errors(), "{:#?}\n{text}", parsed.diagnostics);

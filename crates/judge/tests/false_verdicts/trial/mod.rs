@@ -1,8 +1,8 @@
 //! Every design of statistics.md 1 in which nothing happens, and in which the planned effect
 //! happens: how often is it called, how soon, and do the intervals hold the truth at every look?
 //!
-//! Always: 25 runs of 30 to 42 looks in which nothing happens. With `RUN_SLOW_TESTS=1`: 400 runs of 120
-//! looks and as many with the effect of the aim; their tables stand in docs/statistics.md.
+//! Always: 25 runs of 30 to 42 looks in which nothing happens. With `RUN_SLOW_TESTS=1`: 400 runs of
+//! 120 looks and as many with the effect of the aim; their tables stand in docs/statistics.md.
 
 mod designs;
 mod eye;
