@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use super::egress::{GuardedResolver, redacted, refusal};
-use super::retry::parse_retry_after;
+use super::retry::{RETRY_AFTER_CAP, parse_retry_after};
 use super::{ErrorClass, SendError, Then};
 use crate::http_client;
 
@@ -44,6 +44,14 @@ impl Answer {
         }
     }
 
+    /// `{"retry_after": 30}`, as some receivers say it in the body; fractions are fine.
+    pub(super) fn retry_after_in_json(&self) -> Option<Duration> {
+        let value: serde_json::Value = serde_json::from_str(self.body.as_deref().ok()?).ok()?;
+        let seconds = value.get("retry_after")?.as_f64()?;
+        let usable = seconds.is_finite() && seconds >= 0.0;
+        usable.then(|| Duration::from_secs_f64(seconds.min(RETRY_AFTER_CAP.as_secs_f64())))
+    }
+
     /// What a status means to receivers that speak plain HTTP; `None` is success.
     pub(super) fn failure(&self) -> Option<SendError> {
         let (then, class) = match self.status {
@@ -60,6 +68,12 @@ impl Answer {
         let detail = format!("HTTP {}: {}", self.status, self.detail());
         Some(SendError { then, class, status: Some(self.status), detail: cut(&detail) })
     }
+}
+
+/// An error in the receiver's own words, with what they mean.
+pub(super) fn said_by(answer: &Answer, then: Then, class: ErrorClass) -> SendError {
+    let detail = cut(&format!("HTTP {}: {}", answer.status, answer.detail()));
+    SendError { then, class, status: Some(answer.status), detail }
 }
 
 /// A client that connects only where the guard allows.

@@ -16,7 +16,13 @@ use serde_json::Value;
 use super::endpoint::{Endpoint, Network};
 use super::{BoxFuture, BuildError, SendError};
 
+pub mod discord;
+mod hook;
+pub mod mattermost;
+pub mod pagerduty;
+mod said;
 pub mod slack;
+pub mod teams;
 pub mod webhook;
 
 /// What one kind of receiver brings.
@@ -130,6 +136,15 @@ receiver_kinds! {
     Webhook(webhook::WebhookConfig),
     /// A Slack incoming webhook.
     Slack(slack::SlackConfig),
+    /// A Microsoft Teams workflow.
+    Teams(teams::TeamsConfig),
+    /// A Discord webhook.
+    Discord(discord::DiscordConfig),
+    /// A Mattermost incoming webhook.
+    Mattermost(mattermost::MattermostConfig),
+    /// PagerDuty Events v2.
+    #[serde(rename = "pagerduty")]
+    PagerDuty(pagerduty::PagerDutyConfig),
 }
 
 impl ReceiverConfig {

@@ -2,6 +2,7 @@
 
 mod actions;
 mod bodies;
+mod chats;
 mod fake;
 mod receivers;
 mod worker;
