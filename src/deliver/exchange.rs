@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use judge::time::Timestamp;
-use reqwest::header::RETRY_AFTER;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, Response};
 use tokio::time::{Instant, timeout_at};
 use url::Url;
@@ -31,11 +31,18 @@ pub(super) struct Answer {
     pub(super) status: u16,
     /// What `Retry-After` asks for.
     pub(super) retry_after: Option<Duration>,
+    /// Headers as they came.
+    headers: HeaderMap,
     /// The first [`ANSWER_CAP`] bytes, or why they did not come.
     pub(super) body: Result<String, SendError>,
 }
 
 impl Answer {
+    /// A header as text.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
     /// Words for the attempt log: the answer, or what became of it.
     pub(super) fn detail(&self) -> String {
         match &self.body {
@@ -109,12 +116,13 @@ pub(super) async fn exchange(
     let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     let retry_after = retry_after.and_then(|value| parse_retry_after(value, now));
     let status = response.status().as_u16();
+    let headers = response.headers().clone();
     let body = match timeout_at(deadline, read_capped(response)).await {
         Err(_) => Err(timed_out(url, "the answer did not end")),
         Ok(Err(error)) => Err(no_answer(error, url)),
         Ok(Ok(text)) => Ok(text),
     };
-    Ok(Answer { status, retry_after, body })
+    Ok(Answer { status, retry_after, headers, body })
 }
 
 async fn read_capped(mut response: Response) -> Result<String, reqwest::Error> {

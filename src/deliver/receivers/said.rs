@@ -74,6 +74,26 @@ impl Said {
     }
 }
 
+/// One conversation per experiment and cycle; what has no experiment has one per subject.
+pub(super) fn conversation(content: &Value) -> String {
+    let data = &content["data"];
+    match (data["experiment"]["id"].as_str(), data["window"]["from"].as_str()) {
+        (Some(experiment), Some(cycle)) => format!("{experiment}/{cycle}"),
+        (Some(experiment), None) => experiment.to_owned(),
+        (None, _) => {
+            let kind = text(&content["type"]);
+            let family = kind.split('.').next().unwrap_or_default().to_owned();
+            format!("{family}:{}", text(&data["subject"]))
+        }
+    }
+}
+
+/// The message ends its cycle: nothing follows but corrections.
+pub(super) fn is_over(content: &Value) -> bool {
+    let kind = content["type"].as_str().unwrap_or_default();
+    kind.starts_with("experiment.verdict.") && content["data"]["final"] == true
+}
+
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().trim().to_owned()
 }

@@ -175,11 +175,16 @@ impl Receiver for Slack {
     }
 
     fn shrink(&self, content: &Value) -> String {
-        let headline = content["data"]["headline"].as_str().unwrap_or("verdictd");
-        let text = slack_text(headline, 300, false);
-        let blocks = [json!({"type": "header", "text": plain(headline, 150, false)})];
-        json!({"text": text, "mrkdwn": false, "blocks": blocks}).to_string()
+        small(content)
     }
+}
+
+/// The headline alone, for a message that was too large.
+pub(super) fn small(content: &Value) -> String {
+    let headline = content["data"]["headline"].as_str().unwrap_or("verdictd");
+    let text = slack_text(headline, 300, false);
+    let blocks = [json!({"type": "header", "text": plain(headline, 150, false)})];
+    json!({"text": text, "mrkdwn": false, "blocks": blocks}).to_string()
 }
 
 /// What Slack's answer means: its words count as much as its status.

@@ -3,6 +3,7 @@
 mod actions;
 mod bodies;
 mod chats;
+mod conversations;
 mod fake;
 mod receivers;
 mod worker;
