@@ -20,6 +20,7 @@ mod api;
 pub mod discord;
 pub mod github;
 mod hook;
+pub mod jira;
 pub mod mattermost;
 pub mod pagerduty;
 mod said;
@@ -150,6 +151,8 @@ receiver_kinds! {
     /// Issues on GitHub, one per cycle.
     #[serde(rename = "github")]
     GitHub(github::GitHubConfig),
+    /// Issues in Jira Cloud, one per cycle.
+    Jira(jira::JiraConfig),
     /// PagerDuty Events v2.
     #[serde(rename = "pagerduty")]
     PagerDuty(pagerduty::PagerDutyConfig),

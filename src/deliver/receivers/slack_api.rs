@@ -11,7 +11,7 @@ use std::sync::Arc;
 use reqwest::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::api::{Api, Calls, Credential};
 use super::said::{Said, Tone, conversation};

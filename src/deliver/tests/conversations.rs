@@ -22,6 +22,7 @@ fn config(kind: &str, fake: &Fake, folder: &std::path::Path) -> ReceiverConfig {
     let token = secret(folder, "token", "t0ken");
     let own = match kind {
         "github" => json!({"repository": "acme/shop", "labels": ["growth"]}),
+        "jira" => json!({"email": "ops@acme.example", "project": "EXP", "labels": ["growth"]}),
         _ => json!({"channel": "C01"}),
     };
     let mut own = own;
@@ -174,6 +175,73 @@ async fn a_403_may_be_a_rate_limit() {
         let error = result.unwrap_err();
         assert_eq!((error.class, matches!(error.then, Then::Retry { .. })), (class, is_again));
     }
+}
+
+#[tokio::test]
+async fn jira_opens_one_issue_comments_and_moves_it_to_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let transitions = json!({"transitions": [
+        {"id": "11", "name": "Los geht's", "to": {"statusCategory": {"key": "indeterminate"}}},
+        {"id": "31", "name": "Erledigt", "to": {"statusCategory": {"key": "done"}}},
+    ]});
+    let fake = Fake::by_method(vec![
+        (
+            "POST",
+            vec![
+                Reply::status(201, r#"{"id":"1","key":"EXP-7"}"#),
+                Reply::status(201, "{}"),
+                Reply::status(204, ""),
+            ],
+        ),
+        ("GET", vec![ok(&transitions)]),
+    ])
+    .await;
+    let config = config("jira", &fake, folder.path());
+    let (first, known) = send(&config, "msg_1", NoticeKind::GuardrailTripped, None, false).await;
+    assert_eq!(first.unwrap().detail, "issue EXP-7");
+    let (second, _) = send(&config, "msg_2", NoticeKind::VerdictStop, known, false).await;
+    assert!(second.is_ok(), "{second:?}");
+    let seen = fake.seen();
+    let calls: Vec<_> = seen.iter().map(|one| format!("{} {}", one.method, one.path)).collect();
+    assert_eq!(
+        calls,
+        [
+            "POST /rest/api/3/issue",
+            "POST /rest/api/3/issue/EXP-7/comment",
+            "GET /rest/api/3/issue/EXP-7/transitions",
+            "POST /rest/api/3/issue/EXP-7/transitions",
+        ]
+    );
+    // ops@acme.example:t0ken
+    assert_eq!(seen[0].headers["authorization"], "Basic b3BzQGFjbWUuZXhhbXBsZTp0MGtlbg==");
+    let fields = &parsed(&seen[0])["fields"];
+    assert_eq!(
+        (&fields["project"]["key"], &fields["issuetype"]["name"]),
+        (&json!("EXP"), &json!("Task"))
+    );
+    assert_eq!(fields["description"]["type"], "doc");
+    assert_eq!(parsed(&seen[3]), json!({"transition": {"id": "31"}}));
+}
+
+#[tokio::test]
+async fn a_lost_answer_of_jira_never_makes_a_second_issue() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = Fake::start(vec![Reply::silent(super::fake::After::Reset)]).await;
+    let opener = config("jira", &fake, folder.path());
+    let (lost, known) = send(&opener, "msg_1", NoticeKind::GuardrailTripped, None, false).await;
+    let wait = std::time::Duration::from_mins(1);
+    assert_eq!(lost.unwrap_err().then, Then::Retry { after: Some(wait) }, "the index lags");
+    assert_eq!(known, None);
+    let found = json!({"issues": [{"key": "EXP-7"}]});
+    let issue = json!({"fields": {"description": {"text": "... msg_1"}}});
+    let fake = Fake::by_method(vec![("POST", vec![ok(&found)]), ("GET", vec![ok(&issue)])]).await;
+    let again = config("jira", &fake, folder.path());
+    let (result, known) = send(&again, "msg_1", NoticeKind::GuardrailTripped, None, true).await;
+    assert!(result.is_ok(), "{result:?}");
+    assert_eq!(known, Some(json!({"key": "EXP-7"})));
+    let paths: Vec<_> = fake.seen().into_iter().map(|one| one.path).collect();
+    assert_eq!(paths[0], "/rest/api/3/search/jql");
+    assert!(!paths.iter().any(|path| path.ends_with("/issue") || path.ends_with("/comment")));
 }
 
 #[test]
