@@ -199,6 +199,7 @@ fn evidence(
         comparison: Some(from),
         level: Some(to),
         phi: None,
+        adjusted: None,
         uncontrolled: false,
         exact_baseline: false,
         assumptions: Vec::new(),
@@ -221,6 +222,7 @@ fn view(signal: &Signal, evidence: &Evidence, at: Timestamp) -> SignalView {
         threshold: Some(if outcome { 0.03 } else { 0.1 }),
         data_as_of: Some(at),
         waiting: 0.0,
+        imbalance: None,
     }
 }
 

@@ -51,7 +51,7 @@ fn newest_versions(
     window: Window,
 ) -> Result<BTreeMap<Key, (i64, Sums)>, StoreError> {
     let rows = sql.query(
-        "SELECT period_start, period_end, arm, version, form, s1, s2, s3, s4, s5, s6
+        "SELECT period_start, period_end, arm, version, form, s1, s2, s3, s4, s5, s6, s7
          FROM points WHERE series_id = ?1 AND period_start >= ?2 AND period_end <= ?3
          ORDER BY period_start, period_end, arm, version",
         args![series_id, window.start, window.end],
@@ -65,8 +65,8 @@ fn newest_versions(
 }
 
 fn sums(row: &Row) -> Result<Sums, StoreError> {
-    let mut array = [0.0; 6];
-    for (slot, column) in array.iter_mut().zip(["s1", "s2", "s3", "s4", "s5", "s6"]) {
+    let mut array = [0.0; 7];
+    for (slot, column) in array.iter_mut().zip(["s1", "s2", "s3", "s4", "s5", "s6", "s7"]) {
         *slot = row.real(column)?;
     }
     Sums::from_array(&row.text("form")?, array).ok_or_else(|| bad("form", "no such form"))
@@ -117,11 +117,11 @@ fn in_ms(at: Timestamp) -> Timestamp {
 }
 
 fn insert(sql: &dyn Sql, new: &NewPoints, point: &Point, version: i64) -> Result<(), StoreError> {
-    let [s1, s2, s3, s4, s5, s6] = point.sums.to_array();
+    let [s1, s2, s3, s4, s5, s6, s7] = point.sums.to_array();
     sql.exec(
         "INSERT INTO points (series_id, period_start, period_end, arm, version, form,
-             s1, s2, s3, s4, s5, s6, fetched_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+             s1, s2, s3, s4, s5, s6, s7, fetched_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
         args![
             &new.series_id,
             point.start,
@@ -135,6 +135,7 @@ fn insert(sql: &dyn Sql, new: &NewPoints, point: &Point, version: i64) -> Result
             s4,
             s5,
             s6,
+            s7,
             new.fetched_at,
         ],
     )

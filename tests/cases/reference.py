@@ -243,6 +243,40 @@ def main():
         if days == 28 or ln_e >= log(20):
             print(f"rare, k = {k:.2f}: day {days}, {c} -> {t}: ln e = {ln_e:.2f}, "
                   f"p = {exp(-ln_e):.6f}, at least half: {t <= 0.5 * c}")
+    before_a_test()
+
+
+def before_a_test():
+    """Covariate, imbalance and unevenness (the cases of their names)."""
+    n, var, slope, d, tau = 1400, 25 * 50 / 50, 0.9, 0.5, 1.0
+    n_less = n / (n - 1)
+    for name, spread in [("plain", var), ("adjusted", var * (1 - slope**2))]:
+        se = sqrt(2 * spread * n_less / n)
+        print(f"covariate, {name}: ln e = {ln_e_two(d / se, (tau / se) ** 2):.2f}")
+    sd = sqrt(25 * 2 * n / (2 * n - 2))
+    error = sqrt(2 / n)
+    print(f"imbalance: ln p = {-ln_e_two(1.0 / sd / error, (0.1 / error) ** 2):.2f}, "
+          f"alarm at {log(0.001):.2f}")
+    for m in range(50, n + 1, 50):
+        sd, error = sqrt(25 * 2 * m / (2 * m - 2)), sqrt(2 / m)
+        ln_p = -ln_e_two(1.0 / sd / error, (0.1 / error) ** 2)
+        if ln_p <= log(0.001):
+            print(f"imbalance at 50 per arm and day: day {m // 50}, ln p = {ln_p:.2f}")
+            break
+    days = [60] * 7 + [(80, 40)[i % 2] for i in range(20)] + [60]
+    top = low = 0.0
+    for week in range(4):
+        gaps = [x / 200 - 54 / 200 for x in days[7 * week:7 * week + 7]]
+        mean = sum(gaps) / 7
+        top += sum(100 * (gap - mean) ** 2 for gap in gaps)
+        pooled = [(x + 54) / 400 for x in days[7 * week:7 * week + 7]]
+        low += sum(p * (1 - p) * 400 / 399 for p in pooled) * 6 / 7
+    phi, t = top / low, 2.0638986
+    wide = phi * (t / 1.959964) ** 2
+    arms = Arms(54 * 28, 5600, sum(days), 5600, 0.08)
+    for name, factor in [("independent", 1.0), (f"phi {phi:.2f}, {wide:.2f} with t", wide)]:
+        se = sqrt((arms.vc + arms.vt) * factor)
+        print(f"clustered days, {name}: ln e = {ln_e_two(arms.d / se, (0.08 / se) ** 2):.2f}")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ mod atoms;
 mod basis;
 mod burn;
 pub(crate) mod carry;
+mod covariate;
 mod drift;
 mod fixed;
 mod fixed_methods;
@@ -76,6 +77,9 @@ pub struct Evidence {
     pub level: Option<f64>,
     /// Overdispersion used, if any.
     pub phi: Option<f64>,
+    /// The adjustment by a covariate, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adjusted: Option<Adjusted>,
     /// No concurrent control: "uncontrolled; baseline treated as exact" where `exact_baseline`.
     pub uncontrolled: bool,
     /// The baseline was stated without counts.
@@ -104,6 +108,15 @@ pub struct PlannedLook {
     pub alpha: f64,
     /// More came than was planned: no alpha is left for it, the last bound stays.
     pub overrun: bool,
+}
+
+/// How a covariate from before exposure sharpened a comparison (statistics.md 1.2).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Adjusted {
+    /// Slope of the number on the covariate, pooled over the arms.
+    pub theta: f64,
+    /// Share of the variance that it took away, 0 to 1.
+    pub reduction: f64,
 }
 
 /// The state of a signal (product.md 4.2).
@@ -163,6 +176,9 @@ pub struct SignalView {
     pub data_as_of: Option<Timestamp>,
     /// Units not matured yet.
     pub waiting: f64,
+    /// The arms differed in the covariate before exposure: the p of "they were alike".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imbalance: Option<f64>,
 }
 
 /// Three-valued logic.

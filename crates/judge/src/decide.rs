@@ -97,6 +97,8 @@ pub enum Cause {
     KeepRunning,
     /// `hold`: the split is off.
     Srm,
+    /// `hold`: the arms differed before anybody was treated.
+    Imbalance,
     /// `hold`: a definition changed and nobody acknowledged it.
     DefinitionChanged,
     /// `hold`: missing data could change the verdict.
@@ -167,6 +169,13 @@ pub enum Reason {
     /// The split differs from the plan.
     SplitMismatch {
         /// Always-valid p.
+        p: f64,
+    },
+    /// The arms differed in a signal's covariate before exposure.
+    Imbalance {
+        /// Signal name.
+        signal: String,
+        /// Always-valid p of "they were alike".
         p: f64,
     },
     /// A definition changed while running.

@@ -174,6 +174,7 @@ pub(crate) fn observed(until: Timestamp) -> Observed {
         cells: 28,
         phi: None,
         blocks: None,
+        extra: crate::points::Extra::default(),
     };
     Observed {
         arms: BTreeMap::from([("a".into(), sample(1_620.0)), ("b".into(), sample(1_860.0))]),
@@ -203,6 +204,7 @@ pub(crate) fn evidence(estimate: f64, lo: f64, hi: f64) -> Evidence {
         comparison: Some(0.27),
         level: Some(0.27 + estimate),
         phi: None,
+        adjusted: None,
         uncontrolled: false,
         exact_baseline: false,
         assumptions: Vec::new(),
@@ -224,6 +226,7 @@ fn view(signal: &Signal) -> SignalView {
         threshold: Some(0.03),
         data_as_of: None,
         waiting: 0.0,
+        imbalance: None,
     }
 }
 

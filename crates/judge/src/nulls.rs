@@ -18,7 +18,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::points::{Point, Sums};
+use crate::points::{Covariate, Extra, Point, Sums};
 use crate::stats::autocorrelation::politis_white;
 use crate::stats::overdispersion::{phi_binomial, phi_poisson};
 use crate::time::Timestamp;
@@ -82,6 +82,12 @@ pub fn arms(points: &[Point], control: &str, treatment: &str, chance: Chance) ->
     };
     let (held, treated) = (units(control), units(treatment));
     let alike = (held - treated).abs() <= ALIKE * held.max(treated);
+    // Mirrored shares are new counts, of which no covariate is known.
+    let is_share = |sums| matches!(sums, Sums::Detailed { share: true, .. });
+    let made_of = |point: &Point| match point.sums {
+        sums if !alike && is_share(sums) => sums.plain(),
+        sums => sums,
+    };
     let mut made = Vec::with_capacity(points.len());
     let mut first = None;
     for (index, (start, pair)) in cells.into_iter().enumerate() {
@@ -92,9 +98,9 @@ pub fn arms(points: &[Point], control: &str, treatment: &str, chance: Chance) ->
         let turns = chance.coin(key);
         let sums = match pair {
             [Some(held), Some(treated)] if turns && alike => [treated.sums, held.sums],
-            [Some(held), Some(treated)] if turns => mirrored(held.sums, treated.sums),
+            [Some(held), Some(treated)] if turns => mirrored(made_of(held), made_of(treated)),
             // A period of one arm alone compares nothing.
-            _ => [pair[0].map(|one| one.sums), pair[1].map(|one| one.sums)]
+            _ => [pair[0].map(made_of), pair[1].map(made_of)]
                 .map(|sums| sums.unwrap_or(Sums::Value { value: f64::NAN })),
         };
         for (point, sums) in pair.into_iter().zip(sums) {
@@ -134,6 +140,11 @@ fn mirrored(held: Sums, treated: Sums) -> [Sums; 2] {
         {
             let turned = 2.0 * n * all / of - sum;
             Sums::Mean { n, sum: turned, sum_sq: sum_sq + (turned * turned - sum * sum) / n }
+        }
+        (Sums::Detailed { share: false, n, sum, .. }, Sums::Detailed { n: of, sum: all, .. })
+            if of > 0.0 && n > 0.0 =>
+        {
+            lifted(sums, 2.0 * (all / of - sum / n))
         }
         (
             Sums::Ratio { n, num, den, num_sq, den_sq, cross },
@@ -210,6 +221,20 @@ fn lifted(sums: Sums, by: f64) -> Sums {
     match sums {
         Sums::Mean { n, sum, sum_sq } => {
             Sums::Mean { n, sum: sum + n * by, sum_sq: sum_sq + 2.0 * by * sum + n * by * by }
+        }
+        Sums::Detailed { share: false, n, sum, sum_sq, extra } => {
+            let cubed = |cubes| cubes + 3.0 * by * sum_sq + 3.0 * by * by * sum + n * by * by * by;
+            let crossed = |x: Covariate| Covariate { cross: x.cross + by * x.sum, ..x };
+            Sums::Detailed {
+                share: false,
+                n,
+                sum: sum + n * by,
+                sum_sq: sum_sq + 2.0 * by * sum + n * by * by,
+                extra: Extra {
+                    cubes: extra.cubes.map(cubed),
+                    covariate: extra.covariate.map(crossed),
+                },
+            }
         }
         Sums::Value { value } => Sums::Value { value: value + by },
         Sums::Ratio { n, num, den, num_sq, den_sq, cross } => Sums::Ratio {
@@ -349,6 +374,20 @@ mod tests {
         }
         let Sums::Mean { n, sum, sum_sq } = lifted(mean(10.0, 20.0), -3.0) else { panic!() };
         assert!((n * sum_sq - sum * sum - n * n).abs() < 1e-9, "the variance is 1 as before");
+    }
+
+    /// Two units y = 1, 2 with x = 3, 5, moved by 2 to y = 3, 4.
+    #[test]
+    fn cubes_and_products_move_with_their_units() {
+        let of = |y: [f64; 2]| {
+            let power = |k: i32| y[0].powi(k) + y[1].powi(k);
+            let x = Covariate { sum: 8.0, sum_sq: 34.0, cross: 3.0 * y[0] + 5.0 * y[1] };
+            let extra = Extra { cubes: Some(power(3)), covariate: Some(x) };
+            Sums::Detailed { share: false, n: 2.0, sum: power(1), sum_sq: power(2), extra }
+        };
+        assert_eq!(lifted(of([1.0, 2.0]), 2.0), of([3.0, 4.0]));
+        let [held, treated] = mirrored(of([1.0, 2.0]), of([3.0, 4.0]));
+        assert_eq!((held, treated), (of([3.0, 4.0]), of([1.0, 2.0])));
     }
 
     #[test]

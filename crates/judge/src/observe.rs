@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::points::{Point, Sums};
+use crate::points::{Extra, Point, Sums};
 use crate::record::Cycle;
 use crate::spec::{Experiment, Signal};
 use crate::stats::overdispersion::Unevenness;
@@ -202,6 +202,13 @@ pub struct Sample {
     pub phi: Option<f64>,
     /// Block means, for `value`.
     pub blocks: Option<Blocks>,
+    /// Cubes and covariate, where the query names them.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub extra: Extra,
+}
+
+fn is_nothing(extra: &Extra) -> bool {
+    *extra == Extra::default()
 }
 
 impl Sample {
@@ -225,7 +232,8 @@ pub struct Steps {
 pub struct Blocks {
     /// Mean of the block means.
     pub mean: f64,
-    /// Standard deviation of the block means.
+    /// Standard deviation of the block means, widened for the dependence that the block length
+    /// leaves and for a profile that was taken off.
     pub sd: f64,
     /// Complete blocks.
     pub count: u32,

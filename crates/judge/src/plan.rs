@@ -7,7 +7,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::hash128;
-use crate::spec::{Compare, Experiment, Form, Guardrail, GuardrailKind, LimitOf, Query, Signal};
+use crate::spec::{
+    COVARIATE, CUBES, Compare, Experiment, Form, Guardrail, GuardrailKind, LimitOf, Query, Signal,
+};
 use crate::time::{Span, Timestamp, Window};
 
 /// What a need belongs to.
@@ -35,6 +37,16 @@ impl Subject {
 pub enum Shape {
     /// A signal's form: `num, den` | `n, sum, sum_sq` | six sums | `events, exposure` | `value`.
     Form(Form),
+    /// A proportion or mean (`share`: which) with the columns of [`CUBES`] and [`COVARIATE`] that
+    /// its query names.
+    Detailed {
+        /// A proportion, else a mean.
+        share: bool,
+        /// With `sum_cu`.
+        cubes: bool,
+        /// With `cov_sum, cov_sq, cov_cross`.
+        covariate: bool,
+    },
     /// `bad, total` of an SLO: stored as a proportion.
     BadTotal,
     /// `units, over` of a limit per unit: stored as a proportion (over of units).
@@ -44,6 +56,19 @@ pub enum Shape {
 }
 
 impl Shape {
+    /// The shape of a signal: its form, with the optional columns that its query names.
+    pub fn of(form: Form, query: &Query) -> Self {
+        let named = |column: &str| query.columns.contains_key(column);
+        let share = form == Form::Proportion;
+        let covariate = matches!(form, Form::Proportion | Form::Mean) && named(COVARIATE[0]);
+        let cubes = form == Form::Mean && named(CUBES);
+        if covariate || cubes {
+            Self::Detailed { share, cubes, covariate }
+        } else {
+            Self::Form(form)
+        }
+    }
+
     /// Contract columns beside `time` and `arm`, in order of [`crate::points::Sums`]' fields.
     pub fn columns(self) -> &'static [&'static str] {
         match self {
@@ -52,6 +77,14 @@ impl Shape {
             Self::Form(Form::Ratio) => &["n", "num", "den", "num_sq", "den_sq", "cross"],
             Self::Form(Form::Rate) => &["events", "exposure"],
             Self::Form(Form::Value) => &["value"],
+            Self::Detailed { share: true, .. } => &["num", "den", "cov_sum", "cov_sq", "cov_cross"],
+            Self::Detailed { cubes: true, covariate: true, .. } => {
+                &["n", "sum", "sum_sq", "sum_cu", "cov_sum", "cov_sq", "cov_cross"]
+            }
+            Self::Detailed { covariate: true, .. } => {
+                &["n", "sum", "sum_sq", "cov_sum", "cov_sq", "cov_cross"]
+            }
+            Self::Detailed { .. } => &["n", "sum", "sum_sq", "sum_cu"],
             Self::BadTotal => &["bad", "total"],
             Self::UnitsOver => &["over", "units"],
             Self::HitsOf => &["hits", "n"],
@@ -63,6 +96,7 @@ impl Shape {
         match self {
             Self::Form(Form::Proportion) | Self::BadTotal | Self::UnitsOver | Self::HitsOf => true,
             Self::Form(Form::Mean | Form::Ratio) => column == "n",
+            Self::Detailed { .. } => matches!(column, "num" | "den" | "n"),
             Self::Form(Form::Rate) => column == "events",
             Self::Form(Form::Value) => false,
         }
@@ -71,8 +105,8 @@ impl Shape {
     /// The column that counts units, if there is one.
     pub fn units_column(self) -> Option<&'static str> {
         Some(match self {
-            Self::Form(Form::Proportion) => "den",
-            Self::Form(Form::Mean | Form::Ratio) | Self::HitsOf => "n",
+            Self::Form(Form::Proportion) | Self::Detailed { share: true, .. } => "den",
+            Self::Form(Form::Mean | Form::Ratio) | Self::Detailed { .. } | Self::HitsOf => "n",
             Self::BadTotal => "total",
             Self::UnitsOver => "units",
             Self::Form(Form::Rate | Form::Value) => return None,
@@ -160,7 +194,7 @@ pub fn need_of_signal(experiment: &Experiment, signal: &Signal, window: Window) 
         Compare::Arms { control, treatment, .. } => vec![control.clone(), treatment.clone()],
         Compare::Baseline | Compare::BeforeAfter { .. } => Vec::new(),
     };
-    let shape = Shape::Form(signal.form);
+    let shape = Shape::of(signal.form, &signal.query);
     let grain = signal.grain.unwrap_or(Span::days(1));
     Need {
         experiment: experiment.id.clone(),

@@ -96,6 +96,7 @@ pub fn cause_words(cause: Cause) -> &'static str {
         Cause::Graduate => "make it the default",
         Cause::KeepRunning => "on to the next checkpoint",
         Cause::Srm => "the split differs from the plan",
+        Cause::Imbalance => "the arms differed before exposure",
         Cause::DefinitionChanged => "a definition changed",
         Cause::DataMissing => "missing data could change the verdict",
         Cause::EngineFault => "the judge failed",
@@ -194,6 +195,9 @@ fn next_of_cause(record: &EvaluationRecord) -> String {
         Cause::Srm => {
             "Find out why the arms differ, acknowledge it and start a new allocation.".to_owned()
         }
+        Cause::Imbalance => "Find out how units came into their arms, and start again; or leave \
+             the covariate out and acknowledge it."
+            .to_owned(),
         Cause::DefinitionChanged => {
             "Acknowledge the new definition or put the old one back.".to_owned()
         }

@@ -161,7 +161,9 @@ fn level(sample: &Sample) -> Option<(f64, f64)> {
     };
     let variance = match sample.sums {
         Sums::Proportion { den, .. } => level * (1.0 - level) / den,
-        Sums::Mean { n, sum_sq, .. } => (sum_sq / n - level * level) / n,
+        Sums::Mean { n, sum_sq, .. } | Sums::Detailed { n, sum_sq, .. } => {
+            (sum_sq / n - level * level) / n
+        }
         Sums::Rate { exposure, .. } => level / exposure,
         Sums::Ratio { den, num_sq, den_sq, cross, .. } => {
             (num_sq - 2.0 * level * cross + level * level * den_sq) / (den * den)

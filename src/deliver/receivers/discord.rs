@@ -68,10 +68,10 @@ pub(in crate::deliver) fn body(content: &Value) -> String {
 
 fn color(tone: Tone) -> u32 {
     match tone {
-        Tone::Good => 0x2e_7d_32,
-        Tone::Calm => 0x54_6e_7a,
-        Tone::Warning => 0xb2_6a_00,
-        Tone::Bad => 0xc6_28_28,
+        Tone::Good => 0x002e_7d32,
+        Tone::Calm => 0x0054_6e7a,
+        Tone::Warning => 0x00b2_6a00,
+        Tone::Bad => 0x00c6_2828,
     }
 }
 

@@ -173,7 +173,9 @@ fn poison(sample: &mut Sample, random: &mut SmallRng, most: usize) {
 pub(super) fn hostile_samples(most: usize) -> Vec<Sample> {
     let mut random = SmallRng::seed_from_u64(11);
     let mut samples = sample_notices(at());
-    samples.iter_mut().for_each(|sample| poison(sample, &mut random, most));
+    for sample in &mut samples {
+        poison(sample, &mut random, most);
+    }
     samples
 }
 

@@ -141,9 +141,12 @@ fn texts(value: &Value, found: &mut Vec<String>) {
     }
 }
 
+/// Name, renderer, largest body.
+type Bounded = (&'static str, fn(&Value) -> String, usize);
+
 #[test]
 fn no_text_of_users_breaks_a_body_grows_it_or_calls_anybody() {
-    let bodies: [(&str, fn(&Value) -> String, usize); 4] = [
+    let bodies: [Bounded; 4] = [
         ("discord", discord::body, 20_000),
         ("mattermost", mattermost::body, 32_000),
         ("teams", teams::body, 20_000),

@@ -146,7 +146,8 @@ async fn after_an_unknown_outcome_the_issue_is_looked_for_first() {
     let folder = tempfile::tempdir().unwrap();
     let fake = Fake::start(vec![Reply::status(201, r#"{"number": 7}"#)]).await;
     let opener = config("github", &fake, folder.path());
-    let _ = send(&opener, "msg_1", NoticeKind::GuardrailTripped, None, false).await;
+    let (opened, _) = send(&opener, "msg_1", NoticeKind::GuardrailTripped, None, false).await;
+    assert!(opened.is_ok(), "{opened:?}");
     let body = parsed(&fake.seen()[0])["body"].clone();
     // The first attempt was made and its answer lost: the issue is there.
     let issue = json!({"number": 7, "body": body});

@@ -5,6 +5,7 @@
 //! Fisher, counts with uneven periods to Welch's t over the periods.
 
 use super::basis::{Basis, Normal};
+use super::covariate;
 use super::fixed::{Df, Fixed};
 use super::measure::{Gap, Measure};
 use super::methods::{blocks_of, counted_once, moments, paired};
@@ -77,6 +78,8 @@ pub(super) fn refit(
     let pair = Pair { treatment, against, observed, seed: seed_of(observed) };
     let (test, method) = pick(&pair, signal, turn.look.plan)?;
     measure.method = method;
+    // Only a test of means can be sharpened by a covariate.
+    measure.adjusted = measure.adjusted.filter(|_| method == MethodName::Welch);
     measure.phi = wide(&pair).filter(|phi| *phi > 1.0 && uses_phi(method));
     measure.basis = Basis::Planned { test, share: turn.share };
     measure.planned = Some(turn.look);
@@ -213,8 +216,17 @@ fn welch(pair: &Pair<'_>) -> Option<Fixed> {
         }
     };
     let df = uneven.map_or(df, |uneven| Df::Whole(uneven.df.max(1.0)));
-    let normal = Normal { treatment, comparison, covariance: 0.0, both_grow };
+    let plain = Normal { treatment, comparison, covariance: 0.0, both_grow };
+    let normal = sharpened(pair).map_or(plain, |normal| normal.widened(phi));
     Some(Fixed::T { normal, df })
+}
+
+/// Concurrent arms adjusted by a covariate from before exposure.
+fn sharpened(pair: &Pair<'_>) -> Option<Normal> {
+    match pair.against {
+        Against::Arm(other) => covariate::adjust(other, pair.treatment).map(|(normal, _)| normal),
+        _ => None,
+    }
 }
 
 fn sums_of(blocks: &Blocks) -> BlockSums {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::analyse::{Analysis, AtomView, SignalState, analyse};
 use crate::observe::{Observation, Observed, Sample};
-use crate::points::{ALL, Point, Sums};
+use crate::points::{ALL, Extra, Point, Sums};
 use crate::record::{Carry, Cycle, LookInput};
 use crate::spec::{
     Aim, Amount, Atom, AtomKind, Checkpoint, Compare, EvidenceMode, Experiment, Form, Guardrail,
@@ -150,7 +150,7 @@ pub(crate) fn cycle(experiment: &Experiment) -> Cycle {
 }
 
 pub(crate) fn sample(sums: Sums) -> Sample {
-    Sample { sums, cells: 28, phi: None, blocks: None }
+    Sample { sums, cells: 28, phi: None, blocks: None, extra: Extra::default() }
 }
 
 pub(crate) fn share(num: f64, den: f64) -> Sample {

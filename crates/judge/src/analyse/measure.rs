@@ -7,9 +7,10 @@
 use std::collections::BTreeMap;
 
 use super::basis::{Basis, Null};
+use super::covariate;
 use super::methods::{Arms, counted, level, measured, size, stated, unobserved};
 use super::rare::Plan;
-use super::{Evidence, MethodName, PlannedLook, SignalState, UnknownWhy, tau};
+use super::{Adjusted, Evidence, MethodName, PlannedLook, SignalState, UnknownWhy, tau};
 use crate::observe::{Observation, Observed};
 use crate::points::ALL;
 use crate::spec::{Baseline, Compare, Design, Experiment, LookPlan, Side, Signal, fitting};
@@ -80,6 +81,7 @@ pub(super) struct Measure {
     /// Units that grow with time: of both arms, or of the treatment.
     pub(super) units: f64,
     pub(super) phi: Option<f64>,
+    pub(super) adjusted: Option<Adjusted>,
     pub(super) uncontrolled: bool,
     pub(super) exact_baseline: bool,
     /// What is estimated is the level itself, held against a wanted level.
@@ -124,7 +126,8 @@ impl Measure {
                 sign: signal.want.sign(),
             };
             let named = named(signal, Design::Arms);
-            let judged = Arms { control, treatment, named, plan };
+            let covariates = covariate::count(experiment);
+            let judged = Arms { control, treatment, named, plan, covariates };
             return judged.measure(arm(control)?, arm(treatment)?, observed).map(Some);
         }
         let sample = observed.arms.get(ALL).ok_or_else(|| unobserved(ALL))?;
@@ -191,6 +194,7 @@ impl Measure {
             comparison: (!self.is_level).then_some(wanted),
             level: Some(self.basis.level()),
             phi: self.phi,
+            adjusted: self.adjusted,
             uncontrolled: self.uncontrolled,
             exact_baseline: self.exact_baseline,
             assumptions: self.assumptions(),
@@ -214,7 +218,12 @@ impl Measure {
         if self.planned.is_some_and(|look| look.overrun) {
             words.push("more came than was planned: no alpha is left for it, the last bound stays");
         }
-        words.into_iter().map(str::to_owned).collect()
+        let mut words: Vec<String> = words.into_iter().map(str::to_owned).collect();
+        words.extend(self.adjusted.map(|adjusted| {
+            let percent = 100.0 * adjusted.reduction;
+            format!("adjusted by a covariate from before exposure: {percent:.0} % less variance")
+        }));
+        words
     }
 
     /// Log of this look's p for "the truth lies on `side` of `null`".

@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 
 use super::basis::{Basis, Normal};
+use super::covariate;
 use super::measure::{Gap, Measure};
 use super::rare::{Plan, Rare};
 use super::{MethodName, SignalState, UnknownWhy};
 use crate::observe::{Blocks, Observed, Sample};
-use crate::points::{ALL, Sums};
+use crate::points::{ALL, Extra, Sums};
 use crate::stats::overdispersion::Unevenness;
 use crate::stats::special::{norm_isf, t_isf};
 use crate::stats::two_arm::{Count, Moments, Proportion, RatioSums};
@@ -48,7 +49,7 @@ pub(super) fn moments(sample: &Sample, phi: f64) -> Option<(f64, f64)> {
             let arm = Count { events, exposure };
             (arm.mean(), arm.variance_of_mean())
         }
-        Sums::Value { .. } => return None,
+        Sums::Value { .. } | Sums::Detailed { .. } => return None,
     };
     Some((mean, variance * phi.max(1.0)))
 }
@@ -96,6 +97,8 @@ pub(super) struct Arms<'a> {
     pub(super) named: Option<MethodName>,
     /// For the mixtures of rare events.
     pub(super) plan: Plan,
+    /// How many signals of the experiment have a covariate.
+    pub(super) covariates: usize,
 }
 
 impl Arms<'_> {
@@ -138,6 +141,13 @@ impl Arms<'_> {
                 (Basis::Normal(normal), MethodName::InformationTime, None)
             }
         };
+        covariate::check(control, treatment, self.covariates)?;
+        let (basis, adjusted) = match (basis, covariate::adjust(control, treatment)) {
+            (Basis::Normal(_), Some((normal, adjusted))) => {
+                (Basis::Normal(normal.widened(phi.unwrap_or(1.0))), Some(adjusted))
+            }
+            (basis, _) => (basis, None),
+        };
         let n = [(self.control, size(control)), (self.treatment, size(treatment))];
         let blocks = method == MethodName::PairedBlocks;
         Ok(Measure {
@@ -146,6 +156,7 @@ impl Arms<'_> {
             units: if blocks { size(treatment) } else { n[0].1 + n[1].1 },
             n: n.into_iter().map(|(arm, size)| (arm.to_owned(), size)).collect(),
             phi,
+            adjusted,
             uncontrolled: false,
             exact_baseline: false,
             is_level: false,
@@ -252,7 +263,7 @@ pub(super) fn counted_once(sample: &Sample, x: f64, n: f64) -> Option<Sample> {
         Sums::Rate { .. } => Sums::Rate { events: x, exposure: n },
         _ => return None,
     };
-    Some(Sample { sums, cells: 1, phi: None, blocks: None })
+    Some(Sample { sums, cells: 1, phi: None, blocks: None, extra: Extra::default() })
 }
 
 /// Against a constant: exact where the form has an exact test and its periods are even enough.
@@ -331,6 +342,7 @@ fn uncontrolled(sample: &Sample, basis: Basis, method: MethodName, exact: bool) 
         n: BTreeMap::from([(ALL.to_owned(), size(sample))]),
         units: size(sample),
         phi: None,
+        adjusted: None,
         uncontrolled: true,
         exact_baseline: exact,
         is_level: false,

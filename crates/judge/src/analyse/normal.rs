@@ -25,6 +25,12 @@ impl Normal {
         Self { treatment, comparison: (constant, 0.0), covariance: 0.0, both_grow: false }
     }
 
+    /// Both variances times a dispersion factor.
+    pub(super) fn widened(self, phi: f64) -> Self {
+        let wide = |(mean, variance): (f64, f64)| (mean, variance * phi);
+        Self { treatment: wide(self.treatment), comparison: wide(self.comparison), ..self }
+    }
+
     /// `m_t - w m_c - shift` with its standard error.
     pub(super) fn contrast(&self, null: Null) -> Contrast {
         let (w, shift) = match null {

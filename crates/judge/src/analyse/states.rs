@@ -8,6 +8,7 @@
 use super::alpha::SIGNAL;
 use super::atoms::{bound_for, threshold_of};
 use super::basis::{Null, opposite, reaches};
+use super::covariate;
 use super::look::{Look, Purpose, Question};
 use super::measure::{Bound, Gap, Measure};
 use super::{AtomView, Evidence, HarmCheck, SignalState, SignalView, Truth, UnknownWhy, tau};
@@ -69,6 +70,7 @@ fn view(look: &mut Look<'_>, signal: &Signal, atoms: &[AtomView]) -> SignalView 
         threshold: None,
         data_as_of: observed.map(|observed| observed.data_as_of),
         waiting: waiting(look, signal),
+        imbalance: observed.and_then(|found| covariate::imbalance(experiment, signal, found)),
     };
     if let Err(gap) = look.observed(signal) {
         view.state = gap.state;

@@ -8,7 +8,8 @@ use super::notation::values;
 use crate::lifecycle::zone_of;
 use crate::observe::SourceFailure;
 use crate::plan::{Need, Shape, need_of_guardrail, need_of_signal};
-use crate::points::{Point, Sums};
+use crate::points::{Covariate, Extra, Point, Sums};
+use crate::spec::{COVARIATE, CUBES};
 use crate::time::{Span, Timestamp, Window, add};
 
 /// Points by series name (signals and guardrails apart), and outages.
@@ -235,6 +236,19 @@ fn sums(shape: Shape, cells: &[f64]) -> Sums {
     let cell = |index: usize| cells.get(index).copied().unwrap_or(0.0);
     let [a, b, c, d, e, f] = [cell(0), cell(1), cell(2), cell(3), cell(4), cell(5)];
     match shape {
+        Shape::Detailed { share, cubes, covariate } => {
+            let at = |column: &str| {
+                let place = shape.columns().iter().position(|known| *known == column);
+                place.map_or(0.0, cell)
+            };
+            let [x, xx, xy] = COVARIATE.map(at);
+            let extra = Extra {
+                cubes: cubes.then(|| at(CUBES)),
+                covariate: covariate.then_some(Covariate { sum: x, sum_sq: xx, cross: xy }),
+            };
+            let (n, sum, sum_sq) = if share { (b, a, a) } else { (a, b, c) };
+            Sums::Detailed { share, n, sum, sum_sq, extra }
+        }
         Shape::BadTotal | Shape::UnitsOver | Shape::HitsOf => Sums::Proportion { num: a, den: b },
         Shape::Form(form) => match form {
             crate::spec::Form::Proportion => Sums::Proportion { num: a, den: b },

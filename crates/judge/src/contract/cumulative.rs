@@ -33,8 +33,11 @@ fn step(total: Sums, before: Sums, place: &str) -> Result<Sums, Refusal> {
     for (sum, earlier) in sums.iter_mut().zip(earlier) {
         *sum -= earlier;
     }
-    let counts_only = matches!(total, Sums::Proportion { .. } | Sums::Rate { .. });
-    if counts_only && sums.iter().any(|sum| *sum < 0.0) {
+    let counts = match total {
+        Sums::Proportion { .. } | Sums::Rate { .. } | Sums::Detailed { share: true, .. } => 2,
+        _ => 0,
+    };
+    if sums.iter().take(counts).any(|sum| *sum < 0.0) {
         let why = "a running total that falls";
         let fix = "totals since the start only grow: export the whole history again";
         return Err(Refusal::new(place, why, fix));

@@ -6,8 +6,8 @@
 use super::Refusal;
 use super::cell::{Number, count, number, shown};
 use crate::plan::{Cell, Shape};
-use crate::points::Sums;
-use crate::spec::Form;
+use crate::points::{Covariate, Extra, Sums};
+use crate::spec::{COVARIATE, CUBES, Form};
 
 /// Relative slack of the moment checks: sums of decimals are rounded.
 const SLACK: f64 = 1e-9;
@@ -91,6 +91,31 @@ impl Numbers<'_> {
         Ok(Sums::Mean { n, sum, sum_sq })
     }
 
+    /// A proportion or mean with its optional columns. A sum of cubes fits if it is within the
+    /// bound of the fourth moments that squares allow: `|sum y^3| <= (sum y^2)^1.5`.
+    fn detailed(&self, plain: Sums, cubes: bool, covariate: bool) -> Result<Sums, Refusal> {
+        let (share, n, sum, sum_sq) = match plain {
+            Sums::Proportion { num, den } => (true, den, num, num),
+            Sums::Mean { n, sum, sum_sq } => (false, n, sum, sum_sq),
+            other => return Ok(other),
+        };
+        let mut extra = Extra::default();
+        if cubes {
+            let cubes = self.sum(CUBES)?;
+            self.fits(CUBES, cubes.abs(), sum_sq * sum_sq.sqrt())?;
+            extra.cubes = Some(cubes);
+        }
+        if covariate {
+            let [of_x, of_squares, of_products] = COVARIATE;
+            let (x, cross) = (self.sum(of_x)?, self.sum(of_products)?);
+            let squares = self.positive(of_squares)?;
+            self.fits(of_squares, x * x, n * squares)?;
+            self.fits(of_products, cross * cross, sum_sq * squares)?;
+            extra.covariate = Some(Covariate { sum: x, sum_sq: squares, cross });
+        }
+        Ok(Sums::Detailed { share, n, sum, sum_sq, extra })
+    }
+
     fn ratio(&self) -> Result<Sums, Refusal> {
         let (n, num, den) = (self.count("n")?, self.sum("num")?, self.sum("den")?);
         let (num_sq, den_sq) = (self.positive("num_sq")?, self.positive("den_sq")?);
@@ -134,6 +159,10 @@ pub(super) fn sums(
         Shape::BadTotal => row.share("bad", "total")?,
         Shape::UnitsOver => row.share("over", "units")?,
         Shape::HitsOf => row.share("hits", "n")?,
+        Shape::Detailed { share, cubes, covariate } => {
+            let plain = if share { row.share("num", "den")? } else { row.mean()? };
+            row.detailed(plain, cubes, covariate)?
+        }
         Shape::Form(Form::Mean) => row.mean()?,
         Shape::Form(Form::Ratio) => row.ratio()?,
         Shape::Form(Form::Rate) => row.rate()?,

@@ -249,6 +249,22 @@ fn moments_must_fit_together() {
 }
 
 #[test]
+fn optional_columns_must_fit_too() {
+    let skewed = Shape::Detailed { share: false, cubes: true, covariate: false };
+    let columns = "time,n,sum,sum_sq,sum_cu";
+    let read_one = read(skewed, &[], &[columns, "2026-08-01,3,6,14,36"]).unwrap();
+    assert_eq!(read_one[0].sums.extra().cubes, Some(36.0));
+    refused(skewed, &[], &[columns, "2026-08-01,3,6,14,60"], "column sum_cu");
+    let known = Shape::Detailed { share: true, cubes: false, covariate: true };
+    let columns = "time,num,den,cov_sum,cov_sq,cov_cross";
+    let read_one = read(known, &[], &[columns, "2026-08-01,2,4,10,30,7"]).unwrap();
+    assert_eq!(read_one[0].sums.plain(), Sums::Proportion { num: 2.0, den: 4.0 });
+    refused(known, &[], &[columns, "2026-08-01,2,4,10,20,7"], "column cov_sq");
+    refused(known, &[], &[columns, "2026-08-01,2,4,10,30,9"], "column cov_cross");
+    refused(known, &[], &["time,num,den", "2026-08-01,2,4"], "column cov_sum is missing");
+}
+
+#[test]
 fn warnings_make_the_answer_partial() {
     let mut batch = batch(&["time,num,den", "2026-08-01,1,2"]);
     batch.warnings = vec!["store 2 did not answer".into()];

@@ -8,8 +8,8 @@ use crate::record::LookInput;
 use crate::spec::{Compare, GuardrailKind, Role};
 use crate::time::{Timestamp, add};
 
-use super::is_at_checkpoint;
 use super::three_valued::value_with;
+use super::{Reason, is_at_checkpoint};
 
 /// A look with its analysis; cheap questions only.
 #[derive(Debug)]
@@ -96,6 +96,15 @@ impl<'a> Facts<'a> {
             matches!(compare, Compare::Arms { .. }) && self.is_used(&signal.name)
         });
         by_arms.then_some(split.p_seq)
+    }
+
+    /// Used signals whose arms differed before exposure.
+    pub(super) fn unlike(&self) -> impl Iterator<Item = Reason> {
+        let used = self.analysis.signals.iter().filter(|signal| self.is_used(&signal.name));
+        used.filter_map(|signal| {
+            let p = signal.imbalance?;
+            Some(Reason::Imbalance { signal: signal.name.clone(), p })
+        })
     }
 
     /// `by` has passed (product.md 4.3: scheduled_at > by).

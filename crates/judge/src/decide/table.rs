@@ -78,13 +78,19 @@ fn harmful(facts: &Facts<'_>) -> Option<Decision> {
 }
 
 /// `hold` (a): "SRM or an unacknowledged definition change on a signal that the rule or an
-/// outcome uses".
+/// outcome uses". Arms that differed before exposure are no better than a split that is off
+/// (statistics.md 1.9).
 fn hold_untrusted(facts: &Facts<'_>) -> Option<Decision> {
     let changed = facts.input.unacknowledged.iter().filter(|signal| facts.is_used(signal));
     let changed = changed.map(|signal| Reason::DefinitionChanged { signal: signal.clone() });
     let split = facts.srm().map(|p| Reason::SplitMismatch { p });
-    let cause = if split.is_some() { Cause::Srm } else { Cause::DefinitionChanged };
-    let reasons: Vec<_> = split.into_iter().chain(changed).collect();
+    let unlike: Vec<_> = facts.unlike().collect();
+    let cause = match (&split, unlike.is_empty()) {
+        (Some(_), _) => Cause::Srm,
+        (None, false) => Cause::Imbalance,
+        (None, true) => Cause::DefinitionChanged,
+    };
+    let reasons: Vec<_> = split.into_iter().chain(unlike).chain(changed).collect();
     (!reasons.is_empty()).then(|| same_checkpoint(facts, Verdict::Hold, cause, reasons))
 }
 

@@ -18,6 +18,7 @@ use crate::spec::{Baseline, Compare, Experiment, Form, Signal};
 use crate::stats::overdispersion::{
     Unevenness, between_binomial, between_poisson, within_binomial, within_poisson,
 };
+use crate::stats::srm;
 use crate::time::{Span, Timestamp, Window, add, add_ms, ms_between};
 
 /// One usable period of one arm.
@@ -26,12 +27,21 @@ pub(super) struct Cell<'a> {
     pub(super) arm: &'a str,
     pub(super) start: Timestamp,
     pub(super) end: Timestamp,
+    /// The sums of the form.
     pub(super) sums: Sums,
+    /// As they were received.
+    received: Sums,
 }
 
 impl<'a> Cell<'a> {
     fn of(point: &'a Point) -> Self {
-        Self { arm: &point.arm, start: point.start, end: point.end, sums: point.sums }
+        Self {
+            arm: &point.arm,
+            start: point.start,
+            end: point.end,
+            sums: point.sums.plain(),
+            received: point.sums,
+        }
     }
 }
 
@@ -206,6 +216,7 @@ impl<'a> Frame<'a> {
                 arms.insert(name.to_owned(), sample);
             }
         }
+        self.refuse_empty_arm(&arms)?;
         let before: Vec<_> = self.before().filter(|cell| cell.arm == ALL).collect();
         let newest = self.counted().map(|cell| cell.end).max();
         let mut observed = Observed {
@@ -225,6 +236,19 @@ impl<'a> Frame<'a> {
             _ => 0.0,
         };
         Ok((observed, missing))
+    }
+
+    /// An arm without one unit while the others have a hundred is no zero: nobody is sent there.
+    fn refuse_empty_arm(&self, arms: &BTreeMap<String, Sample>) -> Result<(), Observation> {
+        let total: f64 = arms.values().map(|sample| sample.sums.units()).sum();
+        let empty = |arm: &&&str| arms.get(**arm).is_some_and(|arm| arm.sums.units() <= 0.0);
+        match self.arms.iter().find(empty) {
+            Some(arm) if self.arms.len() > 1 && total >= srm::MIN_UNITS => {
+                let why = format!("arm `{arm}` got nobody of {total} units");
+                Err(self.no_data(None, &why))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Periods that both judged arms have: `(treatment, control)` counts and sizes.
@@ -264,9 +288,12 @@ impl<'a> Frame<'a> {
 
     fn digest(&self) -> String {
         let line = |cell: &Cell<'_>| {
-            let sums = cell.sums.to_array().map(|sum| format!("{:016x}", sum.to_bits())).join(",");
+            let columns = cell.received.to_array();
+            let used = if cell.received == cell.sums { 6 } else { columns.len() };
+            let bits = columns[..used].iter().map(|sum| format!("{:016x}", sum.to_bits()));
+            let sums = bits.collect::<Vec<_>>().join(",");
             let (start, end) = (cell.start.as_millisecond(), cell.end.as_millisecond());
-            format!("{}|{start}|{end}|{}|{sums}", cell.arm, cell.sums.form_name())
+            format!("{}|{start}|{end}|{}|{sums}", cell.arm, cell.received.form_name())
         };
         let lines: Vec<String> = self.before().chain(self.counted()).map(line).collect();
         hash128(&lines.iter().map(String::as_str).collect::<Vec<_>>())
@@ -296,10 +323,11 @@ fn baseline_span(signal: &Signal, compare: &Compare) -> Option<Span> {
 /// The sums of one arm with the dispersion of its periods.
 fn total(cells: &[&Cell<'_>]) -> Option<Sample> {
     let (first, rest) = cells.split_first()?;
-    let mut sums = first.sums;
+    let mut received = first.received;
     for cell in rest {
-        sums += cell.sums;
+        received += cell.received;
     }
+    let sums = received.plain();
     let pairs: Vec<(f64, f64)> = cells.iter().map(|cell| pair(cell)).collect();
     let uneven = match sums {
         Sums::Proportion { .. } => within_binomial(&pairs),
@@ -307,7 +335,8 @@ fn total(cells: &[&Cell<'_>]) -> Option<Sample> {
         _ => None,
     };
     let phi = uneven.map(|uneven| uneven.phi);
-    Some(Sample { sums, cells: cells.len() as u32, phi, blocks: None })
+    let extra = received.extra();
+    Some(Sample { sums, cells: cells.len() as u32, phi, blocks: None, extra })
 }
 
 /// Count and size of one period of a proportion or rate.

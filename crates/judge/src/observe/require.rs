@@ -8,6 +8,7 @@ use super::frame::Frame;
 use super::{Observation, Observed, Sample};
 use crate::points::Sums;
 use crate::spec::{Baseline, Compare};
+use crate::stats::skew;
 
 /// Fewest units of a mean or ratio in each judged population.
 pub(super) const MIN_MEAN_UNITS: f64 = 100.0;
@@ -64,7 +65,12 @@ struct NormalFor {
 
 fn shortfall(sample: &Sample, normal: NormalFor) -> f64 {
     match sample.sums {
-        Sums::Mean { n, .. } | Sums::Ratio { n, .. } => MIN_MEAN_UNITS - n,
+        Sums::Mean { n, sum, sum_sq } => {
+            let least =
+                sample.extra.cubes.and_then(|cubes| skew::least_units(n, sum, sum_sq, cubes));
+            least.map_or(MIN_MEAN_UNITS, |least| least.max(MIN_MEAN_UNITS)) - n
+        }
+        Sums::Ratio { n, .. } => MIN_MEAN_UNITS - n,
         Sums::Proportion { num, den } if normal.proportions => {
             units_for_events(num, den).max(units_for_events(den - num, den))
         }

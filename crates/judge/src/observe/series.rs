@@ -10,7 +10,7 @@ use crate::points::{ALL, Sums};
 use crate::spec::{Compare, Design, Form, LookPlan, MethodName, fitting};
 use crate::stats::blocks::{
     BlockPlan, MIN_LATER_BLOCKS, MIN_REFERENCE_BLOCKS, Profile, Refusal, START, block_means,
-    missing_share, plan,
+    missing_share, plan, plan_before,
 };
 use crate::time::{DAY_MS, HOUR_MS, Timestamp, ms_between};
 
@@ -80,24 +80,28 @@ fn before_after(frame: &Frame<'_>, observed: &mut Observed) -> Result<f64, Obser
     refuse_gaps(frame, observed, &reference)?;
     refuse_gaps(frame, observed, &later)?;
     let mut day = Some(step_seconds(frame));
+    let mut smoothed = 1.0;
     let two_weeks = ms_between(window.start, window.end) >= 14 * DAY_MS;
-    if two_weeks && frame.grain.ms < DAY_MS {
+    if two_weeks && frame.grain.ms <= DAY_MS {
         let slots = |from: Timestamp, len: usize| week_slots(frame, from, len);
         let reference_slots = slots(window.start, reference.len());
         if let Some(profile) = Profile::new(&reference, &reference_slots) {
             let later_slots = slots(start, later.len());
             reference = profile.remove(&reference, &reference_slots);
             later = profile.remove(&later, &later_slots);
-            day = None;
+            smoothed = profile.widening();
+            // Steps of a day cannot be cut finer; their weekdays are in the profile.
+            day = day.filter(|_| frame.grain.ms == DAY_MS);
         }
     }
-    let chosen = plan(&reference, day).map(|plan| (plan, MIN_LATER_BLOCKS));
+    let chosen = plan_before(&reference, day).map(|plan| (plan, MIN_LATER_BLOCKS));
     keep_steps(frame, observed, &later, &reference);
     if let Some(sample) = observed.baseline.as_mut() {
-        sample.blocks = Some(blocks(&reference, &chosen));
+        let blocks = uncontrolled(blocks(&reference, &chosen));
+        sample.blocks = Some(Blocks { sd: blocks.sd * smoothed, ..blocks });
     }
     if let Some(sample) = observed.arms.get_mut(ALL) {
-        sample.blocks = Some(blocks(&later, &chosen));
+        sample.blocks = Some(uncontrolled(blocks(&later, &chosen)));
     }
     Ok(missing_blocks(&later, &chosen))
 }
@@ -109,9 +113,16 @@ fn one_sample(frame: &Frame<'_>, observed: &mut Observed) -> Result<f64, Observa
     let chosen = by_ladder(&values, Some(step_seconds(frame)));
     keep_steps(frame, observed, &values, &[]);
     if let Some(sample) = observed.arms.get_mut(ALL) {
-        sample.blocks = Some(blocks(&values, &chosen));
+        sample.blocks = Some(uncontrolled(blocks(&values, &chosen)));
     }
     Ok(missing_blocks(&values, &chosen))
+}
+
+/// A refusal of a series without a control says what needs less of it.
+fn uncontrolled(blocks: Blocks) -> Blocks {
+    let advice = "two arms side by side (`design: arms`) need no quiet past";
+    let refused = blocks.refused.map(|why| format!("{why}; {advice}"));
+    Blocks { refused, ..blocks }
 }
 
 /// Keeps the steps themselves where a method of the file may need them: one planned look, and
@@ -180,7 +191,7 @@ fn blocks(values: &[f64], chosen: &Chosen) -> Blocks {
     let size = count.max(1) as f64;
     let mean: f64 = means.iter().map(|mean| mean / size).sum();
     let squares: f64 = means.iter().map(|x| (x - mean) * (x - mean)).sum();
-    let sd = if count > 1 { (squares / (size - 1.0)).sqrt() } else { 0.0 };
+    let sd = if count > 1 { (squares / (size - 1.0)).sqrt() * plan.widening() } else { 0.0 };
     Blocks {
         mean,
         sd,

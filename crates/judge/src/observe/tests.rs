@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::analyse::fixtures::*;
-use crate::points::ALL;
+use crate::points::{ALL, Extra};
 use crate::spec::{Amount, Experiment};
 use crate::spec::{Baseline, Compare, Form, Role, Rule, Side, Want};
 use crate::time::add_ms;
@@ -268,6 +268,65 @@ fn before_and_after_of_a_series_share_one_block_length() {
     assert!(before.refused.is_none(), "{before:?}");
     assert_eq!(before.block_len, after.block_len);
     assert!(before.count >= 16 && after.count >= 8);
+}
+
+/// 28 days of a daily number that dips at weekends: its weekdays are known, so it is judged. With
+/// whole-day blocks and no profile its lag-1 of .29 refused it; what is left has -.11.
+#[test]
+fn four_weeks_of_a_daily_number_are_enough() {
+    let mut experiment = single(Form::Value);
+    experiment.signals[0].from = Some(Baseline::Window(Span::days(28)));
+    experiment.signals[0].grain = Some(Span::days(1));
+    let value = |day: i64| {
+        let weekend = if day.rem_euclid(7) >= 5 { 30.0 } else { 0.0 };
+        Sums::Value { value: 450.0 + 10.0 * noise(day) - weekend }
+    };
+    let points: Vec<Point> = (-28..14).map(|day| point(ALL, 24 * day, 24, value(day))).collect();
+    let observed = ok(look(&experiment, &points, day(14)));
+    let before = observed.baseline.unwrap().blocks.unwrap();
+    let after = observed.arms[ALL].blocks.clone().unwrap();
+    assert_eq!((&before.refused, before.count, before.block_len), (&None, 28, 1));
+    assert_eq!((after.count, after.block_len), (14, 1));
+    assert!(before.sd < 5.0 && after.sd < 5.0, "the weekend is gone: {before:?} {after:?}");
+}
+
+#[test]
+fn a_refusal_without_a_control_recommends_one() {
+    let mut experiment = single(Form::Value);
+    experiment.signals[0].from = Some(Baseline::Window(Span::days(28)));
+    experiment.signals[0].grain = Some(Span::days(1));
+    let rising = |day: i64| Sums::Value { value: day as f64 };
+    let points: Vec<Point> = (-28..14).map(|day| point(ALL, 24 * day, 24, rising(day))).collect();
+    let observed = ok(look(&experiment, &points, day(14)));
+    let why = observed.arms[ALL].blocks.clone().unwrap().refused.unwrap();
+    assert!(why.contains("autocorrelation") && why.contains("`design: arms`"), "{why}");
+}
+
+/// 2 % of the units are worth 50, the rest nothing: skew 6.857, so 16,693 units an arm.
+#[test]
+fn a_skewed_mean_says_how_many_it_needs() {
+    let mut experiment = single(Form::Mean);
+    experiment.compare = arms();
+    let extra = Extra { cubes: Some(125_000.0), covariate: None };
+    let sums = Sums::Detailed { share: false, n: 50.0, sum: 50.0, sum_sq: 2500.0, extra };
+    let points: Vec<Point> = (0..28)
+        .flat_map(|day| ["control", "treatment"].map(|arm| point(arm, 24 * day, 24, sums)))
+        .collect();
+    let Observation::Insufficient { more, observed } = look(&experiment, &points, day(28)) else {
+        panic!()
+    };
+    assert_eq!(more, 15_293.0);
+    assert_eq!(observed.arms["control"].extra.cubes, Some(28.0 * 125_000.0));
+    assert!(matches!(observed.arms["control"].sums, Sums::Mean { .. }));
+}
+
+#[test]
+fn an_arm_that_gets_nobody_is_no_data() {
+    let mut experiment = single(Form::Proportion);
+    experiment.compare = arms();
+    let points = [daily("control", 0, 10, 3.0, 10.0), daily("treatment", 0, 10, 0.0, 0.0)].concat();
+    let Observation::NoData { why, .. } = look(&experiment, &points, day(10)) else { panic!() };
+    assert!(why.contains("`treatment`") && why.contains("100"), "{why}");
 }
 
 #[test]

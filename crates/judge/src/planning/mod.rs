@@ -192,6 +192,19 @@ struct Aimed {
     min_n: f64,
 }
 
+/// The effect that a plan reckons with: the aim's, else none for a tolerance, else the threshold.
+fn assumed(
+    aimed: Option<f64>,
+    kind: AtomKind,
+    threshold: Option<f64>,
+) -> (Option<f64>, EffectFrom) {
+    match (aimed, kind) {
+        (Some(effect), _) => (Some(effect), EffectFrom::Aim),
+        (None, AtomKind::Tolerance) => (Some(0.0), EffectFrom::NoChange),
+        (None, _) => (threshold, EffectFrom::Threshold),
+    }
+}
+
 fn atom_plan(
     experiment: &Experiment,
     atom: &Atom,
@@ -208,11 +221,7 @@ fn atom_plan(
         (Amount::Relative(_) | Amount::Level(_), None) => None,
     };
     let aimed = aim_effect(experiment, signal).map(|effect| effect * sign);
-    let (effect, effect_from) = match (aimed, atom.kind) {
-        (Some(effect), _) => (Some(effect), EffectFrom::Aim),
-        (None, AtomKind::Tolerance) => (Some(0.0), EffectFrom::NoChange),
-        (None, _) => (threshold, EffectFrom::Threshold),
-    };
+    let (effect, effect_from) = assumed(aimed, atom.kind, threshold);
     let planned = planned_units(experiment, signal);
     let mut plan = AtomPlan {
         text: atom.text.clone(),

@@ -8,7 +8,7 @@ use crate::record::EvaluationRecord;
 
 /// How many variants there are. The matches below have no wildcard: a new variant does not
 /// compile until it is counted, and the count fails until it has an example.
-const REASONS: usize = 20;
+const REASONS: usize = 21;
 const FINDINGS: usize = 9;
 
 fn number_of_reason(reason: &Reason) -> usize {
@@ -33,6 +33,7 @@ fn number_of_reason(reason: &Reason) -> usize {
         Reason::Progress { .. } => 17,
         Reason::WaitsForMaturity { .. } => 18,
         Reason::Fault { .. } => 19,
+        Reason::Imbalance { .. } => 20,
     }
 }
 
@@ -61,6 +62,7 @@ fn reasons() -> Vec<Reason> {
         Reason::Progress { share: 0.45, days_left: 23.0 },
         Reason::WaitsForMaturity { signal: signal(), until: at },
         Reason::Fault { message: "out of range".to_owned() },
+        Reason::Imbalance { signal: signal(), p: 0.000_1 },
     ]
 }
 

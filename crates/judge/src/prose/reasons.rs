@@ -53,6 +53,9 @@ pub(super) fn short_reason(reason: &Reason, record: &EvaluationRecord) -> String
         Reason::SplitMismatch { p } => {
             format!("units are not split over the arms as planned (p = {p:.1e})")
         }
+        Reason::Imbalance { signal, p } => {
+            format!("the arms differed in the covariate of {signal} before exposure (p = {p:.1e})")
+        }
         Reason::DefinitionChanged { signal } => {
             format!("the definition of {signal} changed and nobody acknowledged it")
         }

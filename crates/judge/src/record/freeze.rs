@@ -7,7 +7,7 @@
 
 use super::{Carry, LookInput, TestState, round12};
 use crate::observe::{Allocation, Blocks, Observation, Observed, Sample, Steps};
-use crate::points::Sums;
+use crate::points::{Covariate, Extra, Sums};
 use crate::stats::overdispersion::Unevenness;
 
 impl LookInput {
@@ -90,10 +90,21 @@ fn observed(found: &mut Observed) {
 }
 
 fn sample(sample: &mut Sample) {
-    let Sample { sums, phi, blocks: found, cells: _ } = sample;
+    let Sample { sums, phi, blocks: found, extra: beyond, cells: _ } = sample;
     *sums = Sums::from_array(sums.form_name(), sums.to_array().map(round12)).unwrap_or(*sums);
     phi.iter_mut().for_each(freeze);
     found.iter_mut().for_each(blocks);
+    extra(beyond);
+}
+
+fn extra(beyond: &mut Extra) {
+    let Extra { cubes, covariate } = beyond;
+    cubes.iter_mut().for_each(freeze);
+    if let Some(Covariate { sum, sum_sq, cross }) = covariate {
+        for number in [sum, sum_sq, cross] {
+            freeze(number);
+        }
+    }
 }
 
 fn blocks(found: &mut Blocks) {

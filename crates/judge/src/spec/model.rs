@@ -277,6 +277,12 @@ impl Baseline {
     }
 }
 
+/// The optional column of a mean: the sum of the number's cubes.
+pub const CUBES: &str = "sum_cu";
+/// The optional columns of a proportion or mean: sums of a covariate from before exposure, of its
+/// squares, and of its products with the number.
+pub const COVARIATE: [&str; 3] = ["cov_sum", "cov_sq", "cov_cross"];
+
 /// What is asked of a source. Which keys are allowed depends on the kind of source; `check` with
 /// the daemon's configuration and the source itself say so.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

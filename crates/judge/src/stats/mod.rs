@@ -36,6 +36,7 @@ pub mod power;
 pub mod proxy_validity;
 pub mod rare;
 pub mod rare_difference;
+pub mod skew;
 pub mod special;
 pub mod srm;
 pub mod theatre;

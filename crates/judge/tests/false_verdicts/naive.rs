@@ -40,7 +40,7 @@ impl Totals {
                 self.sum_sq += sum_sq;
             }
             Sums::Value { value } => self.steps.push(value),
-            Sums::Ratio { .. } | Sums::Rate { .. } => {}
+            Sums::Ratio { .. } | Sums::Rate { .. } | Sums::Detailed { .. } => {}
         }
     }
 

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use judge::observe::{Blocks, Observation, Observed, Sample};
-use judge::points::{Point, Sums};
+use judge::points::{Extra, Point, Sums};
 use judge::record::Cycle;
 use judge::spec::{Experiment, Signal};
 use judge::stats::blocks::{MIN_REFERENCE_BLOCKS, block_means};
@@ -96,6 +96,7 @@ impl Sight {
             }
             .map(|uneven| uneven.phi),
             blocks: self.plan.map(|plan| blocks(&values(arm), plan)),
+            extra: Extra::default(),
         }
     }
 

@@ -13,6 +13,32 @@ fn ar1(dice: &mut super::Dice, phi: f64, n: usize) -> Vec<f64> {
         .collect()
 }
 
+/// By hand: four weeks of hours less 168 medians leave 504 of 672 degrees of freedom; 28 means with
+/// a lag-1 of .1 have .1 + 1/28 = .136: too much for one's own data, within chance (1/sqrt(28) =
+/// .189) for data from before, at the price of sqrt(1.136/.864).
+#[test]
+fn what_a_profile_and_dependence_cost() {
+    let mut dice = super::Dice::new(5);
+    let noise: Vec<f64> = (0..672).map(|_| dice.normal()).collect();
+    let slots: Vec<u16> = (0..672_u16).map(|hour| hour % 168).collect();
+    let profile = Profile::new(&noise, &slots).unwrap();
+    assert!((profile.widening() - (672.0_f64 / 504.0).sqrt()).abs() < 1e-12);
+    let plan = |lag1: f64| blocks::BlockPlan { length: 1, blocks: 28, lag1 };
+    let rho: f64 = 0.1 + 1.0 / 28.0;
+    assert!((plan(0.1).widening() - ((1.0 + rho) / (1.0 - rho)).sqrt()).abs() < 1e-12);
+    assert_eq!(plan(0.05).widening(), 1.0);
+    let day = Some(86_400.0);
+    let (mut before, mut own) = (0, 0);
+    for run in 0..200_u64 {
+        let mut dice = super::Dice::new(run);
+        let days: Vec<f64> = (0..28).map(|_| dice.normal()).collect();
+        before += u32::from(blocks::plan_before(&days, day).is_ok());
+        own += u32::from(blocks::plan(&days, day).is_ok());
+    }
+    println!("28 independent days: {before} of 200 plans before, {own} on their own");
+    assert!(before > 150 && own < 100, "{before} {own}");
+}
+
 #[test]
 fn a_step_is_found_and_white_noise_is_not_called_one() {
     let mut dice = super::Dice::new(3);

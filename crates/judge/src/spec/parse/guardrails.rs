@@ -128,7 +128,7 @@ fn asked(
     fields: &Fields<'_>,
     columns: &'static [&'static str],
 ) -> (Option<String>, Option<Query>) {
-    query::source_and_query(walk, fields, Wanted { columns, arms: false })
+    query::source_and_query(walk, fields, Wanted { columns, optional: &[], arms: false })
 }
 
 fn slo(walk: &mut Walk<'_>, node: &Node, path: &str) -> Option<Slo> {

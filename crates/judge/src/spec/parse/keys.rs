@@ -108,8 +108,30 @@ pub(in crate::spec) const REVIEW: &[&str] = &["every", "minutes", "sample"];
 pub(in crate::spec) const QUERY: &[&str] = &["file", "sql", "columns", "only", "cumulative"];
 /// Contract columns, each allowed directly in a query.
 pub(in crate::spec) const COLUMNS: &[&str] = &[
-    "num", "den", "value", "n", "sum", "sum_sq", "num_sq", "den_sq", "cross", "events", "exposure",
-    "units", "over", "hits", "bad", "total", "time", "arm", "mean", "variance",
+    "num",
+    "den",
+    "value",
+    "n",
+    "sum",
+    "sum_sq",
+    "num_sq",
+    "den_sq",
+    "cross",
+    "events",
+    "exposure",
+    "units",
+    "over",
+    "hits",
+    "bad",
+    "total",
+    "time",
+    "arm",
+    "sum_cu",
+    "cov_sum",
+    "cov_sq",
+    "cov_cross",
+    "mean",
+    "variance",
 ];
 
 /// `role`.
@@ -173,6 +195,16 @@ pub(in crate::spec) enum Design {
     Baseline,
     /// Against the time before the start.
     BeforeAfter,
+}
+
+/// The columns that a form may have beyond those; a covariate needs concurrent arms.
+pub(in crate::spec) fn optional_columns(form: Form, arms: bool) -> &'static [&'static str] {
+    match (form, arms) {
+        (Form::Proportion, true) => &["cov_sum", "cov_sq", "cov_cross"],
+        (Form::Mean, true) => &["sum_cu", "cov_sum", "cov_sq", "cov_cross"],
+        (Form::Mean, false) => &["sum_cu"],
+        _ => &[],
+    }
 }
 
 /// The columns that a form cannot do without.

@@ -9,7 +9,7 @@ use super::keys;
 use super::template::{self, Fault};
 use super::walk::{Fields, Walk, join, readable};
 use crate::spec::diagnostic::{Diagnostic, SourcePos};
-use crate::spec::model::Query;
+use crate::spec::model::{COVARIATE, Query};
 use crate::spec::nearest::{list, suggestion};
 use crate::spec::tree::{Entry, Kind, Node, Scalar};
 
@@ -18,6 +18,8 @@ use crate::spec::tree::{Entry, Kind, Node, Scalar};
 pub(super) struct Wanted {
     /// Contract columns of the form or guardrail.
     pub(super) columns: &'static [&'static str],
+    /// Columns that it may deliver beyond.
+    pub(super) optional: &'static [&'static str],
     /// Whether units are told apart by arm.
     pub(super) arms: bool,
 }
@@ -156,9 +158,14 @@ fn add_column(walk: &mut Walk<'_>, query: &mut Query, entry: &Entry, path: &str,
     let name = entry.key.as_str();
     let summary = matches!(name, "mean" | "variance") && wanted.columns.contains(&"sum_sq");
     let always = matches!(name, "time" | "arm") || summary;
-    if keys::COLUMNS.contains(&name) && !always && !wanted.columns.contains(&name) {
+    let known = wanted.columns.contains(&name) || wanted.optional.contains(&name);
+    if keys::COLUMNS.contains(&name) && !always && !known {
         let message = format!("column `{name}` does not belong here");
-        let hint = format!("this query delivers {}", list(wanted.columns));
+        let hint = if COVARIATE.contains(&name) {
+            "a covariate belongs to a proportion or mean with `design: arms`".to_owned()
+        } else {
+            format!("this query delivers {}", list(wanted.columns))
+        };
         walk.report(Diagnostic::new("E0502", entry.key_pos, message).hint(hint));
         return;
     }
@@ -184,6 +191,9 @@ fn finish(
     let known = kind.and_then(Language::of_kind);
     let language = known.unwrap_or_else(|| Language::guess(&query));
     let before = walk.found.len();
+    if COVARIATE.iter().any(|column| query.columns.contains_key(*column)) {
+        require_columns(walk, &query, fields, &COVARIATE);
+    }
     match language {
         Language::PromQl => check_promql(walk, &query, fields, wanted),
         Language::Csv => check_csv(walk, &query, fields, wanted),
@@ -265,6 +275,12 @@ fn check_csv(walk: &mut Walk<'_>, query: &Query, fields: &Fields<'_>, wanted: Wa
     }
     let is_summary = ["mean", "variance"].iter().any(|name| query.columns.contains_key(*name));
     columns.extend(if is_summary { &["n", "mean", "variance"] } else { wanted.columns });
+    let beyond = wanted.optional.iter().find(|name| query.columns.contains_key(**name));
+    if let (true, Some(column)) = (is_summary, beyond) {
+        let hint = "export `n, sum, sum_sq` beside it";
+        let message = format!("`mean, variance` and `{column}` exclude each other");
+        walk.report(Diagnostic::new("E0206", fields.pos, message).hint(hint));
+    }
     require_columns(walk, query, fields, &columns);
     if query.cumulative && wanted.columns == ["value"] {
         let hint = "leave `cumulative` out: a value is not added up";

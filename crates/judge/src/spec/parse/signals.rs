@@ -96,7 +96,8 @@ fn signal(
     let arms = matches!(own.as_ref().map_or(inherited, Option::as_ref), Some(Compare::Arms { .. }));
     let (source, query) = match form {
         Some(form) => {
-            let wanted = Wanted { columns: keys::form_columns(form), arms };
+            let optional = keys::optional_columns(form, arms);
+            let wanted = Wanted { columns: keys::form_columns(form), optional, arms };
             query::source_and_query(walk, &fields, wanted)
         }
         None => (None, None),

@@ -321,6 +321,14 @@ pub(super) struct Columns {
     sum: Option<Text>,
     /// Sum of its square.
     sum_sq: Option<Text>,
+    /// Sum of its cube: a mean then waits for the units that its skew asks for.
+    sum_cu: Option<Text>,
+    /// Sum of a covariate from before exposure, over the same units.
+    cov_sum: Option<Text>,
+    /// Sum of the covariate's square.
+    cov_sq: Option<Text>,
+    /// Sum of the covariate times the number.
+    cov_cross: Option<Text>,
     /// CSV, beside `n` and `variance`: instead of `sum` and `sum_sq`.
     mean: Option<Text>,
     /// CSV: variance of the number over the units (divided by their count).

@@ -9,6 +9,7 @@
 //!   `df = k + kk - 2`, at least 8 complete later blocks;
 //! * one sample (differences paired by time): `SE = s / sqrt(kk) * t_{.975,kk-1}/1.959964`.
 //!
+//! Before/after chooses by [`plan_before`].
 //! With a daily season and no profile removed ([`Profile`]), blocks are whole multiples of a day.
 //! Missing points are NaN (any non-finite value counts as missing); a block with fewer than half
 //! of its points is left out; more than 20 % missing refuses.
@@ -131,11 +132,45 @@ impl BlockContrast {
     }
 }
 
+impl BlockPlan {
+    /// The factor on the sd of the block means for the dependence that the plan leaves: 1 up to
+    /// [`MAX_DEPENDENCE`], above `sqrt((1+rho)/(1-rho))` of means that depend on their neighbour,
+    /// with `rho = lag1 + 1/k` (`1/k` undoes the small-sample bias).
+    #[must_use]
+    pub fn widening(&self) -> f64 {
+        let rho = self.dependence();
+        if rho > MAX_DEPENDENCE { ((1.0 + rho) / (1.0 - rho)).sqrt() } else { 1.0 }
+    }
+
+    fn dependence(&self) -> f64 {
+        self.lag1 + 1.0 / self.blocks as f64
+    }
+}
+
+/// Chooses the block length on a reference from before the change.
+///
+/// Unlike [`plan`], which chooses on what is judged itself, dependence is refused only where `k`
+/// blocks can tell it from none: `lag1 + 1/k > max(0.1, 1/sqrt(k))`. What is let through above 0.1
+/// is paid by [`BlockPlan::widening`] (ADR 0013).
+pub fn plan_before(reference: &[f64], day_step: Option<f64>) -> Result<BlockPlan, Refusal> {
+    choose(reference, day_step, |plan| {
+        plan.dependence() <= MAX_DEPENDENCE.max(1.0 / (plan.blocks as f64).sqrt())
+    })
+}
+
 /// Chooses the block length on the reference slice.
 ///
 /// `day_step`: the step in seconds when the series may have a daily season that was not removed;
 /// blocks are then whole days. `None`: no such rule.
 pub fn plan(reference: &[f64], day_step: Option<f64>) -> Result<BlockPlan, Refusal> {
+    choose(reference, day_step, |plan| plan.lag1.abs() + 1.0 / plan.blocks as f64 <= MAX_DEPENDENCE)
+}
+
+fn choose(
+    reference: &[f64],
+    day_step: Option<f64>,
+    fits: impl Fn(&BlockPlan) -> bool,
+) -> Result<BlockPlan, Refusal> {
     refuse_missing(reference, Period::Reference)?;
     let mut length = first_length(day_step)?;
     let mut lag1 = 0.0;
@@ -146,8 +181,9 @@ pub fn plan(reference: &[f64], day_step: Option<f64>) -> Result<BlockPlan, Refus
             return Err(Refusal::TooShort { blocks, length, lag1 });
         }
         lag1 = lag_one(&means);
-        if lag1.abs() + 1.0 / blocks as f64 <= MAX_DEPENDENCE {
-            return Ok(BlockPlan { length, blocks, lag1 });
+        let plan = BlockPlan { length, blocks, lag1 };
+        if fits(&plan) {
+            return Ok(plan);
         }
         length *= 2;
     }

@@ -5,14 +5,18 @@
 //!
 //! Formula: `y'_i = y_i - median{ y_j : j in reference, slot_j = slot_i } + median(reference)`.
 //! The overall median is added back so that levels stay readable and relative thresholds keep
-//! their meaning. Assumption: the season adds to the level. Invariants: NaN stays NaN; a slot never
-//! seen twice in the reference makes the profile unusable (`None`).
+//! their meaning.
+//! What is left of the reference is too smooth by the profile's degrees of freedom
+//! ([`Profile::widening`], ADR 0013).
+//! Assumption: the season adds to the level. Invariants: NaN stays NaN; a slot never seen twice in
+//! the reference makes the profile unusable (`None`).
 
 /// Medians of the reference by slot (hour of the week, 0 to 167, or any other numbering).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Profile {
     medians: Vec<Option<f64>>,
     overall: f64,
+    widening: f64,
 }
 
 impl Profile {
@@ -36,7 +40,17 @@ impl Profile {
         }
         let mut all: Vec<f64> = values.iter().copied().filter(|x| x.is_finite()).collect();
         let overall = median(&mut all)?;
-        Some(Self { medians: groups.iter_mut().map(|group| median(group)).collect(), overall })
+        let slots = seen.iter().filter(|seen| **seen).count() as f64;
+        let widening = (all.len() as f64 / (all.len() as f64 - slots)).sqrt();
+        let medians = groups.iter_mut().map(|group| median(group)).collect();
+        Some(Self { medians, overall, widening })
+    }
+
+    /// The factor on the sd of what is left of the reference: its own profile was taken off it, at
+    /// the price of one degree of freedom per slot, `sqrt(n/(n - slots))`.
+    #[must_use]
+    pub fn widening(&self) -> f64 {
+        self.widening
     }
 
     /// The series without its profile; points in slots the reference never saw become missing.
