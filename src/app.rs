@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::SharedClock;
 use crate::cycle::health::Health;
+use crate::cycle::sums::Sums;
 use crate::deliver;
 use crate::deliver::enqueue::Routes;
 use crate::deliver::payload::Links;
@@ -53,6 +54,8 @@ pub struct Inner {
     pub names: Names,
     /// Health of sources.
     pub health: Health,
+    /// Sums of burn-rate series between looks.
+    pub sums: Sums,
     /// Self-metrics.
     pub metrics: Arc<Metrics>,
     /// Who hears what.
@@ -265,6 +268,7 @@ async fn build(
     let known = store.sources().await?;
     Ok(Inner {
         health: Health::new(known, settings.scheduler.source_down_after_secs),
+        sums: Sums::default(),
         names: names(&settings),
         portfolio: Portfolio::default(),
         started_at: clock.domain_now(),

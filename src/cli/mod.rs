@@ -1,6 +1,7 @@
 //! The command line: one file per command; data to standard output, everything else to standard
 //! error, plain text when piped, exit codes of `docs/reference/exit-codes.md`.
 
+mod analyze;
 mod check;
 mod completions;
 mod config_print;
@@ -80,6 +81,8 @@ enum Command {
     Status(status::StatusArgs),
     /// Show the decision log
     Log(log::LogArgs),
+    /// The statistics engine on summary numbers: JSON lines, or one question
+    Analyze(analyze::AnalyzeArgs),
     /// Record a human decision
     Decide(decide::DecideArgs),
     /// Show what an OpenSLO file or the slo guardrails of an experiment file become
@@ -131,6 +134,7 @@ async fn run(command: Command) -> Result<u8, Failure> {
         Command::Explain(args) => explain::run(args).await,
         Command::Status(args) => status::run(args).await,
         Command::Log(args) => log::run(args).await,
+        Command::Analyze(args) => analyze::run(args),
         Command::Decide(args) => decide::run(args).await,
         Command::Slo(args) => slo::run(args),
         Command::Test(args) => test::run(args),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use judge::analyse::{GuardrailState, GuardrailStatus};
 use judge::decide;
-use judge::guardrails::{self, GuardrailInput, GuardrailOutcome};
+use judge::guardrails::{self, BurnInput, GuardrailInput, GuardrailOutcome, Slots};
 use judge::ids;
 use judge::lifecycle::{self, LifeState};
 use judge::notice::{self, Notice, NoticeKind};
@@ -18,15 +18,15 @@ use judge::plan::{self, Need, Shape};
 use judge::points::Point;
 use judge::prose;
 use judge::record::{Carry, EvaluationRecord, LookInput};
-use judge::spec::{Experiment, Form, Guardrail};
-use judge::time::{Span, Timestamp, Window};
+use judge::spec::{Experiment, Form, Guardrail, GuardrailKind, SloScope};
+use judge::time::{Span, Timestamp, Window, add_ms, aligned_slot};
 
 use super::fetch::{self, Fetched};
 use super::health;
 use super::look::new_evaluation;
 use super::windows::{self, Known};
 use super::{
-    MAX_STALE, commit_timed, guardrails_in_order, life_at, missed_reason, restate, say, slots,
+    MAX_STALE, commit_timed, guardrails_in_order, life_at, missed_reason, restate, say, slots, sums,
 };
 use crate::app::Inner;
 use crate::portfolio::Loaded;
@@ -84,7 +84,17 @@ pub fn offset_ms(app: &Inner, experiment: &str, track: &str, every: Span) -> i64
 /// What a guardrail look saw.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
+    pub(super) cohort: Series,
+    pub(super) control: Series,
+}
+
+/// One series: as points, or summed up where burn rates are judged.
+#[derive(Debug, Default)]
+pub(super) struct Series {
     pub(super) points: Vec<Point>,
+    slots: Option<Slots>,
+    /// How far back the sums reach.
+    since: Timestamp,
     pub(super) fetched: Option<Fetched>,
 }
 
@@ -98,28 +108,83 @@ pub(super) async fn ask(
     every: Span,
     all: bool,
 ) -> anyhow::Result<Seen> {
-    let started_at = lifecycle::guardrail_cycle(life).started_at;
-    let whole = Window { start: started_at, end: at };
     let grain = grain_of(app, guardrail, every);
-    let Some(need) = plan::need_of_guardrail(experiment, guardrail, grain, whole) else {
-        return Ok(Seen::default());
+    let whole = Window { start: reaches_to(life, guardrail, at, grain), end: at };
+    // A look at an old slot again reads the points themselves: kept sums belong to the newest.
+    let burns = matches!(&guardrail.kind, GuardrailKind::Slo(slo) if slo.burn.is_some());
+    let sums_up = burns && !all;
+    let cohort = plan::need_of_guardrail(experiment, guardrail, grain, whole);
+    let control = plan::need_of_control(experiment, guardrail, grain, whole);
+    let (cohort, control) =
+        tokio::join!(series(app, cohort, at, sums_up, all), series(app, control, at, sums_up, all));
+    Ok(Seen { cohort: cohort?, control: control? })
+}
+
+impl Seen {
+    /// What was fetched, to be stored.
+    pub(super) fn new_points(&self, fetched_at: Timestamp) -> Vec<NewPoints> {
+        let fetched = [&self.cohort, &self.control].map(|series| series.fetched.as_ref());
+        let fetched = fetched.into_iter().flatten().filter(|fetched| !fetched.points.is_empty());
+        let new_points = fetched.map(|fetched| NewPoints {
+            series_id: fetched.need.series_id.clone(),
+            points: fetched.points.clone(),
+            fetched_at,
+        });
+        new_points.collect()
+    }
+}
+
+/// The first instant that the judgement reads: the cycle's start, a window's reach, or for a
+/// service its history before the start.
+fn reaches_to(life: &LifeState, guardrail: &Guardrail, at: Timestamp, grain: Span) -> Timestamp {
+    let started_at = lifecycle::guardrail_cycle(life).started_at;
+    let GuardrailKind::Slo(slo) = &guardrail.kind else {
+        return started_at;
     };
+    let Some(reach) = slo.reach() else {
+        return started_at;
+    };
+    let reached = aligned_slot(add_ms(at, -reach.ms), grain, 0);
+    match (slo.scope, life.rearmed_at) {
+        (SloScope::Treatment, _) => reached.max(started_at),
+        (SloScope::Service, Some(rearmed_at)) => reached.max(rearmed_at),
+        (SloScope::Service, None) => reached,
+    }
+}
+
+async fn series(
+    app: &Inner,
+    need: Option<Need>,
+    at: Timestamp,
+    sums_up: bool,
+    all: bool,
+) -> anyhow::Result<Series> {
+    let Some(need) = need else {
+        return Ok(Series::default());
+    };
+    let whole = need.window;
     let is_count = need.shape != Shape::Form(Form::Value);
     let newest_end = app.store.newest_point_end(&need.series_id).await?;
     let known = Known {
         newest_end: newest_end
-            .filter(|end| *end > started_at && !all && !restates(app, &need.source)),
-        grain,
+            .filter(|end| *end > whole.start && !all && !restates(app, &need.source)),
+        grain: need.grain,
         lookback: app.settings.scheduler.lookback_periods,
     };
-    let Some(window) = windows::of_guardrail(started_at, at, is_count, known) else {
-        return Ok(Seen::default());
+    let Some(window) = windows::of_guardrail(whole.start, at, is_count, known) else {
+        return Ok(Series::default());
     };
     let fetched = fetch::fetch(app, Need { window, ..need.clone() }, at).await;
-    let stored =
-        if is_count { app.store.points(&need.series_id, whole).await? } else { Vec::new() };
-    let points = fetch::overlay(stored, &fetched.points);
-    Ok(Seen { points, fetched: Some(fetched) })
+    let (mut points, mut slots) = (Vec::new(), None);
+    if sums_up {
+        let fresh = &fetched.points;
+        slots = Some(sums::of(app, &need.series_id, whole, newest_end, fresh).await?);
+    } else {
+        let stored =
+            if is_count { app.store.points(&need.series_id, whole).await? } else { Vec::new() };
+        points = fetch::overlay(stored, &fetched.points);
+    }
+    Ok(Series { points, slots, since: whole.start, fetched: Some(fetched) })
 }
 
 /// Exports state their whole span anew each time they are read: none of it is skipped.
@@ -162,6 +227,7 @@ impl GuardrailLook<'_> {
             match commit_timed(self.app, commit).await? {
                 Committed::Fresh { .. } => {
                     self.note(&outcome, record.as_ref());
+                    self.keep_sums();
                     return Ok(());
                 }
                 Committed::Already | Committed::Fenced => return Ok(()),
@@ -174,13 +240,23 @@ impl GuardrailLook<'_> {
         bail!("the state of `{}` keeps moving", self.claim.experiment)
     }
 
+    /// What is stored now needs no second reading.
+    fn keep_sums(self) {
+        for series in [self.seen.cohort, self.seen.control] {
+            if let (Some(slots), Some(fetched)) = (series.slots, series.fetched) {
+                self.app.sums.keep(&fetched.need.series_id, series.since, slots);
+            }
+        }
+    }
+
     fn judge(
         &self,
         context: &Context,
         life: &LifeState,
         before: Option<&GuardrailStatus>,
     ) -> GuardrailOutcome {
-        let failure = self.seen.fetched.as_ref().and_then(|fetched| fetched.failure.clone());
+        let Seen { cohort, control } = &self.seen;
+        let failure = cohort.fetched.as_ref().and_then(|fetched| fetched.failure.clone());
         guardrails::judge(&GuardrailInput {
             experiment: &self.loaded.experiment,
             guardrail: self.guardrail,
@@ -189,8 +265,13 @@ impl GuardrailLook<'_> {
             every: self.every,
             grain: self.grain,
             lateness: self.lateness,
-            points: &self.seen.points,
-            control: &[],
+            points: &cohort.points,
+            control: &control.points,
+            burn: BurnInput {
+                slots: cohort.slots.as_ref(),
+                control: control.slots.as_ref(),
+                rearmed_at: life.rearmed_at,
+            },
             failure,
             stored: before.cloned(),
             carry: &self.carry(context, life),
@@ -256,13 +337,7 @@ impl GuardrailLook<'_> {
         commit.missed = self.due.missed.iter().cloned().collect();
         commit.carry = Some(outcome.carry.clone());
         commit.guardrails = vec![outcome.status.clone()];
-        if let Some(fetched) = self.seen.fetched.as_ref().filter(|f| !f.points.is_empty()) {
-            commit.points = vec![NewPoints {
-                series_id: fetched.need.series_id.clone(),
-                points: fetched.points.clone(),
-                fetched_at: slot,
-            }];
-        }
+        commit.points = self.seen.new_points(slot);
         let version = context.state_version;
         let mut notices = self.notices(before.as_ref(), &outcome.status, record);
         if let Some(record) = record {

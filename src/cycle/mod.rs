@@ -17,6 +17,7 @@ mod look;
 pub mod restate;
 pub mod say;
 pub mod slots;
+pub mod sums;
 pub mod watch;
 pub mod windows;
 

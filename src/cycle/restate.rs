@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use judge::decide::{self, Verdict};
-use judge::guardrails::{self, GuardrailInput};
+use judge::guardrails::{self, BurnInput, GuardrailInput};
 use judge::lifecycle::{self, Life, LifeState};
 use judge::notice;
 use judge::prose;
@@ -131,7 +131,7 @@ async fn ask_guardrail(
     let then = LifeState { cycle: old.input.cycle.clone(), rearmed_at: began, ..life.clone() };
     let asked = guardrail::ask(app, experiment, &then, rail, old.input.at, every, true).await?;
     let tripped = old.guardrails.iter().find(|status| status.name == rail.name);
-    let (Some(tripped), Some(fetched)) = (tripped, &asked.fetched) else {
+    let (Some(tripped), Some(fetched)) = (tripped, &asked.cohort.fetched) else {
         return Ok(Seen { points: Vec::new(), fetched_at: None, revised: None });
     };
     let outcome = guardrails::judge(&GuardrailInput {
@@ -142,19 +142,15 @@ async fn ask_guardrail(
         every,
         grain: guardrail::grain_of(app, rail, every),
         lateness: guardrail::lateness(app, rail),
-        points: &asked.points,
-        control: &[],
+        points: &asked.cohort.points,
+        control: &asked.control.points,
+        burn: BurnInput { rearmed_at: then.rearmed_at, ..BurnInput::default() },
         failure: fetched.failure.clone(),
         stored: Some(decide::before_trip(tripped)),
         carry: &guardrail::carry_of(&old.input.carry, &then, &rail.name),
     });
-    let points = NewPoints {
-        series_id: fetched.need.series_id.clone(),
-        points: fetched.points.clone(),
-        fetched_at: old.input.at,
-    };
     Ok(Seen {
-        points: if points.points.is_empty() { Vec::new() } else { vec![points] },
+        points: asked.new_points(old.input.at),
         fetched_at: Some(fetched.fetched_at),
         revised: decide::restate_trip(old, &outcome.status),
     })
@@ -179,6 +175,9 @@ impl Restate<'_> {
             let commit = self.commit_of(&context, &life, revised)?;
             match commit_timed(self.app, commit).await? {
                 Committed::Fresh { restated, .. } => {
+                    for points in &self.seen.points {
+                        self.app.sums.forget(&points.series_id);
+                    }
                     self.note(revised, restated.len());
                     return Ok(());
                 }

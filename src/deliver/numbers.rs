@@ -3,7 +3,7 @@
 //! Only whole lines are put together here; how a number is written is `judge::prose`. The exact
 //! numbers stand beside the words in the payload.
 
-use judge::analyse::{Evidence, GuardrailStatus, SignalView};
+use judge::analyse::{BurnStatus, Evidence, GuardrailStatus, SignalView};
 use judge::prose::{Written, count, format_change, format_level};
 use judge::spec::{Experiment, Form};
 use judge::stats::UNBOUNDED;
@@ -62,8 +62,31 @@ pub fn guardrail_line(experiment: &Experiment, status: &GuardrailStatus) -> Stri
     if let (Some(bad), Some(total)) = (status.bad, status.total) {
         text = format!("{text} ({} of {})", count(bad), count(total));
     }
+    if let (Some(why), Some(_), Some(_)) = (&status.why, status.value, &status.burn) {
+        text = format!("{why}: {text}");
+    }
+    if let Some(burn) = &status.burn {
+        text.push_str(&budget_words(burn, status.budget_left));
+    }
     if status.control_also {
         text.push_str("; the control breaches too");
+    }
+    text
+}
+
+/// What is left of a budget, how fast it goes, until when, and what would trip.
+fn budget_words(burn: &BurnStatus, left: Option<f64>) -> String {
+    let mut text = String::new();
+    if let Some(left) = left {
+        text = format!("; {} of the budget left", format_level(left, Form::Proportion, None));
+    }
+    text = format!("{text}, burn rate {}", plain(burn.burn));
+    if let Some(at) = burn.exhausted_at {
+        text = format!("{text}, spent by {}", at.strftime("%Y-%m-%d %H:%M UTC"));
+    }
+    if let Some(trips) = burn.trips_at.filter(|trips| trips.needed > trips.bad) {
+        let (needed, bad) = (count(trips.needed), count(trips.bad));
+        text = format!("{text}, would trip at {needed} bad in {} (now {bad})", trips.within);
     }
     text
 }

@@ -57,6 +57,7 @@ pub fn sample_notices(at: Timestamp) -> Vec<Sample> {
         verdict(Kind::VerdictHold, Verdict::Hold, Cause::DataMissing, vec![hold]),
         verdict(Kind::VerdictRevised, Verdict::Change, Cause::Mechanism, vec![flat]),
         about(Kind::GuardrailTripped, "errors"),
+        about(Kind::GuardrailBurning, "errors"),
         about(Kind::GuardrailRecovered, "errors"),
         about(Kind::GuardrailNoData, "errors"),
         about(Kind::ProxyWithoutOutcome, "action_x_24h"),

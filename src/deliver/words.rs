@@ -36,6 +36,7 @@ pub(super) fn words(notice: &Notice, record: Option<&EvaluationRecord>) -> Words
         (NoticeKind::VerdictRevised, Some(record)) => revised(notice, record),
         (
             NoticeKind::GuardrailTripped
+            | NoticeKind::GuardrailBurning
             | NoticeKind::GuardrailRecovered
             | NoticeKind::GuardrailNoData,
             Some(record),
@@ -84,6 +85,7 @@ fn guardrail(notice: &Notice, record: &EvaluationRecord) -> Words {
     let status = record.guardrails.iter().find(|status| status.name == *name);
     let state = match notice.kind {
         NoticeKind::GuardrailTripped => "TRIPPED",
+        NoticeKind::GuardrailBurning => "BURNING",
         NoticeKind::GuardrailRecovered => "RECOVERED",
         _ => "NO DATA",
     };
@@ -99,6 +101,12 @@ fn guardrail(notice: &Notice, record: &EvaluationRecord) -> Words {
     let reason = match notice.kind {
         NoticeKind::GuardrailTripped => {
             format!("Guardrail {name} of \"{}\" is broken: {line}.", experiment.title)
+        }
+        NoticeKind::GuardrailBurning => {
+            format!(
+                "Guardrail {name} of \"{}\" spends its budget too fast: {line}.",
+                experiment.title
+            )
         }
         NoticeKind::GuardrailRecovered => {
             format!(
@@ -220,6 +228,7 @@ fn plain_words(notice: &Notice, record: Option<&EvaluationRecord>) -> Words {
         NoticeKind::VerdictHold => ("HOLD", String::new()),
         NoticeKind::VerdictRevised => ("REVISED", String::new()),
         NoticeKind::GuardrailTripped => ("TRIPPED", format!("guardrail {subject}")),
+        NoticeKind::GuardrailBurning => ("BURNING", format!("guardrail {subject}")),
         NoticeKind::GuardrailRecovered => ("RECOVERED", format!("guardrail {subject}")),
         NoticeKind::GuardrailNoData => ("NO DATA", format!("guardrail {subject}")),
         NoticeKind::ProxyWithoutOutcome => ("ALARM", "a proxy moved, no outcome did".to_owned()),

@@ -198,6 +198,7 @@ fn word_of(kind: &str) -> Option<(&'static str, Tone)> {
         "experiment.verdict.hold" => ("HOLD", Tone::Care),
         "experiment.verdict.revised" => ("REVISED", Tone::Care),
         "guardrail.tripped" => ("TRIPPED", Tone::Bad),
+        "guardrail.burning" => ("BURNING", Tone::Care),
         "guardrail.recovered" => ("clear", Tone::Good),
         "proxy.without_outcome" => ("ALARM", Tone::Care),
         "split.mismatch" => ("ALARM", Tone::Bad),

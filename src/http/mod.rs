@@ -5,6 +5,7 @@
 //! body has a limit, every request a deadline, and a panic in a handler is a 500 with an id.
 
 mod alarms;
+mod analyze;
 mod auth;
 mod decisions;
 mod experiments;
@@ -22,7 +23,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::routing::get;
+use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -66,6 +67,9 @@ pub fn router(state: HttpState) -> Router {
         .route("/experiments/{id}/evaluations", get(experiments::evaluations))
         .route("/experiments/{id}/evaluations/{number}", get(experiments::evaluation))
         .route("/decisions", get(decisions::list).post(decisions::record))
+        .route("/analyze", post(analyze::answer))
+        .route("/analyze/methods", get(analyze::methods))
+        .route("/analyze/methods/{name}", get(analyze::method))
         .route("/alarms", get(alarms::list))
         .route("/proxies", get(alarms::proxies))
         .route("/kill-list", get(alarms::kill_list))

@@ -38,7 +38,7 @@ impl Problem {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail)
     }
 
-    fn internal(error: &dyn std::fmt::Display) -> Self {
+    pub(super) fn internal(error: &dyn std::fmt::Display) -> Self {
         tracing::error!(%error, "a request failed");
         let detail = "the request failed inside; the log has the reason under this request id";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)

@@ -112,6 +112,8 @@ fn own(
     settings.store.path = folder.join("replay.db");
     settings.daemon.experiments = folder.join("experiments");
     settings.scheduler.jitter = false;
+    // Nobody reviews, audits or decides in a replay: alarms about that would say nothing.
+    settings.alarms.every_secs = 0;
     let every = u64::try_from(options.every.ms / 1_000).unwrap_or(0);
     settings.scheduler.guardrail_every_secs = every;
     for source in settings.sources.values_mut() {

@@ -6,6 +6,7 @@
 mod aa_daemon;
 mod alarms;
 mod bad_input;
+mod burn_rates;
 mod cli;
 mod config;
 mod dashboards;

@@ -5,9 +5,11 @@
 //! must: that the support desk's export came two days late cannot be seen in the export itself,
 //! so its first checkpoint is decided on its day instead of being held.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use judge::nulls::Chance;
 use judge::time::{Span, Timestamp};
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -205,4 +207,97 @@ fn histories_without_an_effect_are_the_same_by_seed_and_seldom_called_one() {
     assert!(text.contains("NAIVE") && text.contains("guardrails with sources"), "{text}");
     assert_eq!(ran(&["--aa", "5", "--all"]).0, 2);
     assert_eq!(ran(&["--seed", "5"]).0, 2);
+}
+
+const TWO_ARMS: &str = "\
+experiment: two-arms
+title: Two arms that do not differ
+owner: {name: Analyst, contact: analyst}
+can_stop: [analyst]
+aim: {signal: spend, behaviour: customers spend more, from: 20, to: 21, by: 2026-03-11}
+mechanism: {we_believe: another page, will_move: spend, because: it shows more}
+reversible: yes
+if_it_works: it becomes the default
+compare: {design: arms, control: c, treatment: t}
+start: 2026-01-01
+plan: {units_per_week: 2800}
+signals:
+  depth: {role: proxy, form: value, want: up, unit: pages, from: 100, source: desk,
+    query: {file: depth.csv, time: days, arm: arm, value: depth}}
+  spend: {role: outcome, form: mean, want: up, unit: euros, from: 20, matures_after: 0d,
+    source: desk, query: {file: spend.csv, cumulative: yes, columns: {
+    time: days, n: 'n_{arm}', mean: 'mean_{arm}', variance: 'variance_{arm}'}}}
+checkpoint: {at: 2026-03-11, cycles: 1, look_every: 7d,
+  continue_when: depth >= +5% and spend >= +5%}
+guardrails: {less: {no_worse_than: {margin: 10, signal: spend}, on_trip: alert}}
+rollback: {plan: turn it off}
+review: {every: 7d, minutes: 15}
+notify: [analyst]
+";
+
+/// Ten weeks without an effect, and the lift they end with by chance: one row of running totals
+/// for both arms (200 customers a day and arm, 20 +- 8 euros), and a series whose neighbouring
+/// days resemble each other.
+fn two_arms_that_do_not_differ(folder: &Path) -> f64 {
+    let (spends, depths) = (Chance::new(7, 1), Chance::new(7, 2));
+    let mut totals = [[0.0; 3]; 2];
+    let mut spend = String::from("days,n_c,n_t,mean_c,mean_t,variance_c,variance_t\n");
+    let mut depth = String::from("days,arm,depth\n");
+    for day in 0..70_u32 {
+        for (arm, total) in totals.iter_mut().enumerate() {
+            let key = u64::from(day) * 10 + arm as u64;
+            let mean = 20.0 + 8.0 / 200.0_f64.sqrt() * spends.normal(key);
+            let more = [200.0, 200.0 * mean, 200.0 * (64.0 + mean * mean)];
+            for (sum, more) in total.iter_mut().zip(more) {
+                *sum += more;
+            }
+            let level = 100.0 + 3.0 * depths.normal(key + 20) + 2.0 * depths.normal(key + 10);
+            writeln!(depth, "{day},{},{level:.3}", ["c", "t"][arm]).unwrap();
+        }
+        let [c, t] = totals.map(|[n, sum, square]| (n, sum / n, square / n - (sum / n).powi(2)));
+        let cells = [f64::from(day + 1), c.0, t.0, c.1, t.1, c.2, t.2].map(|x| x.to_string());
+        writeln!(spend, "{}", cells.join(",")).unwrap();
+    }
+    std::fs::write(folder.join("spend.csv"), spend).unwrap();
+    std::fs::write(folder.join("depth.csv"), depth).unwrap();
+    std::fs::write(folder.join("two-arms.yaml"), TWO_ARMS).unwrap();
+    (totals[1][1] / totals[1][0]) / (totals[0][1] / totals[0][0]) - 1.0
+}
+
+#[test]
+fn arms_means_and_series_without_an_effect_are_seldom_called_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let lift = two_arms_that_do_not_differ(folder.path());
+    let file = folder.path().join("two-arms.yaml").display().to_string();
+    let place = format!("sources.desk.csv.folder={}", folder.path().display());
+    let days = "sources.desk.csv.date_format=days since 2026-01-01";
+    let play = |more: &[&str]| {
+        let fixed =
+            ["replay", &file, "--set", &place, "--set", days, "--to", "2026-03-12", "--json"];
+        let words: Vec<&str> = fixed.iter().chain(more).copied().collect();
+        let output = run(&words, &[]);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        let out = text(&output.stdout);
+        out.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Value>>()
+    };
+    let looks = play(&["--all"]);
+    let last = looks.iter().rev().find(|line| line["type"] == "look").unwrap();
+    let spend = last["signals"].as_array().unwrap().iter().find(|one| one["signal"] == "spend");
+    let spend = spend.unwrap();
+    assert_eq!(spend["n"], 28_000.0, "the totals of the last row");
+    assert!((spend["estimate"].as_f64().unwrap() - lift).abs() < 1e-6, "{spend}");
+
+    let told = play(&["--aa", "80"]);
+    let rows = told[0]["rows"].as_array().unwrap();
+    let of = |what: &str| rows.iter().find(|row| row["what"] == what).unwrap();
+    for what in ["depth: a change", "spend: a change"] {
+        let row = of(what);
+        assert_eq!(row["allowed"], 0.05, "{what}");
+        let (share, naive) = (row["share"].as_f64().unwrap(), row["naive"].as_f64().unwrap());
+        // 0.05 and two standard errors at 80 runs.
+        assert!(share <= 0.099, "{what}: {share}");
+        assert!(naive > share, "{what}: {naive} by repeated tests against {share}");
+    }
+    assert_eq!(of("verdict continue")["count"], 0, "both would have to rise by 5 %");
+    assert_eq!(told[0]["unchanged"].as_array().unwrap().len(), 0);
 }

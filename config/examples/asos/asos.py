@@ -126,8 +126,9 @@ def summary(lines):
             continue
         for signal in entry["signals"]:
             if signal["interval"] is not None and signal["state"] not in ("no_data", "invalid"):
+                # An end that is open is null.
                 low, high = signal["interval"]
-                excludes = low > 0 or high < 0
+                excludes = (low is not None and low > 0) or (high is not None and high < 0)
                 looks[entry["experiment"], signal["signal"]].append((entry["at"], excludes))
     arms = {arm for arm, _ in looks}
     print(f"{len(arms)} arms, {sum(map(len, looks.values()))} looks at a metric")

@@ -30,8 +30,9 @@ const TABLE_2: [[u32; 4]; 4] = [[19, 2, 71, 7], [20, 18, 49, 7], [16, 6, 63, 9],
 const PEEKING: [[u32; 2]; 4] = [[46, 26], [64, 27], [57, 25], [58, 27]];
 /// GrowthBook's sequential interval tuned for 5,000 and for 500,000 users.
 const GROWTHBOOK: [[u32; 2]; 4] = [[16, 20], [29, 36], [13, 20], [13, 20]];
-/// Rows without a variance, and arms whose split is not 50:50 at p < 0.001.
-const WITHOUT_VARIANCE: u32 = 778;
+/// Rows without the control's and without the treatment's variance, and arms whose split is not
+/// 50:50 at p < 0.001.
+const WITHOUT_VARIANCE: [u32; 2] = [778, 779];
 const UNEVEN: u32 = 12;
 
 /// One checkpoint of one series; `[control, treatment]`.
@@ -53,16 +54,19 @@ struct Calls {
     growthbook: [bool; 2],
 }
 
-fn read(text: &str) -> Option<(Data, u32)> {
-    let (mut data, mut without) = (Data::new(), 0);
+fn read(text: &str) -> Option<(Data, [u32; 2])> {
+    let (mut data, mut without) = (Data::new(), [0; 2]);
     for line in text.lines().skip(1) {
         let cells: Vec<&str> = line.split(',').collect();
         let number = |index: usize| cells.get(index)?.parse::<f64>().ok();
         let metric = cells.get(2)?.parse::<usize>().ok()?.checked_sub(1)?;
         let arm = format!("{}/{}", cells.first()?, cells.get(1)?);
         let series = data.entry((metric, arm)).or_default();
-        let (Some(control), Some(treatment)) = (number(8), number(9)) else {
-            without += 1;
+        let variances = [number(8), number(9)];
+        for (without, variance) in without.iter_mut().zip(variances) {
+            *without += u32::from(variance.is_none());
+        }
+        let [Some(control), Some(treatment)] = variances else {
             continue;
         };
         series.push(Checkpoint {
@@ -130,7 +134,7 @@ fn main() -> ExitCode {
         println!("{path} is not the ASOS data set: columns or numbers are other ones");
         return ExitCode::from(2);
     };
-    let mut same = compared("rows without a variance", without, WITHOUT_VARIANCE);
+    let mut same = compared("rows without a variance, by arm", without, WITHOUT_VARIANCE);
     same &= compared("arms with an uneven split", uneven(&data), UNEVEN);
     for metric in 0..4 {
         let (mut table, mut peeking, mut growthbook) = ([0; 4], [0; 2], [0; 2]);

@@ -11,6 +11,7 @@
 //! through `libm`, numbers rounded to 12 significant digits at the record's edge).
 
 pub mod analyse;
+pub mod ask;
 pub mod case;
 pub mod contract;
 pub mod decide;

@@ -37,6 +37,9 @@ pub enum NoticeKind {
     /// `guardrail.tripped`
     #[serde(rename = "guardrail.tripped")]
     GuardrailTripped,
+    /// `guardrail.burning`: a ticket; the budget goes too fast or is spent.
+    #[serde(rename = "guardrail.burning")]
+    GuardrailBurning,
     /// `guardrail.recovered`
     #[serde(rename = "guardrail.recovered")]
     GuardrailRecovered,
@@ -94,6 +97,7 @@ impl NoticeKind {
             Self::VerdictHold => "experiment.verdict.hold",
             Self::VerdictRevised => "experiment.verdict.revised",
             Self::GuardrailTripped => "guardrail.tripped",
+            Self::GuardrailBurning => "guardrail.burning",
             Self::GuardrailRecovered => "guardrail.recovered",
             Self::GuardrailNoData => "guardrail.no_data",
             Self::ProxyWithoutOutcome => "proxy.without_outcome",

@@ -241,6 +241,20 @@ pub fn need_of_guardrail(
     })
 }
 
+/// The need of the control cohort of an `slo`, where the file states one.
+pub fn need_of_control(
+    experiment: &Experiment,
+    guardrail: &Guardrail,
+    grain: Span,
+    window: Window,
+) -> Option<Need> {
+    let GuardrailKind::Slo(slo) = &guardrail.kind else { return None };
+    let query = slo.control.clone()?;
+    let need = need_of_guardrail(experiment, guardrail, grain, window)?;
+    let series_id = series_id(&slo.source, &query, need.shape, grain, &experiment.timezone);
+    Some(Need { series_id, query, ..need })
+}
+
 /// The definition's hash: source, query text with white space folded, shape, grain and zone.
 /// A change while the experiment runs is `definition_changed`.
 pub fn series_id(source: &str, query: &Query, shape: Shape, grain: Span, zone: &str) -> String {

@@ -232,7 +232,7 @@ pub fn canonical_json(value: &serde_json::Value) -> String {
     rounded(value).to_string()
 }
 
-/// A float at 12 significant digits (through decimal text, so that it is exact everywhere).
+/// A float at 12 significant digits: the one nearest to its decimal rounding, the same everywhere.
 pub fn round12(value: f64) -> f64 {
     if !value.is_finite() || value == 0.0 {
         return if value == 0.0 { 0.0 } else { value };
@@ -241,7 +241,36 @@ pub fn round12(value: f64) -> f64 {
     if value.abs() < 1e12 && value.trunc() == value {
         return value;
     }
-    format!("{value:.11e}").parse().unwrap_or(value)
+    // Decimal text is exact and slow; scaling gives the same float wherever it is safe.
+    by_scaling(value).unwrap_or_else(|| format!("{value:.11e}").parse().unwrap_or(value))
+}
+
+/// The exact powers of ten.
+const POWERS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
+    1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+];
+
+/// [`round12`] by one multiplication, one rounding and one division with an exact power of ten.
+///
+/// The scaled value errs by less than 2e-4, so that away from halves its rounding is the decimal
+/// one; an integer below 2^53 over (or times) an exact power is the nearest float of that decimal.
+fn by_scaling(value: f64) -> Option<f64> {
+    let size = value.abs();
+    if !(1.0e-10..1.0e15).contains(&size) {
+        return None;
+    }
+    let shift = 11 - libm::floor(libm::log10(size)) as i32;
+    let power = *POWERS.get(shift.unsigned_abs() as usize)?;
+    let scaled = if shift >= 0 { size * power } else { size / power };
+    let whole = libm::floor(scaled);
+    let is_near_half = (scaled - whole - 0.5).abs() < 1.0e-3;
+    if is_near_half || !(1.0e11..1.0e12).contains(&scaled) {
+        return None;
+    }
+    let rounded = if scaled - whole > 0.5 { whole + 1.0 } else { whole };
+    let back = if shift >= 0 { rounded / power } else { rounded * power };
+    Some(back.copysign(value))
 }
 
 #[cfg(test)]
@@ -253,6 +282,30 @@ mod tests {
         assert_eq!(round12(1.0 / 3.0), 0.333_333_333_333);
         assert_eq!(round12(-0.0).to_string(), "0");
         assert_eq!(round12(123_456_789_012_345.0), 123_456_789_012_000.0);
+    }
+
+    #[test]
+    fn scaling_rounds_as_decimal_text_does() {
+        let text = |x: f64| format!("{x:.11e}").parse::<f64>().unwrap();
+        let mut state = 1_u64;
+        let mut scaled = 0;
+        for _ in 0..200_000 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let mantissa = 1.0 + (state >> 12) as f64 / 4.503_599_627_370_496e15;
+            let x = mantissa * libm::exp2(((state >> 5) % 100) as f64 - 45.0);
+            assert_eq!(round12(x).to_bits(), text(x).to_bits(), "{x:e}");
+            assert_eq!(round12(-x), -round12(x));
+            scaled += usize::from(by_scaling(x).is_some());
+        }
+        assert!(scaled > 150_000, "{scaled} took the short way");
+        for x in [0.999_999_999_999_5, 999_999_999_999.5, 1e15, 1e-10, 0.1 + 0.2, 1e22, 5e-324] {
+            assert_eq!(round12(x).to_bits(), text(x).to_bits(), "{x:e}");
+        }
+        // Halves of the twelfth digit.
+        for n in 0..2_000 {
+            let x = (100_000_000_000.0 + f64::from(n) + 0.5) / 1e9;
+            assert_eq!(round12(x).to_bits(), text(x).to_bits(), "{x:e}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The command line as data, without a process.
 
+mod analyze;
 mod reference;
 
 use clap::{CommandFactory as _, Parser as _};

@@ -89,6 +89,7 @@ fn the_page_of_the_exit_codes_is_current() {
         ["`check`", "1", "findings"],
         ["`check`", &usage, "a file cannot be read"],
         ["`test`", "1", "a case does not hold"],
+        ["`analyze`", "1", "a line, or the question, has no answer"],
         ["`notify test`", "1", "a sample was refused"],
         ["`demo`", "1", "a story ended otherwise than it should"],
         ["`slo`", "0", "everything in it can be kept"],

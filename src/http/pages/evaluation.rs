@@ -246,7 +246,7 @@ fn guardrail(status: &GuardrailStatus, record: &EvaluationRecord) -> Markup {
             td data-label="State" { (super::guardrail_chip(status.state)) }
             td data-label="Seen" {
                 (deliver::guardrail_line(&record.input.experiment, status))
-                @if let Some(left) = status.budget_left {
+                @if let Some(left) = status.budget_left.filter(|_| status.burn.is_none()) {
                     div.soft { "budget left " (prose::format_level(left, Form::Proportion, None)) }
                 }
             }

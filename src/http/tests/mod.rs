@@ -1,5 +1,6 @@
 //! The router against a real store in a temporary folder, without a socket.
 
+mod analyze;
 mod api;
 mod pages;
 mod problems;

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use super::CASE_FILE;
 use super::file::{Case, Revision};
 use super::timeline::{Timeline, name_of};
+use super::world::GuardrailAnswer;
 use crate::analyse::{GuardrailStatus, split_counts};
 use crate::decide::{Cause, Finding, Verdict, evaluate, evaluate_trip};
-use crate::guardrails::{GuardrailInput, judge};
+use crate::guardrails::{BurnInput, GuardrailInput, judge};
 use crate::ids::evaluation_id;
 use crate::lifecycle::{self, LifeState, RevisionEffect};
 use crate::notice::{LastSaid, guardrail_notices, notices, said_after};
@@ -213,18 +214,31 @@ impl<'a> Player<'a> {
     }
 
     fn guardrail(&mut self, guardrail: &Guardrail, now: Timestamp) {
-        let (grain, answer) = self.case.world.guardrail(&guardrail.name, now, now);
+        let (world, name) = (&self.case.world, guardrail.name.as_str());
+        let burns = matches!(&guardrail.kind, GuardrailKind::Slo(slo) if slo.burn.is_some());
+        // Burn rates read sums only; the points behind them may be tens of thousands.
+        let answer = if burns {
+            GuardrailAnswer { failure: world.failure(name, now), ..GuardrailAnswer::default() }
+        } else {
+            world.guardrail(name, now, now)
+        };
+        let (slots, control_slots) = world.slots(name, now);
         let before = self.statuses.get(&guardrail.name).cloned();
         let outcome = judge(&GuardrailInput {
             experiment: self.experiment,
             guardrail,
-            cycle: &self.state.cycle,
+            cycle: &lifecycle::guardrail_cycle(&self.state),
             at: now,
             every: self.every(guardrail),
-            grain,
+            grain: world.grain(name),
             lateness: Span::ZERO,
             points: &answer.points,
-            control: &[],
+            control: &answer.control,
+            burn: BurnInput {
+                slots: burns.then_some(&*slots),
+                control: burns.then_some(&*control_slots),
+                rearmed_at: self.state.rearmed_at,
+            },
             failure: answer.failure,
             stored: before.clone(),
             carry: &self.carry,

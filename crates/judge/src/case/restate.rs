@@ -6,7 +6,7 @@
 use super::drive::Player;
 use super::timeline::name_of;
 use crate::decide::{before_trip, restate_look, restate_trip};
-use crate::guardrails::{GuardrailInput, judge};
+use crate::guardrails::{BurnInput, GuardrailInput, judge};
 use crate::lifecycle;
 use crate::notice::{notices, said_after, verdict_text};
 use crate::observe::{Observation, SeriesInput, observe};
@@ -36,7 +36,7 @@ impl Player<'_> {
     fn period(&self, record: &EvaluationRecord) -> Span {
         let experiment = &record.input.experiment;
         if let Some(name) = record.track.strip_prefix("guardrail:") {
-            return self.case.world.guardrail(name, record.input.at, record.input.at).0;
+            return self.case.world.grain(name);
         }
         let window = Window { start: experiment.start, end: experiment.start };
         let signals = experiment.signals.iter();
@@ -91,17 +91,19 @@ impl Player<'_> {
         let experiment = &old.input.experiment;
         let guardrail = experiment.guardrail(name)?;
         let tripped = old.guardrails.iter().find(|status| status.name == name)?;
-        let (grain, answer) = self.case.world.guardrail(name, old.input.at, now);
+        let answer = self.case.world.guardrail(name, old.input.at, now);
+        let rearmed_at = self.state.rearmed_at.filter(|at| *at <= old.input.at);
         let outcome = judge(&GuardrailInput {
             experiment,
             guardrail,
             cycle: &old.input.cycle,
             at: old.input.at,
             every: self.every(guardrail),
-            grain,
+            grain: self.case.world.grain(name),
             lateness: Span::ZERO,
             points: &answer.points,
-            control: &[],
+            control: &answer.control,
+            burn: BurnInput { rearmed_at, ..BurnInput::default() },
             failure: answer.failure,
             stored: Some(before_trip(tripped)),
             carry: &old.input.carry,

@@ -50,7 +50,8 @@ impl Timeline {
             (Some(bad), Some(total)) => format!(", {bad} of {total}"),
             _ => status.value.map(|value| format!(", {value}")).unwrap_or_default(),
         };
-        self.head(at, &format!("guardrail {}: {state}{numbers}", status.name));
+        let also = if status.control_also { ", the control too" } else { "" };
+        self.head(at, &format!("guardrail {}: {state}{numbers}{also}", status.name));
     }
 
     /// The verdict of a guardrail's own track.

@@ -1,22 +1,27 @@
 //! What the sources of a case hold, and what they answer at an instant.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::CASE_FILE;
 use super::file::{RawSeries, Revision, span};
 use super::notation::values;
+use crate::guardrails::Slots;
 use crate::lifecycle::zone_of;
 use crate::observe::SourceFailure;
 use crate::plan::{Need, Shape, need_of_guardrail, need_of_signal};
-use crate::points::{Covariate, Extra, Point, Sums};
+use crate::points::{ALL, Covariate, Extra, Point, Sums};
 use crate::spec::{COVARIATE, CUBES};
 use crate::time::{Span, Timestamp, Window, add};
+
+/// The arm of a guardrail's series that holds the control cohort.
+const CONTROL: &str = "control";
 
 /// Points by series name (signals and guardrails apart), and outages.
 #[derive(Debug, Default)]
 pub(super) struct World {
     signals: BTreeMap<String, Vec<Point>>,
-    guardrails: BTreeMap<String, (Span, Vec<Point>)>,
+    guardrails: BTreeMap<String, Guarded>,
     pub(super) outages: Vec<Outage>,
     restated: Vec<Restated>,
 }
@@ -27,6 +32,16 @@ struct Restated {
     from: Timestamp,
     series: String,
     points: Vec<Point>,
+}
+
+/// The series of one guardrail: the cohort's and the control's, as points and summed up.
+#[derive(Debug)]
+struct Guarded {
+    grain: Span,
+    points: Vec<Point>,
+    control: Vec<Point>,
+    slots: Slots,
+    control_slots: Slots,
 }
 
 /// A stretch in which a series does not answer as it should.
@@ -79,6 +94,14 @@ pub(super) struct Answer {
     pub(super) failure: Option<SourceFailure>,
 }
 
+/// What a guardrail's series answers.
+#[derive(Debug, Default)]
+pub(super) struct GuardrailAnswer {
+    pub(super) points: Vec<Point>,
+    pub(super) control: Vec<Point>,
+    pub(super) failure: Option<SourceFailure>,
+}
+
 type Instant<'a> = &'a dyn Fn(&str) -> Result<Timestamp, String>;
 
 impl World {
@@ -120,7 +143,13 @@ impl World {
             return Err(format!("{CASE_FILE}: no guardrail `{name}` with a series of its own"));
         };
         let points = points(series, &need, every, file, instant)?;
-        self.guardrails.insert(name.to_owned(), (every, points));
+        let (control, points): (Vec<_>, Vec<_>) =
+            points.into_iter().partition(|point| point.arm == CONTROL);
+        let as_all = |point: Point| Point { arm: ALL.to_owned(), ..point };
+        let control: Vec<_> = control.into_iter().map(as_all).collect();
+        let (slots, control_slots) = (Slots::of(&points), Slots::of(&control));
+        let guarded = Guarded { grain: every, points, control, slots, control_slots };
+        self.guardrails.insert(name.to_owned(), guarded);
         Ok(())
     }
 
@@ -139,7 +168,7 @@ impl World {
             other.add_guardrail(name, series, revisions, instant)?;
         }
         let points = other.signals.remove(name);
-        let points = points.or_else(|| Some(other.guardrails.remove(name)?.1));
+        let points = points.or_else(|| Some(other.guardrails.remove(name)?.points));
         let (series, points) = (name.to_owned(), points.unwrap_or_default());
         self.restated.push(Restated { from, series, points });
         Ok(())
@@ -150,12 +179,40 @@ impl World {
         self.answer(name, self.signals.get(name).map_or(&[], Vec::as_slice), (at, now))
     }
 
-    /// The same of a guardrail, and the length of its periods.
-    pub(super) fn guardrail(&self, name: &str, at: Timestamp, now: Timestamp) -> (Span, Answer) {
+    /// The same of a guardrail.
+    pub(super) fn guardrail(&self, name: &str, at: Timestamp, now: Timestamp) -> GuardrailAnswer {
+        let guarded = self.guardrails.get(name);
+        let points = guarded.map_or(&[][..], |guarded| &guarded.points);
+        let control = guarded.map_or(&[][..], |guarded| &guarded.control);
+        let Answer { points, failure } = self.answer(name, points, (at, now));
+        let control = control.iter().filter(|point| point.end <= at).cloned().collect();
+        GuardrailAnswer { points, control, failure }
+    }
+
+    /// The same summed up at `now`, for burn-rate windows, which look no further themselves.
+    pub(super) fn slots(&self, name: &str, now: Timestamp) -> (Cow<'_, Slots>, Cow<'_, Slots>) {
+        let silent =
+            |outage: &Outage| outage.is_on(name, now) && outage.kind != OutageKind::SourceError;
+        let restated = |one: &Restated| one.series == name && one.from <= now;
+        let differs = self.outages.iter().any(silent) || self.restated.iter().any(restated);
         match self.guardrails.get(name) {
-            Some((grain, points)) => (*grain, self.answer(name, points, (at, now))),
-            None => (Span::days(1), self.answer(name, &[], (at, now))),
+            Some(guarded) if differs => {
+                let said = self.answer(name, &guarded.points, (now, now)).points;
+                (Cow::Owned(Slots::of(&said)), Cow::Borrowed(&guarded.control_slots))
+            }
+            Some(guarded) => (Cow::Borrowed(&guarded.slots), Cow::Borrowed(&guarded.control_slots)),
+            None => (Cow::default(), Cow::default()),
         }
+    }
+
+    /// The length of a guardrail's periods.
+    pub(super) fn grain(&self, name: &str) -> Span {
+        self.guardrails.get(name).map_or(Span::days(1), |guarded| guarded.grain)
+    }
+
+    /// Why a series does not answer at `now`, if it does not.
+    pub(super) fn failure(&self, name: &str, now: Timestamp) -> Option<SourceFailure> {
+        self.answer(name, &[], (now, now)).failure
     }
 
     fn answer(&self, name: &str, points: &[Point], (at, now): (Timestamp, Timestamp)) -> Answer {
@@ -212,7 +269,7 @@ fn points(
         }
     }
     for row in &series.rows {
-        let arm = row.get("arm").map_or(crate::points::ALL, String::as_str);
+        let arm = row.get("arm").map_or(ALL, String::as_str);
         let start = row.get("start").ok_or_else(|| missing(need, arm, "start"))?;
         let start = instant(start)?;
         let mut cells = Vec::new();

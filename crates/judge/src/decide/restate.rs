@@ -79,13 +79,18 @@ pub fn restate_trip(old: &EvaluationRecord, status: &GuardrailStatus) -> Option<
 /// The status that a tripped guardrail's slot started from, as far as the record holds it: no
 /// latch and no trip, the clock of `for` as it ran.
 pub fn before_trip(tripped: &GuardrailStatus) -> GuardrailStatus {
-    GuardrailStatus {
+    let mut status = GuardrailStatus {
         state: GuardrailState::Ok,
         frozen: None,
         latched: false,
         clearing_since: None,
         ..tripped.clone()
+    };
+    for alert in status.burn.iter_mut().flat_map(|burn| &mut burn.alerts) {
+        alert.firing = false;
+        alert.clearing_since = None;
     }
+    status
 }
 
 /// The run stays over ("changes no state"), so nothing is planned after it.

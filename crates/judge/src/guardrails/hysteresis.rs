@@ -1,6 +1,7 @@
 //! From what a look saw to the stored state: latch, freeze, `for`, `keep_firing_for`.
 //!
-//! Part of `guardrails`. The two clocks live in the status as instants. A slot that was missed or
+//! Part of `guardrails`. The two clocks live in the status as instants (burn-rate alerts have their
+//! own, in `burn`), so that a restart loses nothing. A slot that was missed or
 //! failed moves them forward by its own length, so the elapsed time neither grows nor restarts.
 
 use super::Seen;
@@ -74,14 +75,47 @@ fn with_numbers(mut status: GuardrailStatus, seen: &Seen) -> GuardrailStatus {
     status.budget_left = seen.budget_left;
     status.why.clone_from(&seen.why);
     status.control_also = seen.control_also;
+    if seen.burn.is_some() {
+        status.burn.clone_from(&seen.burn);
+    }
     if seen.drift.is_some() {
         status.drift.clone_from(&seen.drift);
     }
     status
 }
 
+/// On or off, with the two clocks that lead from one to the other.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Clocks {
+    pub(super) firing: bool,
+    pub(super) pending_since: Option<Timestamp>,
+    pub(super) clearing_since: Option<Timestamp>,
+}
+
+impl Clocks {
+    /// One look that could be judged: `for` on the way in, `keep_firing_for` on the way out.
+    ///
+    /// `unseen_ms` is how long nobody looked before it; that time does not count.
+    pub(super) fn step(
+        self,
+        breaches: bool,
+        (hold_for, keep_for): (Span, Span),
+        at: Timestamp,
+        unseen_ms: i64,
+    ) -> Self {
+        if breaches {
+            let since = shifted(self.pending_since, unseen_ms).unwrap_or(at);
+            let firing = self.firing || ms_between(since, at) >= hold_for.ms;
+            return Self { firing, pending_since: Some(since), clearing_since: None };
+        }
+        let since = shifted(self.clearing_since, unseen_ms).unwrap_or(at);
+        let firing = self.firing && ms_between(since, at) < keep_for.ms;
+        Self { firing, pending_since: None, clearing_since: firing.then_some(since) }
+    }
+}
+
 /// A clock moved forward by time that must not count.
-fn shifted(clock: Option<Timestamp>, ms: i64) -> Option<Timestamp> {
+pub(super) fn shifted(clock: Option<Timestamp>, ms: i64) -> Option<Timestamp> {
     clock.map(|since| add_ms(since, ms.max(0)))
 }
 
@@ -103,6 +137,10 @@ fn freeze(
     status.evaluated_at = Some(at);
     status.pending_since = shifted(status.pending_since, gap);
     status.clearing_since = shifted(status.clearing_since, gap);
+    for alert in status.burn.iter_mut().flat_map(|burn| &mut burn.alerts) {
+        alert.pending_since = shifted(alert.pending_since, gap);
+        alert.clearing_since = shifted(alert.clearing_since, gap);
+    }
     status.why.clone_from(&seen.why);
     if seen.state == GuardrailState::Insufficient {
         status = with_numbers(status, &seen);
@@ -147,24 +185,25 @@ fn live(
     status.on_trip = guardrail.on_trip;
     status.frozen = None;
     status.evaluated_at = Some(at);
-    let was_tripped = last_live(stored) == Some(GuardrailState::Tripped);
-    let mut state = seen.state;
-    if seen.state == GuardrailState::Tripped {
-        let since = shifted(status.pending_since, unseen_ms).unwrap_or(at);
-        status.pending_since = Some(since);
-        status.clearing_since = None;
-        if !was_tripped && ms_between(since, at) < guardrail.hold_for.ms {
-            state = GuardrailState::Ok;
-        }
-    } else {
-        status.pending_since = None;
-        let since = shifted(status.clearing_since, unseen_ms).unwrap_or(at);
-        let keeps = was_tripped && ms_between(since, at) < guardrail.keep_firing_for.ms;
-        status.clearing_since = keeps.then_some(since);
-        if keeps {
-            state = GuardrailState::Tripped;
-        }
-    }
+    let clocks = Clocks {
+        firing: last_live(stored) == Some(GuardrailState::Tripped),
+        pending_since: status.pending_since,
+        clearing_since: status.clearing_since,
+    };
+    let spans = match seen.burn {
+        // Every alert of a budget has its own clocks, which were moved when it was judged.
+        Some(_) => (Span::ZERO, Span::ZERO),
+        None => (guardrail.hold_for, guardrail.keep_firing_for),
+    };
+    let breaches = seen.state == GuardrailState::Tripped;
+    let clocks = clocks.step(breaches, spans, at, unseen_ms);
+    status.pending_since = clocks.pending_since;
+    status.clearing_since = clocks.clearing_since;
+    let mut state = match (clocks.firing, breaches) {
+        (true, _) => GuardrailState::Tripped,
+        (false, true) => GuardrailState::Ok,
+        (false, false) => seen.state,
+    };
     status.latched |= state == GuardrailState::Tripped && guardrail.on_trip == OnTrip::Stop;
     if status.latched {
         state = GuardrailState::Tripped;

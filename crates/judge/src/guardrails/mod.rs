@@ -9,13 +9,16 @@
 //! does, after `missing_for`); a tripped `on_trip: stop` latches until a human rearms it; missed
 //! and failed slots neither advance nor reset `for` and `keep_firing_for`.
 
+mod burn;
 mod drift;
 mod error_budget;
 mod hysteresis;
 mod limit;
 pub mod no_worse_than;
+mod period;
 mod seen;
 mod slo;
+mod slots;
 mod threshold;
 
 use crate::analyse::{GuardrailState, GuardrailStatus};
@@ -23,10 +26,11 @@ use crate::observe::SourceFailure;
 use crate::points::Point;
 use crate::record::{Carry, Cycle};
 use crate::spec::{Experiment, Guardrail, GuardrailKind};
-use crate::time::{Span, Timestamp};
+use crate::time::{Span, Timestamp, ms_between};
 
 pub use hysteresis::{settle, unseen};
 pub use seen::Seen;
+pub use slots::{Slots, Sum};
 
 /// What one guardrail look is a function of.
 #[derive(Debug, Clone)]
@@ -49,12 +53,33 @@ pub struct GuardrailInput<'a> {
     pub points: &'a [Point],
     /// The same of the control cohort (`slo` only); empty when it is not known.
     pub control: &'a [Point],
+    /// What burn-rate windows read beside the points; the default will do.
+    pub burn: BurnInput<'a>,
     /// The source's failure, if the last fetch failed.
     pub failure: Option<SourceFailure>,
     /// The stored state; `None` before the first look.
     pub stored: Option<GuardrailStatus>,
     /// Sequential state of earlier looks.
     pub carry: &'a Carry,
+}
+
+/// What the burn-rate windows of an `slo` read beside the points.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct BurnInput<'a> {
+    /// The series as prefix sums that somebody keeps; `None`: they are made of `points`.
+    pub slots: Option<&'a Slots>,
+    /// The same of the control cohort.
+    pub control: Option<&'a Slots>,
+    /// When a human last rearmed the tripwires: the windows of a service start over there.
+    pub rearmed_at: Option<Timestamp>,
+}
+
+impl GuardrailInput<'_> {
+    /// Time since the look before, in milliseconds.
+    fn gap_ms(&self) -> i64 {
+        let last = self.stored.as_ref().and_then(|stored| stored.evaluated_at);
+        last.map_or(0, |last| ms_between(last, self.at))
+    }
 }
 
 /// What a guardrail look comes to.

@@ -3,7 +3,7 @@
 //! Part of `guardrails`: the kinds make a [`Seen`], `hysteresis` turns it into the stored status.
 
 use super::GuardrailInput;
-use crate::analyse::{DriftStatus, GuardrailState};
+use crate::analyse::{BurnStatus, DriftStatus, GuardrailState};
 use crate::observe::{SourceFailure, allowance_ms, canonical};
 use crate::points::{Point, Sums};
 use crate::stats::Interval;
@@ -30,6 +30,8 @@ pub struct Seen {
     pub why: Option<String>,
     /// The control breaches too.
     pub control_also: bool,
+    /// The budget and its alerts, whose clocks were already moved.
+    pub burn: Option<BurnStatus>,
     /// The accumulators of a control chart after this look.
     pub drift: Option<DriftStatus>,
 }
@@ -47,6 +49,7 @@ impl Seen {
             budget_left: None,
             why: None,
             control_also: false,
+            burn: None,
             drift: None,
         }
     }
@@ -82,8 +85,25 @@ pub(super) fn lifetime<'a>(
     expected_to: Timestamp,
 ) -> Result<Vec<&'a Point>, Box<Seen>> {
     let points = closed(input, input.points);
+    fresh_to(input, points.iter().map(|point| point.end).max(), expected_to)?;
+    Ok(points)
+}
+
+/// The end of the newest data, or why they are too old to judge.
+pub(super) fn fresh(
+    input: &GuardrailInput<'_>,
+    newest: Option<Timestamp>,
+) -> Result<Timestamp, Box<Seen>> {
+    fresh_to(input, newest, input.at)
+}
+
+fn fresh_to(
+    input: &GuardrailInput<'_>,
+    newest: Option<Timestamp>,
+    expected_to: Timestamp,
+) -> Result<Timestamp, Box<Seen>> {
     let allowance = allowance_ms(input.grain, input.lateness);
-    let Some(newest) = points.iter().map(|point| point.end).max() else {
+    let Some(newest) = newest else {
         let too_soon = ms_between(input.cycle.started_at, input.at) <= allowance;
         return Err(Box::new(if too_soon {
             Seen::insufficient("no period has closed yet")
@@ -94,7 +114,7 @@ pub(super) fn lifetime<'a>(
     if ms_between(newest, expected_to) > allowance {
         return Err(Box::new(Seen::no_data(Some(newest), "nothing new")));
     }
-    Ok(points)
+    Ok(newest)
 }
 
 /// Periods of the cycle that had closed at the slot.

@@ -1,4 +1,5 @@
-//! `slo` with a lifetime budget: bad and total counts against an objective.
+//! `slo` with a lifetime budget: bad and total counts against an objective. Budgets of other
+//! periods are judged in `burn`.
 //!
 //! Exact e-process of one proportion with `q = 1 - objective` at 0.01, tau = q (statistics.md
 //! 1.4); periods that vary more from one to the next than independent requests would (phi > 1.5
@@ -6,6 +7,7 @@
 //! Burn is `(bad/total)/q`, budget left is `1 - bad/(q total)`. A breach once shown stays shown
 //! while the ratio is above the budget.
 
+use super::burn;
 use super::seen::{closed, lifetime, pairs};
 use super::{GuardrailInput, Seen};
 use crate::analyse::GuardrailState;
@@ -23,6 +25,9 @@ use crate::time::Window;
 pub(crate) const ALPHA: f64 = 0.01;
 
 pub(super) fn look(input: &GuardrailInput<'_>, slo: &Slo, carry: &mut Carry) -> Seen {
+    if let Some(rules) = &slo.burn {
+        return burn::look(input, slo, rules);
+    }
     let points = match lifetime(input, input.at) {
         Ok(points) => points,
         Err(missing) => return *missing,

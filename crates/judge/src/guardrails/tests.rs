@@ -72,6 +72,7 @@ impl Bench {
             lateness: Span::ZERO,
             points,
             control: &self.control,
+            burn: BurnInput::default(),
             failure,
             stored: self.stored.clone(),
             carry: &self.carry,

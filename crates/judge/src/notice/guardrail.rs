@@ -1,4 +1,4 @@
-//! What a guardrail's transition says: tripped, recovered, no data. Missing data is never
+//! What a guardrail's transition says: tripped, burning, recovered, no data. Missing data is never
 //! "recovered": it freezes what was, and is told on its own.
 
 use super::{Notice, NoticeKind};
@@ -27,11 +27,16 @@ pub fn guardrail_notices(
         detail,
     };
     let was_tripped = before.is_some_and(is_tripped);
+    let was_burning = before.is_some_and(is_burning);
     let was_silent = before
         .is_some_and(|status| is_overdue(experiment, status, status.evaluated_at.unwrap_or(at)));
     let mut found = Vec::new();
     if is_tripped(after) && !was_tripped {
         found.push(notice(NoticeKind::GuardrailTripped, after.why.clone()));
+    }
+    let tickets = is_burning(after) && !was_burning;
+    if tickets {
+        found.push(notice(NoticeKind::GuardrailBurning, after.why.clone()));
     }
     if is_overdue(experiment, after, at) {
         if !was_silent {
@@ -39,10 +44,21 @@ pub fn guardrail_notices(
         }
     } else if was_silent && !is_missing(after) && !is_tripped(after) {
         found.push(notice(NoticeKind::GuardrailRecovered, Some("data are back".to_owned())));
-    } else if was_tripped && !is_tripped(after) && !is_missing(after) {
+    } else if (was_tripped || was_burning) && is_calm(after) && !tickets {
         found.push(notice(NoticeKind::GuardrailRecovered, None));
     }
     found
+}
+
+/// Neither on nor without data. A lifetime budget that is above its ratio is no alert.
+fn is_calm(status: &GuardrailStatus) -> bool {
+    !is_tripped(status) && !is_missing(status) && !is_burning(status)
+}
+
+/// A ticket of burn rates is on, also while its data are missing.
+fn is_burning(status: &GuardrailStatus) -> bool {
+    let state = status.frozen.unwrap_or(status.state);
+    status.burn.is_some() && state == GuardrailState::Burning
 }
 
 fn is_missing(status: &GuardrailStatus) -> bool {

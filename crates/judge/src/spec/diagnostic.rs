@@ -125,6 +125,7 @@ const CODES: &[(&str, &str)] = &[
     ("E0309", "text that is empty or too long"),
     ("E0310", "too many entries"),
     ("E0311", "a blank of a template that was not filled in"),
+    ("E0312", "a burn-rate alert that can never fire"),
     ("E0401", "an unknown signal"),
     ("E0402", "an unknown source"),
     ("E0403", "an unknown receiver"),

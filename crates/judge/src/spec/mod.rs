@@ -3,6 +3,7 @@
 //! First step of the line. Parsing never fails: [`parse()`] returns what it could read and all that
 //! is wrong with it at once. The Definition-of-Done lint (`lint`) decides draft or runnable.
 
+mod burn_table;
 mod diagnostic;
 mod drift;
 mod lint;
@@ -23,6 +24,7 @@ pub use drift::*;
 pub use lint::{Finding, check, lint};
 pub use method::{About, Design, MethodName, fitting};
 pub use model::*;
+pub(crate) use nearest::nearest;
 pub use parse::openslo::{is_openslo, openslo as read_openslo};
 pub use parse::{Context, Parsed, parse};
 pub(crate) use plain::plain_yaml;

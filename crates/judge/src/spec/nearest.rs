@@ -1,7 +1,7 @@
 //! The nearest of the allowed names, for hints.
 
 /// The allowed name most like `name`, if any is near enough to be meant.
-pub(super) fn nearest<'a>(
+pub(crate) fn nearest<'a>(
     name: &str,
     allowed: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {

@@ -13,6 +13,7 @@ pub(super) mod keys;
 pub(super) mod openslo;
 mod query;
 mod signals;
+mod slo;
 mod slo_import;
 pub(super) mod template;
 pub(super) mod values;

@@ -42,6 +42,21 @@ impl Slo {
         let budget = 1.0 - self.objective;
         format!("{budget:.12}").parse().unwrap_or(budget)
     }
+
+    /// How far back any of its windows reaches; `None` for a lifetime budget.
+    pub fn reach(&self) -> Option<Span> {
+        let rules = self.burn.as_ref()?;
+        let longest_period = match self.budget {
+            BudgetPeriod::Lifetime => return None,
+            BudgetPeriod::Rolling(span) => span,
+            // The longest there is, with a clock change.
+            BudgetPeriod::Calendar(CalendarUnit::Week) => Span::days(8),
+            BudgetPeriod::Calendar(CalendarUnit::Month) => Span::days(32),
+            BudgetPeriod::Calendar(CalendarUnit::Quarter) => Span::days(93),
+        };
+        let windows = rules.alerts.iter().map(|alert| alert.long);
+        windows.chain(rules.or_bad.map(|rule| rule.within)).max().max(Some(longest_period))
+    }
 }
 
 /// What an SLO measures.

@@ -69,7 +69,11 @@ fn first_unlikely(from: f64, to: f64, holds: impl Fn(f64) -> bool) -> Option<f64
     }
     let (mut lo, mut hi) = (from, to);
     while lo < hi {
-        let mid = libm::floor(0.5 * (lo + hi));
+        let mid = lo + libm::floor(0.5 * (hi - lo));
+        // Beyond 2^53 whole numbers are further apart than 1: stop where no step is left.
+        if mid >= hi || mid + 1.0 == mid && mid == lo {
+            break;
+        }
         if holds(mid) {
             hi = mid;
         } else {
@@ -168,4 +172,23 @@ pub fn z_null_variance(x: f64, n: f64, p0: f64) -> Option<f64> {
     let se = (p0 * (1.0 - p0) / n).sqrt();
     let z = (x / n - p0) / se;
     z.is_finite().then_some(z)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_search_ends_where_whole_numbers_are_further_apart_than_one() {
+        for (from, to) in [(0.0, 2.0e16), (1.0e16, 2.0e16), (0.0, 1.7e308), (1.0e300, 1.7e308)] {
+            let bound = 0.25 * from + 0.75 * to;
+            let found = first_unlikely(from, to, |k| k >= bound).unwrap();
+            assert!(found >= bound && found / bound - 1.0 < 1e-15, "{from} {to}: {found}");
+        }
+        assert_eq!(first_unlikely(3.0, 900.0, |k| k >= 17.0), Some(17.0));
+        assert_eq!(first_unlikely(3.0, 900.0, |_| true), Some(3.0));
+        assert_eq!(first_unlikely(3.0, 900.0, |_| false), None);
+        let huge = two_sided_p(1.0e300, 1.7e308, 0.3);
+        assert!(huge.is_none_or(|p| (0.0..=1.0).contains(&p)), "{huge:?}");
+    }
 }

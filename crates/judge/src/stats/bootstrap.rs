@@ -12,6 +12,7 @@
 //! data and seed give the same bytes. Assumptions: stationary apart from the change. Invariants:
 //! `None` below 8 steps a side, without variance, or with a value that is not finite.
 
+use super::Interval;
 use super::autocorrelation::politis_white;
 
 /// Replicates: the smallest two-sided p is 0.001.
@@ -121,6 +122,22 @@ impl Replicates {
         self.tail(w, shift - (self.means.0 - w * self.means.1), -1.0)
     }
 
+    /// The shifts of `m_t - w m_c` that neither p rejects at level `tail` a side; all of them
+    /// where `tail` is below one replicate's weight.
+    #[must_use]
+    pub fn interval(&self, w: f64, tail: f64) -> Interval {
+        let mut far: Vec<f64> = self.deviations.iter().map(|(t, c)| t - w * c).collect();
+        far.sort_by(f64::total_cmp);
+        // p rejects when fewer than `rank` replicates lie as far out; the weight of a replicate is
+        // no exact float, so that a whole rank may come out a hair below.
+        let rank = libm::floor(tail * (far.len() + 1) as f64 + 1.0e-9) as usize;
+        if rank == 0 || rank > far.len() {
+            return Interval::ALL;
+        }
+        let seen = self.means.0 - w * self.means.1;
+        Interval { lo: seen - far[far.len() - rank], hi: seen - far[rank - 1] }
+    }
+
     fn tail(&self, w: f64, gap: f64, sign: f64) -> f64 {
         let far = |&&(t, c): &&(f64, f64)| sign * (t - w * c) >= gap;
         let count = self.deviations.iter().filter(far).count();
@@ -203,6 +220,21 @@ mod tests {
         assert!(pair.p_above(1.0, change - 0.1) < 0.001, "the shared wandering is gone");
         let apart = two_sample(&other, &x, 3).unwrap();
         assert!(apart.p_above(1.0, change - 0.1) > 0.1, "two periods keep it");
+    }
+
+    #[test]
+    fn the_interval_holds_the_shifts_no_p_rejects() {
+        let replicates = two_sample(&wandering(60), &wandering(90).split_off(30), 5).unwrap();
+        for tail in [0.0005, 0.025, 0.05] {
+            let found = replicates.interval(1.1, tail);
+            let width = found.hi - found.lo;
+            assert!(width > 0.0);
+            assert!(replicates.p_above(1.1, found.lo + 1e-9 * width) > tail + 1e-12);
+            assert!(replicates.p_above(1.1, found.lo - 1e-9 * width) <= tail + 1e-12);
+            assert!(replicates.p_below(1.1, found.hi - 1e-9 * width) > tail + 1e-12);
+            assert!(replicates.p_below(1.1, found.hi + 1e-9 * width) <= tail + 1e-12);
+        }
+        assert_eq!(replicates.interval(1.0, 0.0004), Interval::ALL);
     }
 
     #[test]

@@ -57,29 +57,31 @@ pub fn half_width_two_sided(se: f64, tau: f64, alpha: f64) -> f64 {
     bounded(se * (log / mix.weight).sqrt())
 }
 
-/// One-sided half-width (exact, bisected): `d - half` is a lower bound at all looks.
+/// One-sided half-width (exact): `d - half` is a lower bound at all looks.
 ///
-/// The root in `u = z sqrt(r/(1+r))` lies in `[0, sqrt(2 ln(1/alpha) + ln(1+r))]`, where log e is
-/// increasing.
+/// The root in `u = z sqrt(r/(1+r))` of `g(u) = u^2/2 + lnPhi(u)`, increasing and convex, lies
+/// below `sqrt(2 ln(1/alpha) + ln(1+r))`; Newton's method from there descends to it without ever
+/// passing it.
 #[must_use]
 pub fn half_width_one_sided(se: f64, tau: f64, alpha: f64) -> f64 {
     let Some(mix) = Mixture::new(se, tau).filter(|_| is_alpha(alpha)) else {
         return UNBOUNDED;
     };
     let need = -libm::log(alpha) + 0.5 * mix.ln_one_plus_r - core::f64::consts::LN_2;
-    let (mut lo, mut hi) = (0.0, (2.0 * (need + core::f64::consts::LN_2)).sqrt());
-    for _ in 0..200 {
-        let mid = 0.5 * (lo + hi);
-        if mid <= lo || mid >= hi {
+    let mut u = (2.0 * (need + core::f64::consts::LN_2)).max(0.0).sqrt();
+    for _ in 0..100 {
+        let tail = ln_phi(u);
+        let excess = 0.5 * u * u + tail - need;
+        // g'(u) = u + phi(u)/Phi(u)
+        let slope = u + libm::exp(-0.5 * u * u - super::special::HALF_LN_TWO_PI - tail);
+        let next = u - excess / slope;
+        if next >= u || next.is_nan() {
             break;
         }
-        if 0.5 * mid * mid + ln_phi(mid) < need {
-            lo = mid;
-        } else {
-            hi = mid;
-        }
+        u = next;
     }
-    bounded(se * hi / mix.weight.sqrt())
+    // The last step may have rounded to the inside.
+    bounded(se * (u + u * f64::EPSILON) / mix.weight.sqrt())
 }
 
 /// One-sided half-width in closed form; never narrower than [`half_width_one_sided`].

@@ -7,7 +7,7 @@
 //! [2, 1e6], `a = k p0`, `b = k(1-p0)`;
 //! `log e(q) = lnB(a+S, b+n-S) - lnB(a,b) - S ln q - (n-S) ln(1-q)`;
 //! interval `{q : log e(q) < ln(1/alpha)}`. Since log e is convex in `q` with its minimum at `S/n`,
-//! bisection on both sides finds the ends.
+//! Newton's method on both sides finds the ends.
 //! Source: Robbins (1970) mixture; Lindon & Malek 2022 (arXiv 2011.03567).
 //!
 //! Assumptions: independent units with one success probability (overdispersion > 1.5 leaves this
@@ -87,22 +87,36 @@ pub fn upper_bound(prior: Prior, s: f64, n: f64, alpha: f64) -> f64 {
     interval(prior, s, n, alpha).hi
 }
 
-/// Bisection on [0, s/n]; returns the outer side, so that the interval never shrinks by rounding.
+/// The root on [0, s/n] from outside, so that the interval never shrinks by rounding.
+///
+/// `log e` is convex and falls towards `s/n` with slope `(n q - s)/(q(1-q))`, so Newton's method
+/// from any point comes to the outside and then ascends to the root; a step out of the bracket is
+/// replaced by its middle.
 fn lower_root(prior: Prior, s: f64, n: f64, alpha: f64) -> f64 {
     let limit = -libm::log(alpha);
     let (mut lo, mut hi) = (0.0, s / n);
     if s == 0.0 {
         return 0.0;
     }
+    let spread = (2.0 * limit * (hi * (1.0 - hi) / n + 1.0 / (n * n))).sqrt();
+    let mut q = (hi - spread).max(0.25 * hi);
     for _ in 0..300 {
-        let mid = 0.5 * (lo + hi);
-        if mid <= lo || mid >= hi {
-            break;
-        }
-        if log_e_beta(prior.a, prior.b, s, n, mid) < limit {
-            hi = mid;
+        let excess = log_e_beta(prior.a, prior.b, s, n, q) - limit;
+        if excess < 0.0 {
+            hi = q;
         } else {
-            lo = mid;
+            lo = q;
+        }
+        let slope = (n * q - s) / (q * (1.0 - q));
+        let newton = q - excess / slope;
+        // From outside a step that no longer moves is the end.
+        if excess >= 0.0 && newton <= q * (1.0 + f64::EPSILON) {
+            return lo;
+        }
+        let inside = newton > lo && newton < hi;
+        q = if inside { newton } else { 0.5 * (lo + hi) };
+        if q <= lo || q >= hi {
+            return lo;
         }
     }
     lo

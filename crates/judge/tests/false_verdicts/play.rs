@@ -3,7 +3,7 @@
 
 use judge::analyse::{GuardrailStatus, SignalState};
 use judge::decide::{Cause, Verdict, evaluate, evaluate_trip};
-use judge::guardrails::{GuardrailInput, judge};
+use judge::guardrails::{BurnInput, GuardrailInput, judge};
 use judge::observe::{Observation, SeriesInput, observe};
 use judge::points::Point;
 use judge::record::{Carry, Cycle, EvaluationRecord, LookInput};
@@ -134,6 +134,7 @@ impl<'a> Player<'a> {
             lateness: Span::ZERO,
             points: until(self.run.points("errors"), at),
             control: &[],
+            burn: BurnInput::default(),
             failure: None,
             stored: place.map(|place| self.statuses[place].clone()),
             carry: &self.carry,

@@ -7,6 +7,7 @@ use super::keys;
 use super::openslo::promql;
 use super::query::{self, Wanted};
 use super::signals::Scales;
+use super::slo;
 use super::slo_import;
 use super::values::hundredth;
 use super::walk::{Fields, Walk, join};
@@ -16,7 +17,6 @@ use crate::spec::model::{
     Query, Threshold,
 };
 use crate::spec::nearest::list;
-use crate::spec::slo::{BudgetPeriod, Slo, SloScope};
 use crate::spec::tree::{Entry, Node};
 use crate::time::Span;
 
@@ -51,14 +51,7 @@ fn guardrail(walk: &mut Walk<'_>, entry: &Entry, path: &str, scales: &Scales) ->
     let on_trip = on_trip.and_then(|node| walk.word(node, &join(path, "on_trip"), keys::ON_TRIPS));
     let on_missing = walk.word_or(&fields, "on_missing", keys::ON_MISSINGS, OnMissing::Alert);
     let missing_for = walk.span_or(&fields, "missing_for", Span::ZERO, Span::hours(1));
-    let is_threshold = fields.get("threshold").is_some();
-    for key in ["for", "keep_firing_for"] {
-        if fields.get(key).is_some() && !is_threshold {
-            let message = format!("`{key}` belongs to `threshold` only");
-            let hint = "counts are judged at once, by a test that is valid at every look";
-            walk.report(Diagnostic::new("E0206", fields.key_pos(key), message).hint(hint));
-        }
-    }
+    refuse_clocks(walk, &fields, kind.as_ref());
     if on_trip == Some(OnTrip::Stop) && kind.as_ref().is_some_and(is_drift) {
         let message = "a control chart gives a false alarm some day: it does not stop";
         let hint = "write `on_trip: alert`, and a bound that stops beside it";
@@ -81,6 +74,23 @@ fn guardrail(walk: &mut Walk<'_>, entry: &Entry, path: &str, scales: &Scales) ->
         keep_firing_for: keep_firing_for?,
         every: every?,
     })
+}
+
+/// `for` and `keep_firing_for` are for numbers of now: a bound, and burn rates over windows.
+fn refuse_clocks(walk: &mut Walk<'_>, fields: &Fields<'_>, kind: Option<&GuardrailKind>) {
+    let has_clocks = match kind {
+        Some(GuardrailKind::Slo(slo)) => slo.burn.is_some(),
+        Some(kind) => matches!(kind, GuardrailKind::Threshold(_)),
+        None => ["threshold", "slo"].iter().any(|key| fields.get(key).is_some()),
+    };
+    for key in ["for", "keep_firing_for"] {
+        if fields.get(key).is_some() && !has_clocks {
+            let message =
+                format!("`{key}` belongs to `threshold` and to an `slo` with burn rates only");
+            let hint = "counts are judged at once, by a test that is valid at every look";
+            walk.report(Diagnostic::new("E0206", fields.key_pos(key), message).hint(hint));
+        }
+    }
 }
 
 fn is_drift(kind: &GuardrailKind) -> bool {
@@ -114,7 +124,7 @@ fn kind(
         "slo" if slo_import::is_import(node) => {
             slo_import::slo(walk, node, &path).map(GuardrailKind::Slo)
         }
-        "slo" => slo(walk, node, &path).map(GuardrailKind::Slo),
+        "slo" => slo::slo(walk, node, &path, fields).map(GuardrailKind::Slo),
         "threshold" => threshold(walk, node, &path).map(GuardrailKind::Threshold),
         "no_worse_than" => no_worse_than(walk, node, &path, scales).map(GuardrailKind::NoWorseThan),
         "limit" => limit(walk, node, &path).map(GuardrailKind::Limit),
@@ -123,38 +133,12 @@ fn kind(
 }
 
 /// Source and query of a guardrail; guardrails watch one population, so there are no arms.
-fn asked(
+pub(super) fn asked(
     walk: &mut Walk<'_>,
     fields: &Fields<'_>,
     columns: &'static [&'static str],
 ) -> (Option<String>, Option<Query>) {
     query::source_and_query(walk, fields, Wanted { columns, optional: &[], arms: false })
-}
-
-fn slo(walk: &mut Walk<'_>, node: &Node, path: &str) -> Option<Slo> {
-    let fields = walk.fields(node, path, keys::SLO)?;
-    let objective = walk.required(&fields, "objective", "99.9%");
-    let objective = objective.and_then(|node| {
-        let share = walk.share(node, &join(path, "objective"))?;
-        if share <= 0.0 || share >= 1.0 {
-            let message = "an objective of nothing or everything leaves no budget";
-            return walk.fail("E0306", node.pos, message, "write for example `99.9%`");
-        }
-        Some(share)
-    });
-    let (source, query) = asked(walk, &fields, &["bad", "total"]);
-    let scope = walk.word_or(&fields, "scope", keys::SCOPES, SloScope::Treatment);
-    let budget = walk.word_or(&fields, "budget", keys::BUDGETS, BudgetPeriod::Lifetime);
-    Some(Slo {
-        control: None,
-        burn: None,
-        slice: None,
-        objective: objective?,
-        source: source?,
-        query: query?,
-        scope: scope?,
-        budget: budget?,
-    })
 }
 
 fn threshold(walk: &mut Walk<'_>, node: &Node, path: &str) -> Option<Threshold> {

@@ -3,7 +3,7 @@
 //! The walker refuses what is not here, and a test holds the JSON Schema to the same lists.
 
 use crate::spec::model::{EvidenceMode, Form, LimitOf, OnMissing, OnTrip, Role, Want};
-use crate::spec::slo::{BudgetPeriod, SloScope};
+use crate::spec::slo::{BudgetPeriod, BurnSeverity, CalendarUnit, SloScope};
 
 /// Top level.
 pub(in crate::spec) const TOP: &[&str] = &[
@@ -81,8 +81,27 @@ pub(in crate::spec) const KINDS: &[&str] =
 pub(in crate::spec) const GUARDRAIL: &[&str] =
     &["on_trip", "on_missing", "missing_for", "for", "keep_firing_for", "every"];
 /// `slo`.
-pub(in crate::spec) const SLO: &[&str] =
-    &["objective", "source", "query", "scope", "budget", "bad", "total", "openslo"];
+pub(in crate::spec) const SLO: &[&str] = &[
+    "objective",
+    "source",
+    "query",
+    "control",
+    "scope",
+    "budget",
+    "burn",
+    "min_events",
+    "min_coverage",
+    "or_bad",
+    "bad",
+    "total",
+    "openslo",
+];
+/// `slo.budget` as a map.
+pub(in crate::spec) const BUDGET: &[&str] = &["rolling", "calendar"];
+/// One row of `slo.burn`.
+pub(in crate::spec) const BURN: &[&str] = &["severity", "factor", "budget", "long", "short", "for"];
+/// `slo.or_bad`.
+pub(in crate::spec) const OR_BAD: &[&str] = &["at_least", "within"];
 /// `threshold`.
 pub(in crate::spec) const THRESHOLD: &[&str] =
     &["source", "query", "value", "at_most", "at_least", "drift"];
@@ -173,11 +192,23 @@ pub(in crate::spec) const ON_TRIPS: &[(&str, OnTrip)] =
 pub(in crate::spec) const ON_MISSINGS: &[(&str, OnMissing)] =
     &[("alert", OnMissing::Alert), ("trip", OnMissing::Trip), ("ignore", OnMissing::Ignore)];
 /// `slo.scope`.
-pub(in crate::spec) const SCOPES: &[(&str, SloScope)] =
-    &[("treatment", SloScope::Treatment), ("service", SloScope::Service)];
-/// `slo.budget`.
+pub(in crate::spec) const SCOPES: &[(&str, SloScope)] = &[
+    ("cohort", SloScope::Treatment),
+    ("treatment", SloScope::Treatment),
+    ("service", SloScope::Service),
+];
+/// `slo.budget` as a word.
 pub(in crate::spec) const BUDGETS: &[(&str, BudgetPeriod)] =
     &[("lifetime", BudgetPeriod::Lifetime)];
+/// `slo.budget.calendar`.
+pub(in crate::spec) const CALENDAR: &[(&str, CalendarUnit)] = &[
+    ("week", CalendarUnit::Week),
+    ("month", CalendarUnit::Month),
+    ("quarter", CalendarUnit::Quarter),
+];
+/// `slo.burn[].severity`.
+pub(in crate::spec) const BURN_SEVERITIES: &[(&str, BurnSeverity)] =
+    &[("page", BurnSeverity::Page), ("ticket", BurnSeverity::Ticket)];
 /// `threshold.drift.method`; true for an EWMA.
 pub(in crate::spec) const CHARTS: &[(&str, bool)] = &[("cusum", false), ("ewma", true)];
 /// `no_worse_than.require`.

@@ -93,6 +93,22 @@ pub(super) fn source_and_query(
     (source.map(|(name, _)| name), query)
 }
 
+/// A second query to the source of `fields`, whose faults were told with the first.
+pub(super) fn second_query(
+    walk: &mut Walk<'_>,
+    node: &Node,
+    path: &str,
+    wanted: Wanted,
+    fields: &Fields<'_>,
+) -> Option<Query> {
+    let before = walk.found.len();
+    let source = fields.get("source").and_then(|node| walk.text(node, &fields.at("source")));
+    walk.found.truncate(before);
+    let kind_of = |name: &String| walk.ctx.sources.as_ref().and_then(|known| known.get(name));
+    let source = source.map(|name| (name.clone(), kind_of(&name).cloned()));
+    query_node(walk, node, path, wanted, &source)
+}
+
 /// A source's name and its kind as far as it is known.
 type Source = Option<(String, Option<String>)>;
 

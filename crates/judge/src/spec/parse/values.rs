@@ -16,15 +16,15 @@ pub(super) const MAX_NUMBER: f64 = 1e12;
 
 /// A number and what stands behind it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Quantity {
-    pub(super) value: f64,
+pub(in crate::spec) struct Quantity {
+    pub(in crate::spec) value: f64,
     /// `%`, `pts`, a unit, or nothing.
-    pub(super) unit: Option<String>,
+    pub(in crate::spec) unit: Option<String>,
 }
 
 impl Quantity {
     /// Reads `27%`, `-3pts`, `450ms`, `12`, `2 per 1k sessions`.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(in crate::spec) fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let (sign, rest) = match text.chars().next()? {
             '-' | '\u{2212}' => (-1.0, &text[text.chars().next()?.len_utf8()..]),
@@ -42,7 +42,7 @@ impl Quantity {
         Some(Self { value, unit: (!unit.is_empty()).then(|| unit.to_owned()) })
     }
 
-    pub(super) fn unit(&self) -> &str {
+    pub(in crate::spec) fn unit(&self) -> &str {
         self.unit.as_deref().unwrap_or("")
     }
 }

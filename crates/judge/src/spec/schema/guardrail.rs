@@ -15,7 +15,11 @@ use super::file::{Duration, Percent, Quantity, Query, Text};
     {"required": ["limit"]},
     {"required": ["error_budget"]},
 ]))]
-#[schemars(extend("dependentRequired" = {"for": ["threshold"], "keep_firing_for": ["threshold"]}))]
+#[schemars(extend("anyOf" = [
+    {"required": ["threshold"]},
+    {"required": ["slo"]},
+    {"not": {"anyOf": [{"required": ["for"]}, {"required": ["keep_firing_for"]}]}},
+]))]
 pub(super) struct Guardrail {
     slo: Option<Slo>,
     threshold: Option<Threshold>,
@@ -26,9 +30,9 @@ pub(super) struct Guardrail {
     on_missing: Option<OnMissing>,
     /// How long data may be missing before `on_missing` (default 1h).
     missing_for: Option<Duration>,
-    /// A breach must last this long (`threshold` only).
+    /// A breach must last this long (`threshold`, and `slo` with burn rates).
     r#for: Option<Duration>,
-    /// A breach stays on this long after it ends (`threshold` only).
+    /// A breach stays on this long after it ends (`threshold`, and `slo` with burn rates).
     keep_firing_for: Option<Duration>,
     /// Own rhythm.
     every: Option<Duration>,
@@ -64,8 +68,18 @@ pub(super) struct Slo {
     /// An OpenSLO file beside this one: it says what is counted.
     openslo: Option<Text>,
     query: Option<Query>,
+    /// The same columns of the control cohort: a breach there is said too.
+    control: Option<Query>,
     scope: Option<Scope>,
     budget: Option<Budget>,
+    /// How fast the budget may go: the name of a table, or alerts (rolling and calendar only).
+    burn: Option<Burn>,
+    /// Events a window needs before it says anything (default 10).
+    min_events: Option<f64>,
+    /// Share of the short window that must have been measured (default 90%).
+    min_coverage: Option<Percent>,
+    /// This many bad events are too many, whatever the traffic.
+    or_bad: Option<OrBad>,
     /// Bad events.
     bad: Option<Text>,
     /// All events.
@@ -76,16 +90,104 @@ pub(super) struct Slo {
 #[derive(JsonSchema)]
 #[schemars(rename_all = "snake_case")]
 pub(super) enum Scope {
+    /// The treatment cohort (default).
+    Cohort,
+    /// The same, in its older spelling.
     Treatment,
+    /// The whole service.
     Service,
 }
 
 /// Over which period the budget runs.
 #[derive(JsonSchema)]
-#[schemars(rename_all = "snake_case")]
+#[schemars(untagged)]
 pub(super) enum Budget {
+    Word(BudgetWord),
+    Period(BudgetPeriod),
+}
+
+/// A period without a length of its own.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+pub(super) enum BudgetWord {
     /// From the cycle's start.
     Lifetime,
+}
+
+/// A period with its length.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{"required": ["rolling"]}, {"required": ["calendar"]}]))]
+pub(super) struct BudgetPeriod {
+    /// The newest stretch of this length: `28d`.
+    rolling: Option<Duration>,
+    /// The calendar period around the look, in the file's zone.
+    calendar: Option<Calendar>,
+}
+
+/// A calendar period.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+pub(super) enum Calendar {
+    Week,
+    Month,
+    Quarter,
+}
+
+/// A table of the shipped data file, or alerts.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+pub(super) enum Burn {
+    Table(BurnTable),
+    Alerts(Vec<BurnAlert>),
+}
+
+/// Which table.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+pub(super) enum BurnTable {
+    /// The SRE Workbook's three alerts.
+    Google,
+    /// The workbook's with a faster ticket (default).
+    Sloth,
+    /// Fixed factors, windows in proportion to the period.
+    Pyrra,
+}
+
+/// Fires when the burn rate is above the factor on both windows.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{"required": ["factor"]}, {"required": ["budget"]}]))]
+pub(super) struct BurnAlert {
+    severity: BurnSeverity,
+    /// The burn rate to exceed.
+    factor: Option<f64>,
+    /// Or: this share of the budget within the long window.
+    budget: Option<Percent>,
+    /// Enough is gone.
+    long: Duration,
+    /// It is still going.
+    short: Duration,
+    /// It must hold this long (default: the guardrail's `for`).
+    r#for: Option<Duration>,
+}
+
+/// What a burn-rate alert does.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+pub(super) enum BurnSeverity {
+    /// The guardrail trips.
+    Page,
+    /// The guardrail burns: told, nothing is stopped.
+    Ticket,
+}
+
+/// An absolute count of bad events.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct OrBad {
+    at_least: f64,
+    within: Duration,
 }
 
 /// A value against a bound.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::json_schema;
+use crate::spec::burn_table::TABLES;
 use crate::spec::parse::keys;
 use crate::spec::tree::{self, Kind, Node};
 use crate::spec::{Context, parse};
@@ -53,6 +54,9 @@ fn walker_and_schema_know_the_same_keys() {
         ("Checkpoint", keys::CHECKPOINT),
         ("Guardrail", &guardrail),
         ("Slo", keys::SLO),
+        ("BudgetPeriod", keys::BUDGET),
+        ("BurnAlert", keys::BURN),
+        ("OrBad", keys::OR_BAD),
         ("Threshold", keys::THRESHOLD),
         ("Drift", keys::DRIFT),
         ("Reference", keys::REFERENCE),
@@ -99,7 +103,10 @@ fn walker_and_schema_know_the_same_words() {
         ("OnTrip", words(keys::ON_TRIPS)),
         ("OnMissing", words(keys::ON_MISSINGS)),
         ("Scope", words(keys::SCOPES)),
-        ("Budget", words(keys::BUDGETS)),
+        ("BudgetWord", words(keys::BUDGETS)),
+        ("Calendar", words(keys::CALENDAR)),
+        ("BurnTable", words(TABLES)),
+        ("BurnSeverity", words(keys::BURN_SEVERITIES)),
         ("Chart", words(keys::CHARTS)),
         ("Watch", words(keys::WANTS)),
         ("Require", words(keys::REQUIRES)),
