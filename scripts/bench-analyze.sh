@@ -1,7 +1,8 @@
 #!/bin/sh
 # N analyses (default 100000) through verdictd analyze, and the same through gbstats, scipy and
 # statsmodels, on one core each; prints a table and fails when the engines disagree.
-# Needs python3 with venv and a package index; VERDICTD=path skips the build of the program.
+# Needs python3 with venv and a package index. VERDICTD=path skips the build of the program;
+# VERDICTD=none leaves the program out: its JSON column is then that of the library, in process.
 set -eu
 cd "$(dirname "$0")/.."
 count=${1:-100000}
@@ -19,6 +20,7 @@ work=$(mktemp -d)
 trap 'rm -r "$work"' EXIT
 "$venv/bin/python" scripts/bench_analyze.py ask "$count" "$work"
 for kind in sequential welch z_test; do
-    cargo bench --quiet -p judge --bench analyze -- "$work/$kind.jsonl" > "$work/$kind.library.json"
+    cargo bench --quiet -p judge --bench analyze -- "$work/$kind.jsonl" "$work/$kind.answers" \
+        > "$work/$kind.library.json"
 done
 "$venv/bin/python" scripts/bench_analyze.py run "$count" "$work" "$VERDICTD"

@@ -18,6 +18,8 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 TUNING = 5000
 TOLERANCE = 1e-8
+# p-values of engines that take 1 - cdf lose what lies below 1e-15.
+LOST = 1e-7
 
 
 def questions(count):
@@ -136,10 +138,7 @@ def ours(kind, answer):
 
 
 def differs(a, b, scale):
-    """p-values below 1e-12 are compared as "tiny": some engines take 1 - cdf there."""
     if a is None or b is None:
-        return False
-    if abs(a) < 1e-12 and abs(b) < 1e-12:
         return False
     return abs(a - b) > TOLERANCE * (abs(b) + scale)
 
@@ -149,32 +148,44 @@ def run(count, folder, program):
     todo = engines()
     start_up = time.process_time() - start
     asked = list(questions(count))
-    one_cpu = min(process_time([program, "analyze"], b'{"method":"none"}\n'.replace(
-        b'"none"', b'"equivalence","estimate":0,"se":1,"margin":1'))[0] for _ in range(5))
-    print(f"{count} analyses each; start-up (CPU): verdictd {1e3 * one_cpu:.0f} ms, "
+    of_program = "library alone"
+    one_cpu = 0.0
+    if program != "none":
+        line = b'{"method":"equivalence","estimate":0,"se":1,"margin":1}\n'
+        one_cpu = min(process_time([program, "analyze"], line)[0] for _ in range(5))
+        of_program = f"{1e3 * one_cpu:.0f} ms"
+    print(f"{count} analyses each; start-up (CPU): verdictd {of_program}, "
           f"Python engines {1e3 * start_up:.0f} ms (not in the table)\n")
     head = ("engine", "us each", "+ JSON", "library", "through JSON")
     print("| " + " | ".join(head) + " |\n|---|---|---|---|---|")
     failed = 0
     results = {}
     for kind in KINDS:
-        with open(f"{folder}/{kind}.jsonl", "rb") as text:
-            data = text.read()
-        cpu, _, out = process_time([program, "analyze"], data)
-        answers = [json.loads(line)["answer"] for line in out.splitlines()]
         with open(f"{folder}/{kind}.library.json") as text:
-            library = json.load(text)["compute_ns"] / 1e3
-        each = 1e6 * (cpu - one_cpu) / count
+            times = json.load(text)
+        library, each = times["compute_ns"] / 1e3, times["line_ns"] / 1e3
+        with open(f"{folder}/{kind}.answers", "rb") as text:
+            out = text.read()
+        print(f"| verdictd `{lines(kind, asked[0])['method']}`, in process "
+              f"| {library:.2f} | {each:.2f} | | |")
+        if program != "none":
+            with open(f"{folder}/{kind}.jsonl", "rb") as text:
+                data = text.read()
+            cpu, _, told = process_time([program, "analyze"], data)
+            each = 1e6 * (cpu - one_cpu) / count
+            if told != out:
+                failed += 1
+                print(f"disagree: the program and the library on {kind}")
+            print(f"| the same through `verdictd analyze` | | {each:.2f} | | |")
+        answers = [json.loads(line)["answer"] for line in out.splitlines()]
         results[kind] = (library, each, answers)
-        name = lines(kind, asked[0])["method"]
-        print(f"| verdictd `{name}` | {library:.2f} | {each:.2f} | | |")
     for name, kind, work in todo:
         cpu, found = timed(work, asked)
         begin = time.process_time()
         for question, told in zip(asked, found):
             json.loads(json.dumps(lines(kind, question)))
             json.dumps(told, default=float)
-        extra = (time.process_time() - begin) / 1.0
+        extra = time.process_time() - begin
         library, each, answers = results[kind]
         us, with_json = 1e6 * cpu / count, 1e6 * (cpu + extra) / count
         print(f"| {name} | {us:.1f} | {with_json:.1f} | {us / library:.0f}x | "
@@ -182,7 +193,7 @@ def run(count, folder, program):
         for question, theirs, answer in zip(asked, found, answers):
             mine = ours(kind, answer)
             scale = abs((mine[3] or 0) - (mine[2] or 0))
-            if any(differs(m, t, s) for m, t, s in zip(mine, theirs, (scale, 0, scale, scale))):
+            if any(differs(m, t, s) for m, t, s in zip(mine, theirs, (scale, LOST, scale, scale))):
                 failed += 1
                 if failed <= 5:
                     print(f"disagree: {name} {question} ours {mine} theirs {theirs}")

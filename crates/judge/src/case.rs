@@ -5,6 +5,7 @@
 //! The repository's own cases and `verdictd test` use the same functions, and the loop is the
 //! daemon's: guardrails and looks at their slots, `evaluate`, the life, the notices.
 
+mod detail;
 mod drive;
 mod file;
 mod notation;

@@ -69,7 +69,7 @@ impl<'a> Player<'a> {
     fn new(case: &'a Case, first: &'a Revision, seen: Timestamp) -> Self {
         let experiment = &first.experiment;
         let state = lifecycle::first_seen(experiment, first.runnable, seen);
-        let mut timeline = Timeline::default();
+        let mut timeline = Timeline::new(case.detail);
         timeline.head(seen, &format!("life: {}", name_of(&state.life)));
         Self {
             case,
@@ -248,7 +248,8 @@ impl<'a> Player<'a> {
         let track = format!("guardrail:{}", guardrail.name);
         let id = evaluation_id(&self.experiment.id, &track, now, 0);
         let told = guardrail_notices(self.experiment, before.as_ref(), &outcome.status, now, &id);
-        if told.is_empty() {
+        let shown = self.case.detail && outcome.transition.is_some();
+        if told.is_empty() && !shown {
             return;
         }
         self.timeline.guardrail(now, &outcome);

@@ -22,6 +22,8 @@ pub(super) struct Case {
     pub(super) decisions: Vec<(Timestamp, HumanDecision)>,
     /// Looks that are printed whatever they say.
     pub(super) looks: Vec<Timestamp>,
+    /// Reasons, guardrail states, findings and alarms are printed too.
+    pub(super) detail: bool,
     pub(super) until: Timestamp,
     /// Rhythm of guardrails that state none.
     pub(super) guardrails_every: Span,
@@ -64,6 +66,9 @@ struct RawCase {
     decisions: Vec<RawDecision>,
     #[serde(default)]
     looks: Vec<String>,
+    /// `true`: more lines under every look.
+    #[serde(default)]
+    detail: Option<String>,
 }
 
 /// One series: a rhythm and, by arm, columns in the notation of [`super::notation`], or rows.
@@ -187,6 +192,7 @@ pub(super) fn read(texts: &BTreeMap<String, String>) -> Result<Case, String> {
     });
     Ok(Case {
         revisions,
+        detail: flag("detail", raw.detail.as_deref())?,
         world,
         acknowledged: acknowledged.collect::<Result<_, String>>()?,
         decisions: decisions.collect::<Result<_, String>>()?,
@@ -195,6 +201,15 @@ pub(super) fn read(texts: &BTreeMap<String, String>) -> Result<Case, String> {
         guardrails_every: span(raw.guardrails_every.as_deref(), Span::days(1))?,
         story: raw.story,
     })
+}
+
+/// A key that is `true` or `false`; not without it.
+fn flag(key: &str, text: Option<&str>) -> Result<bool, String> {
+    match text {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(other) => Err(format!("{CASE_FILE}: `{key}` is true or false, not `{other}`")),
+    }
 }
 
 /// A span as in experiment files, or the default.

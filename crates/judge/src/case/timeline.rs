@@ -1,5 +1,6 @@
 //! The timeline's text: instant, verdict, numbers, states, notices, life.
 
+use super::detail;
 use crate::analyse::SignalView;
 use crate::decide::Finding;
 use crate::guardrails::GuardrailOutcome;
@@ -14,9 +15,15 @@ use crate::time::Timestamp;
 #[derive(Debug, Default)]
 pub(super) struct Timeline {
     text: String,
+    /// Reasons, guardrail states, findings and alarms are written too.
+    detail: bool,
 }
 
 impl Timeline {
+    pub(super) fn new(detail: bool) -> Self {
+        Self { text: String::new(), detail }
+    }
+
     pub(super) fn look(&mut self, record: &EvaluationRecord) {
         let decision = &record.decision;
         let number = record.input.cycle.number;
@@ -41,6 +48,11 @@ impl Timeline {
         if let Some(next) = decision.next_checkpoint_at.filter(|_| decision.at_checkpoint) {
             self.line(&format!("next checkpoint: {next}"));
         }
+        if self.detail {
+            for line in detail::of(record) {
+                self.line(&line);
+            }
+        }
     }
 
     pub(super) fn guardrail(&mut self, at: Timestamp, outcome: &GuardrailOutcome) {
@@ -58,6 +70,9 @@ impl Timeline {
     pub(super) fn verdict(&mut self, record: &EvaluationRecord) {
         let decision = &record.decision;
         self.line(&format!("verdict {}", verdict_text(decision.verdict, decision.cause)));
+        if self.detail {
+            self.line(&detail::reasons(record));
+        }
     }
 
     pub(super) fn notices(&mut self, notices: &[Notice]) {

@@ -205,6 +205,17 @@ fn assumed(
     }
 }
 
+/// The change an atom asks for, direction normalised; `None` without the level it starts from.
+fn threshold_of(atom: &Atom, from: Option<f64>) -> Option<f64> {
+    let sign = atom.side.sign();
+    match (atom.amount, from) {
+        (Amount::Absolute(change), _) => Some(change * sign),
+        (Amount::Relative(change), Some(from)) => Some(change * from * sign),
+        (Amount::Level(level), Some(from)) => Some((level - from) * sign),
+        (Amount::Relative(_) | Amount::Level(_), None) => None,
+    }
+}
+
 fn atom_plan(
     experiment: &Experiment,
     atom: &Atom,
@@ -214,12 +225,7 @@ fn atom_plan(
     let signal = experiment.signal(&atom.signal)?;
     let sign = atom.side.sign();
     let from = stated_level(experiment, signal);
-    let threshold = match (atom.amount, from) {
-        (Amount::Absolute(change), _) => Some(change * sign),
-        (Amount::Relative(change), Some(from)) => Some(change * from * sign),
-        (Amount::Level(level), Some(from)) => Some((level - from) * sign),
-        (Amount::Relative(_) | Amount::Level(_), None) => None,
-    };
+    let threshold = threshold_of(atom, from);
     let aimed = aim_effect(experiment, signal).map(|effect| effect * sign);
     let (effect, effect_from) = assumed(aimed, atom.kind, threshold);
     let planned = planned_units(experiment, signal);
