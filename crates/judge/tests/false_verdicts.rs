@@ -22,6 +22,8 @@ mod naive;
 mod play;
 #[path = "false_verdicts/sight.rs"]
 mod sight;
+#[path = "false_verdicts/trial/mod.rs"]
+mod trial;
 
 use std::collections::BTreeMap;
 

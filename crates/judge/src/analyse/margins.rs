@@ -16,7 +16,7 @@ use crate::guardrails::no_worse_than::{self, MarginEvidence};
 use crate::guardrails::{Seen, settle, unseen};
 use crate::observe::Observation;
 use crate::spec::{Guardrail, GuardrailKind, Margin, NoWorseThan, Signal};
-use crate::stats::{Interval, Sides};
+use crate::stats::{Interval, Sides, bounded};
 
 /// Every guardrail in file order: stored, or judged now.
 pub(super) fn guardrails(look: &mut Look<'_>) -> Vec<GuardrailStatus> {
@@ -94,7 +94,7 @@ fn evidence(
         Null::Change(_) => measure.basis.change(),
     };
     Ok(MarginEvidence {
-        estimate: change * sign,
+        estimate: bounded(change * sign),
         margin: null.amount().abs(),
         interval,
         inside: safe.now,

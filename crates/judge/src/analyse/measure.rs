@@ -14,7 +14,7 @@ use super::{Adjusted, Evidence, MethodName, PlannedLook, SignalState, UnknownWhy
 use crate::observe::{Observation, Observed};
 use crate::points::ALL;
 use crate::spec::{Baseline, Compare, Design, Experiment, LookPlan, Side, Signal, fitting};
-use crate::stats::{Interval, Sides};
+use crate::stats::{Interval, Sides, bounded};
 
 /// Why a signal cannot be judged now.
 #[derive(Debug, Clone, PartialEq)]
@@ -171,7 +171,7 @@ impl Measure {
         Self { basis: self.basis.placed(change, factor), ..self.clone() }
     }
 
-    /// The evidence record of a finished test.
+    /// The evidence record of a finished test: finite, whatever sums came.
     pub(super) fn evidence(&self, test: Test) -> Evidence {
         let change = self.basis.change();
         let interval = self.basis.interval(test.relative, test.bound, test.tau, test.alpha);
@@ -183,17 +183,17 @@ impl Measure {
         };
         Evidence {
             method: self.method,
-            estimate,
-            interval,
+            estimate: bounded(estimate),
+            interval: Interval::of(interval.lo, interval.hi),
             alpha: test.alpha,
             sides: if test.bound == Bound::Both { 2 } else { 1 },
             tau: test.tau,
-            p_seq: libm::exp(test.ln_p),
+            p_seq: libm::exp(test.ln_p.min(0.0)),
             relative: test.relative,
             n: self.n.clone(),
-            comparison: (!self.is_level).then_some(wanted),
-            level: Some(self.basis.level()),
-            phi: self.phi,
+            comparison: (!self.is_level).then_some(bounded(wanted)),
+            level: Some(bounded(self.basis.level())),
+            phi: self.phi.map(bounded),
             adjusted: self.adjusted,
             uncontrolled: self.uncontrolled,
             exact_baseline: self.exact_baseline,

@@ -8,6 +8,7 @@
 use super::{Carry, LookInput, TestState, round12};
 use crate::observe::{Allocation, Blocks, Observation, Observed, Sample, Steps};
 use crate::points::{Covariate, Extra, Sums};
+use crate::stats::bounded;
 use crate::stats::overdispersion::Unevenness;
 
 impl LookInput {
@@ -44,7 +45,12 @@ fn freeze_carry(carry: &mut Carry) {
 }
 
 fn freeze(number: &mut f64) {
-    *number = round12(*number);
+    *number = kept(*number);
+}
+
+/// A number as a record can hold it: text has no infinity, and sums of finite points can overflow.
+fn kept(number: f64) -> f64 {
+    round12(bounded(number))
 }
 
 fn observation(observation: &mut Observation) {
@@ -91,7 +97,7 @@ fn observed(found: &mut Observed) {
 
 fn sample(sample: &mut Sample) {
     let Sample { sums, phi, blocks: found, extra: beyond, cells: _ } = sample;
-    *sums = Sums::from_array(sums.form_name(), sums.to_array().map(round12)).unwrap_or(*sums);
+    *sums = Sums::from_array(sums.form_name(), sums.to_array().map(kept)).unwrap_or(*sums);
     phi.iter_mut().for_each(freeze);
     found.iter_mut().for_each(blocks);
     extra(beyond);
