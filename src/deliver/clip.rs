@@ -46,6 +46,25 @@ pub(super) fn slack_text(text: &str, max: usize, lines: bool) -> String {
     clipped(pieces, max, |piece| piece.encode_utf16().count())
 }
 
+/// Escaped for Markdown as chats read it, at most `max` characters (UTF-16 units) after escaping:
+/// no emphasis, link, quote or heading, and no `@` that could call anybody (a zero-width space
+/// follows it).
+pub(super) fn markdown_text(text: &str, max: usize) -> String {
+    let pieces = text.chars().filter_map(shown).map(|c| match c {
+        '\\' | '`' | '*' | '_' | '~' | '[' | ']' | '(' | ')' | '<' | '>' | '#' | '|' | '!' => {
+            format!("\\{c}")
+        }
+        '@' => "@\u{200b}".to_owned(),
+        c => c.to_string(),
+    });
+    // What would open a list is a bullet only at the beginning of a line, and there is one line.
+    let text = clipped(pieces, max, |piece| piece.encode_utf16().count());
+    match text.strip_prefix(['-', '+']) {
+        Some(rest) if rest.starts_with(' ') => format!("\u{2013}{rest}"),
+        _ => text,
+    }
+}
+
 /// Keeps whole pieces while they fit; an entity is never cut in two.
 fn clipped(
     pieces: impl Iterator<Item = String>,

@@ -8,13 +8,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use judge::time::Timestamp;
-use reqwest::header::RETRY_AFTER;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, Response};
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use super::egress::{GuardedResolver, redacted, refusal};
-use super::retry::parse_retry_after;
+use super::retry::{RETRY_AFTER_CAP, parse_retry_after};
 use super::{ErrorClass, SendError, Then};
 use crate::http_client;
 
@@ -31,17 +31,32 @@ pub(super) struct Answer {
     pub(super) status: u16,
     /// What `Retry-After` asks for.
     pub(super) retry_after: Option<Duration>,
+    /// Headers as they came.
+    headers: HeaderMap,
     /// The first [`ANSWER_CAP`] bytes, or why they did not come.
     pub(super) body: Result<String, SendError>,
 }
 
 impl Answer {
+    /// A header as text.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
     /// Words for the attempt log: the answer, or what became of it.
     pub(super) fn detail(&self) -> String {
         match &self.body {
             Ok(text) => cut(text),
             Err(error) => format!("HTTP {}, then {}", self.status, error.detail),
         }
+    }
+
+    /// `{"retry_after": 30}`, as some receivers say it in the body; fractions are fine.
+    pub(super) fn retry_after_in_json(&self) -> Option<Duration> {
+        let value: serde_json::Value = serde_json::from_str(self.body.as_deref().ok()?).ok()?;
+        let seconds = value.get("retry_after")?.as_f64()?;
+        let usable = seconds.is_finite() && seconds >= 0.0;
+        usable.then(|| Duration::from_secs_f64(seconds.min(RETRY_AFTER_CAP.as_secs_f64())))
     }
 
     /// What a status means to receivers that speak plain HTTP; `None` is success.
@@ -60,6 +75,12 @@ impl Answer {
         let detail = format!("HTTP {}: {}", self.status, self.detail());
         Some(SendError { then, class, status: Some(self.status), detail: cut(&detail) })
     }
+}
+
+/// An error in the receiver's own words, with what they mean.
+pub(super) fn said_by(answer: &Answer, then: Then, class: ErrorClass) -> SendError {
+    let detail = cut(&format!("HTTP {}: {}", answer.status, answer.detail()));
+    SendError { then, class, status: Some(answer.status), detail }
 }
 
 /// A client that connects only where the guard allows.
@@ -95,12 +116,13 @@ pub(super) async fn exchange(
     let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     let retry_after = retry_after.and_then(|value| parse_retry_after(value, now));
     let status = response.status().as_u16();
+    let headers = response.headers().clone();
     let body = match timeout_at(deadline, read_capped(response)).await {
         Err(_) => Err(timed_out(url, "the answer did not end")),
         Ok(Err(error)) => Err(no_answer(error, url)),
         Ok(Ok(text)) => Ok(text),
     };
-    Ok(Answer { status, retry_after, body })
+    Ok(Answer { status, retry_after, headers, body })
 }
 
 async fn read_capped(mut response: Response) -> Result<String, reqwest::Error> {

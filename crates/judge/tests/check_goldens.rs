@@ -15,8 +15,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use judge::spec::{
-    Context, Diagnostic, Parsed, Severity, check, codes, parse, read_openslo, render,
+    BudgetPeriod, Context, Diagnostic, GuardrailKind, Parsed, Severity, check, codes, parse,
+    read_openslo, render,
 };
+use judge::time::Span;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -190,6 +192,32 @@ fn the_shipped_mapping_of_running_totals_has_no_finding() {
         assert!(query.cumulative);
         assert_eq!(query.columns["mean"], "mean_{arm}");
     }
+}
+
+#[test]
+fn an_imported_objective_brings_its_period_and_its_alerts() {
+    let folder = root().join("tests/cases/check");
+    let text = fs::read_to_string(folder.join("openslo.yaml")).unwrap();
+    let parsed = check("openslo.yaml", &text, &context(&folder), None);
+    let experiment = parsed.experiment.unwrap();
+    let slos: Vec<_> = experiment
+        .guardrails
+        .iter()
+        .filter_map(|guardrail| match &guardrail.kind {
+            GuardrailKind::Slo(slo) => Some((guardrail.name.as_str(), slo)),
+            _ => None,
+        })
+        .collect();
+    // web-availability.yaml: 99.9 % over 30 rolling days, alerts of its own policies.
+    let (_, web) = slos[0];
+    assert_eq!(web.budget, BudgetPeriod::Rolling(Span::days(30)));
+    let rules = web.burn.as_ref().unwrap();
+    let read = read_openslo(&query_files(&folder)["web-availability.yaml"]);
+    let written: Vec<_> = read.slos[0].alerts.iter().map(|alert| alert.rule.factor).collect();
+    assert!(!written.is_empty());
+    let ours: Vec<_> = rules.alerts.iter().map(|rule| rule.factor).collect();
+    assert_eq!(ours, written);
+    assert!(slos.iter().any(|(_, slo)| matches!(slo.budget, BudgetPeriod::Calendar(_))));
 }
 
 #[test]

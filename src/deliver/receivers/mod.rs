@@ -16,7 +16,17 @@ use serde_json::Value;
 use super::endpoint::{Endpoint, Network};
 use super::{BoxFuture, BuildError, SendError};
 
+mod api;
+pub mod discord;
+pub mod github;
+mod hook;
+pub mod jira;
+pub mod mattermost;
+pub mod pagerduty;
+mod said;
 pub mod slack;
+pub mod slack_api;
+pub mod teams;
 pub mod webhook;
 
 /// What one kind of receiver brings.
@@ -130,6 +140,22 @@ receiver_kinds! {
     Webhook(webhook::WebhookConfig),
     /// A Slack incoming webhook.
     Slack(slack::SlackConfig),
+    /// Slack with a bot token: a root message per cycle and its thread.
+    SlackApi(slack_api::SlackApiConfig),
+    /// A Microsoft Teams workflow.
+    Teams(teams::TeamsConfig),
+    /// A Discord webhook.
+    Discord(discord::DiscordConfig),
+    /// A Mattermost incoming webhook.
+    Mattermost(mattermost::MattermostConfig),
+    /// Issues on GitHub, one per cycle.
+    #[serde(rename = "github")]
+    GitHub(github::GitHubConfig),
+    /// Issues in Jira Cloud, one per cycle.
+    Jira(jira::JiraConfig),
+    /// PagerDuty Events v2.
+    #[serde(rename = "pagerduty")]
+    PagerDuty(pagerduty::PagerDutyConfig),
 }
 
 impl ReceiverConfig {

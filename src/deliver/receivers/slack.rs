@@ -6,17 +6,15 @@
 
 use std::sync::Arc;
 
-use reqwest::Client;
-use reqwest::header::CONTENT_TYPE;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::hook::Hook;
 use super::{Envelope, Receipt, Receiver, ReceiverKind};
 use crate::deliver::clip::slack_text;
 use crate::deliver::endpoint::Network;
-use crate::deliver::exchange::{Answer, cut, exchange};
-use crate::deliver::retry::RETRY_AFTER_CAP;
+use crate::deliver::exchange::{Answer, said_by};
 use crate::deliver::{BoxFuture, ErrorClass, SendError, Then};
 use crate::secret::SecretRef;
 
@@ -38,11 +36,7 @@ impl ReceiverKind for SlackConfig {
     }
 
     fn receiver(&self, network: &Network) -> Result<Arc<dyn Receiver>, String> {
-        Ok(Arc::new(Slack {
-            client: network.client()?,
-            network: network.clone(),
-            url: self.url.clone(),
-        }))
+        Ok(Arc::new(Slack(Hook::new(network, &self.url)?)))
     }
 }
 
@@ -165,23 +159,13 @@ fn context(content: &Value) -> String {
     known.join(" · ")
 }
 
-/// A Slack receiver ready to send; the URL is read when it is used.
+/// A Slack receiver ready to send.
 #[derive(Debug)]
-struct Slack {
-    client: Client,
-    network: Network,
-    url: SecretRef,
-}
+struct Slack(Hook);
 
 impl Slack {
     async fn post(&self, envelope: &Envelope) -> Result<Receipt, SendError> {
-        let url = self.network.secret_url(&self.url)?;
-        let request = self
-            .client
-            .post(url.clone())
-            .header(CONTENT_TYPE, "application/json; charset=utf-8")
-            .body(envelope.body.clone());
-        judged(exchange(request, &url, envelope.timeout, envelope.sent_at).await?)
+        judged(self.0.post(envelope, &[]).await?)
     }
 }
 
@@ -191,11 +175,16 @@ impl Receiver for Slack {
     }
 
     fn shrink(&self, content: &Value) -> String {
-        let headline = content["data"]["headline"].as_str().unwrap_or("verdictd");
-        let text = slack_text(headline, 300, false);
-        let blocks = [json!({"type": "header", "text": plain(headline, 150, false)})];
-        json!({"text": text, "mrkdwn": false, "blocks": blocks}).to_string()
+        small(content)
     }
+}
+
+/// The headline alone, for a message that was too large.
+pub(super) fn small(content: &Value) -> String {
+    let headline = content["data"]["headline"].as_str().unwrap_or("verdictd");
+    let text = slack_text(headline, 300, false);
+    let blocks = [json!({"type": "header", "text": plain(headline, 150, false)})];
+    json!({"text": text, "mrkdwn": false, "blocks": blocks}).to_string()
 }
 
 /// What Slack's answer means: its words count as much as its status.
@@ -208,11 +197,11 @@ fn judged(answer: Answer) -> Result<Receipt, SendError> {
         return Ok(Receipt { status: 200, detail: "ok".to_owned() });
     }
     if matches!(word, "msg_too_long" | "msg_blocks_too_long" | "text_too_long") {
-        return Err(said(&answer, Then::Shrink, ErrorClass::TooLarge));
+        return Err(said_by(&answer, Then::Shrink, ErrorClass::TooLarge));
     }
     if answer.status == 429 {
-        let after = answer.retry_after.or_else(|| asked_in_json(word));
-        return Err(said(&answer, Then::Retry { after }, ErrorClass::RateLimited));
+        let after = answer.retry_after.or_else(|| answer.retry_after_in_json());
+        return Err(said_by(&answer, Then::Retry { after }, ErrorClass::RateLimited));
     }
     if let Some(error) = answer.failure() {
         return Err(error);
@@ -221,18 +210,5 @@ fn judged(answer: Answer) -> Result<Receipt, SendError> {
     let refused = word.bytes().all(|it| it.is_ascii_lowercase() || it == b'_');
     let then =
         if refused && !word.is_empty() { Then::Permanent } else { Then::Retry { after: None } };
-    Err(said(&answer, then, ErrorClass::NotAccepted))
-}
-
-fn said(answer: &Answer, then: Then, class: ErrorClass) -> SendError {
-    let detail = cut(&format!("HTTP {}: {}", answer.status, answer.detail()));
-    SendError { then, class, status: Some(answer.status), detail }
-}
-
-/// `{"retry_after": 30}`
-fn asked_in_json(text: &str) -> Option<std::time::Duration> {
-    let value: Value = serde_json::from_str(text).ok()?;
-    let seconds = value.get("retry_after")?.as_f64()?;
-    let usable = seconds.is_finite() && seconds >= 0.0;
-    usable.then(|| std::time::Duration::from_secs_f64(seconds.min(RETRY_AFTER_CAP.as_secs_f64())))
+    Err(said_by(&answer, then, ErrorClass::NotAccepted))
 }

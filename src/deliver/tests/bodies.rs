@@ -16,11 +16,11 @@ fn links() -> Links {
     Links { external_url: "https://verdictd.example.com".to_owned() }
 }
 
-fn message(sample: &Sample) -> Value {
+pub(super) fn message(sample: &Sample) -> Value {
     generic(&sample.notice, sample.record.as_ref(), &links(), 42)
 }
 
-fn of_kind(kind: NoticeKind) -> Sample {
+pub(super) fn of_kind(kind: NoticeKind) -> Sample {
     sample_notices(at()).into_iter().find(|sample| sample.notice.kind == kind).unwrap()
 }
 
@@ -167,6 +167,16 @@ fn poison(sample: &mut Sample, random: &mut SmallRng, most: usize) {
     for atom in &mut record.atoms {
         atom.text = hostile(random, most);
     }
+}
+
+/// Every sample with hostile text in all its places, `most` pieces long.
+pub(super) fn hostile_samples(most: usize) -> Vec<Sample> {
+    let mut random = SmallRng::seed_from_u64(11);
+    let mut samples = sample_notices(at());
+    for sample in &mut samples {
+        poison(sample, &mut random, most);
+    }
+    samples
 }
 
 /// Strings Slack would show, and where they stand.

@@ -2,6 +2,8 @@
 
 mod actions;
 mod bodies;
+mod chats;
+mod conversations;
 mod fake;
 mod receivers;
 mod worker;

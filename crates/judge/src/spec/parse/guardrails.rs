@@ -122,7 +122,7 @@ fn kind(
     let (node, path) = (&first.value, join(path, &first.key));
     match first.key.as_str() {
         "slo" if slo_import::is_import(node) => {
-            slo_import::slo(walk, node, &path).map(GuardrailKind::Slo)
+            slo_import::slo(walk, node, &path, fields).map(GuardrailKind::Slo)
         }
         "slo" => slo::slo(walk, node, &path, fields).map(GuardrailKind::Slo),
         "threshold" => threshold(walk, node, &path).map(GuardrailKind::Threshold),

@@ -50,7 +50,7 @@ pub(super) fn slo(
             refuse_with_lifetime(walk, &fields);
             None
         }
-        period => Some(burn_rules(walk, &fields, period, hold_for?)?),
+        period => Some(burn_rules(walk, &fields, period, hold_for?, Vec::new())?),
     };
     let slo = Slo {
         objective: objective?,
@@ -85,7 +85,7 @@ fn control(
     query::second_query(walk, node, &fields.at("control"), wanted, fields).map(Some)
 }
 
-fn budget(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<BudgetPeriod> {
+pub(super) fn budget(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<BudgetPeriod> {
     let Some(node) = fields.get("budget") else {
         return Some(BudgetPeriod::Lifetime);
     };
@@ -110,7 +110,7 @@ fn budget(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<BudgetPeriod> {
 }
 
 /// Burn rates need a period that ends.
-fn refuse_with_lifetime(walk: &mut Walk<'_>, fields: &Fields<'_>) {
+pub(super) fn refuse_with_lifetime(walk: &mut Walk<'_>, fields: &Fields<'_>) {
     for key in ["burn", "min_events", "min_coverage", "or_bad"] {
         if fields.get(key).is_some() {
             let message = format!("`{key}` does not fit a lifetime budget");
@@ -121,14 +121,17 @@ fn refuse_with_lifetime(walk: &mut Walk<'_>, fields: &Fields<'_>) {
     }
 }
 
-fn burn_rules(
+/// The burn rules of a budget; `known` are the alerts of an imported file, which stand where the
+/// experiment file names none.
+pub(super) fn burn_rules(
     walk: &mut Walk<'_>,
     fields: &Fields<'_>,
     budget: BudgetPeriod,
     hold_for: Span,
+    known: Vec<BurnRule>,
 ) -> Option<BurnRules> {
     let period = budget.nominal()?;
-    let alerts = alerts(walk, fields, period, hold_for);
+    let alerts = alerts(walk, fields, period, hold_for, known);
     let min_events = match fields.get("min_events") {
         Some(node) => walk.number(node, &fields.at("min_events"), (1.0, 1e9)),
         None => Some(MIN_EVENTS),
@@ -154,6 +157,7 @@ fn alerts(
     fields: &Fields<'_>,
     period: Span,
     hold_for: Span,
+    known: Vec<BurnRule>,
 ) -> Option<Vec<BurnRule>> {
     let mut alerts = match fields.get("burn") {
         Some(Node { kind: Kind::List(rows), pos, .. }) => {
@@ -171,7 +175,8 @@ fn alerts(
             let name = walk.word(node, &fields.at("burn"), TABLES)?;
             burn_table::alerts(name, period)?
         }
-        None => burn_table::alerts(DEFAULT_TABLE, period)?,
+        None if known.is_empty() => burn_table::alerts(DEFAULT_TABLE, period)?,
+        None => known,
     };
     for alert in &mut alerts {
         alert.hold_for = alert.hold_for.max(hold_for);
@@ -230,7 +235,7 @@ fn or_bad(walk: &mut Walk<'_>, node: &Node, path: &str) -> Option<BadCount> {
 }
 
 /// Refuses alerts whose error ratio would have to be above 1, and says what would do.
-fn refuse_infeasible(walk: &mut Walk<'_>, fields: &Fields<'_>, slo: &Slo) -> Option<()> {
+pub(super) fn refuse_infeasible(walk: &mut Walk<'_>, fields: &Fields<'_>, slo: &Slo) -> Option<()> {
     let rules = slo.burn.iter().flat_map(|rules| &rules.alerts);
     let never: Vec<&BurnRule> =
         rules.filter(|rule| rule.factor * slo.error_budget() >= 1.0).collect();
@@ -256,6 +261,7 @@ fn refuse_infeasible(walk: &mut Walk<'_>, fields: &Fields<'_>, slo: &Slo) -> Opt
 
 /// Where the alerts come from: `burn`, else the objective that their table does not fit.
 fn burn_pos(fields: &Fields<'_>) -> SourcePos {
-    let key = if fields.get("burn").is_some() { "burn" } else { "objective" };
-    fields.key_pos(key)
+    let keys = ["burn", "objective", "openslo"];
+    let named = keys.into_iter().find(|key| fields.get(key).is_some());
+    named.map_or(fields.pos, |key| fields.key_pos(key))
 }

@@ -27,7 +27,14 @@ pub(super) fn is_import(node: &Node) -> bool {
 }
 
 /// The guardrail that the file and the keys beside it describe.
-pub(super) fn slo(walk: &mut Walk<'_>, node: &Node, path: &str) -> Option<Slo> {
+///
+/// Its period and alerts are the file's, unless `budget:` or `burn:` beside it say otherwise.
+pub(super) fn slo(
+    walk: &mut Walk<'_>,
+    node: &Node,
+    path: &str,
+    guardrail: &Fields<'_>,
+) -> Option<Slo> {
     let fields = walk.fields(node, path, keys::SLO)?;
     for key in ANSWERED {
         if fields.get(key).is_some() {
@@ -54,21 +61,35 @@ pub(super) fn slo(walk: &mut Walk<'_>, node: &Node, path: &str) -> Option<Slo> {
         SloMethod::Occurrences => None,
         SloMethod::Timeslices { slice } => Some(slice),
     };
-    if imported.budget != BudgetPeriod::Lifetime {
-        let message = format!("the budget of `{file}` runs over the experiment's lifetime here");
-        let hint = "its period and alerts are shown by `verdictd slo`";
+    let budget = match fields.get("budget") {
+        Some(_) => super::slo::budget(walk, &fields)?,
+        None => imported.budget,
+    };
+    if let (BudgetPeriod::Calendar(_), Some(zone)) = (budget, &imported.timezone) {
+        let message = format!("the calendar of `{file}` ({zone}) follows this file's `timezone`");
+        let hint = "set `timezone:` of the experiment to the same zone";
         walk.report(Diagnostic::new("W0301", pos, message).hint(hint));
     }
-    Some(Slo {
+    let hold_for = walk.span_or(guardrail, "for", Span::ZERO, Span::ZERO)?;
+    let burn = if budget == BudgetPeriod::Lifetime {
+        super::slo::refuse_with_lifetime(walk, &fields);
+        None
+    } else {
+        let known = imported.alerts.into_iter().map(|alert| alert.rule).collect();
+        Some(super::slo::burn_rules(walk, &fields, budget, hold_for, known)?)
+    };
+    let slo = Slo {
         objective: imported.objective,
         source,
         query: Query { columns, ..Query::default() },
         control: None,
         scope: scope?,
-        budget: BudgetPeriod::Lifetime,
-        burn: None,
+        budget,
+        burn,
         slice,
-    })
+    };
+    super::slo::refuse_infeasible(walk, &fields, &slo)?;
+    Some(slo)
 }
 
 /// Slices are counted one for each look: their length is the rhythm.

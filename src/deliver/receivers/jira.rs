@@ -1,0 +1,257 @@
+//! Jira Cloud v3: one issue per experiment and cycle, comments after it, moved to done at its end.
+//!
+//! Descriptions and comments are Atlassian Document Format, built here node by node, so that no
+//! text of users is markup. The issue's key is kept; where an attempt may have opened it without
+//! telling us, it is searched by a label of its own (the search index lags, so an attempt whose
+//! outcome is unknown waits a minute first). The transition is picked by the *category* of its
+//! target, which every workflow has, never by a name. Limits: summary 255, one line; labels
+//! without spaces; description 32,767.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Method;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::api::{Api, Calls, Credential, read};
+use super::said::{Said, conversation, is_over};
+use super::{Envelope, Receipt, Receiver, ReceiverKind};
+use crate::deliver::clip::json_text;
+use crate::deliver::endpoint::Network;
+use crate::deliver::exchange::misconfigured;
+use crate::deliver::{BoxFuture, ErrorClass, SendError, Then};
+use crate::secret::SecretRef;
+
+/// How long the search index may lag behind an issue that was just made.
+const INDEX_LAG: Duration = Duration::from_mins(1);
+
+/// `[receivers.<name>.jira]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JiraConfig {
+    /// `https://<site>.atlassian.net`
+    pub url: String,
+    /// The account the token belongs to.
+    pub email: String,
+    /// An API token of that account.
+    pub token: SecretRef,
+    /// Key of the project.
+    pub project: String,
+    /// Name of the issue type.
+    #[serde(default = "task")]
+    pub issue_type: String,
+    /// Further labels; `verdictd` is always one.
+    #[serde(default)]
+    pub labels: Vec<String>,
+}
+
+fn task() -> String {
+    "Task".to_owned()
+}
+
+impl ReceiverKind for JiraConfig {
+    fn render(&self, content: &Value) -> String {
+        let mut body = body(content);
+        let mut labels = vec![Value::from("verdictd"), body["label"].clone()];
+        labels.extend(self.labels.iter().map(|label| Value::from(label.as_str())));
+        body["labels"] = labels.into();
+        body["project"] = self.project.as_str().into();
+        body["issue_type"] = self.issue_type.as_str().into();
+        body.to_string()
+    }
+
+    fn receiver(&self, network: &Network) -> Result<Arc<dyn Receiver>, String> {
+        if let Some(label) = self.labels.iter().find(|label| label.contains(char::is_whitespace)) {
+            return Err(format!("labels: Jira takes no spaces in `{label}`"));
+        }
+        let credential = Credential::Basic { user: self.email.clone(), token: self.token.clone() };
+        let headers = vec![("accept", "application/json")];
+        Ok(Arc::new(Jira { api: Api::new(network, &self.url, credential, headers)? }))
+    }
+
+    fn conversation(&self, content: &Value) -> Option<String> {
+        Some(conversation(content))
+    }
+}
+
+/// A paragraph of plain text; ADF refuses empty text.
+fn paragraph(text: &str) -> Option<Value> {
+    let text = json_text(text, 4_000);
+    (!text.is_empty())
+        .then(|| json!({"type": "paragraph", "content": [{"type": "text", "text": text}]}))
+}
+
+fn strong(text: &str) -> Value {
+    let text = json_text(text, 300);
+    let marks = json!([{"type": "strong"}]);
+    json!({"type": "paragraph", "content": [{"type": "text", "text": text, "marks": marks}]})
+}
+
+fn linked(label: &str, url: &str) -> Value {
+    let marks = json!([{"type": "link", "attrs": {"href": url}}]);
+    json!({"type": "paragraph", "content": [{"type": "text", "text": label, "marks": marks}]})
+}
+
+/// The message as an ADF document.
+pub(in crate::deliver) fn document(content: &Value) -> Value {
+    let said = Said::of(content);
+    let mut nodes = vec![strong(&said.headline)];
+    nodes.extend(paragraph(&said.reason));
+    let items: Vec<_> = said
+        .facts
+        .iter()
+        .filter_map(|fact| paragraph(&format!("{} - {}", fact.name, fact.text)))
+        .map(|node| json!({"type": "listItem", "content": [node]}))
+        .collect();
+    if !items.is_empty() {
+        nodes.push(json!({"type": "bulletList", "content": items}));
+    }
+    nodes.extend(said.next.iter().filter_map(|line| paragraph(&format!("→ {line}"))));
+    nodes.extend(said.links.iter().map(|(label, url)| linked(label, url)));
+    json!({"type": "doc", "version": 1, "content": nodes})
+}
+
+/// What is stored: everything an issue or a comment is made of.
+pub(in crate::deliver) fn body(content: &Value) -> Value {
+    let key = conversation(content);
+    json!({
+        "summary": json_text(&Said::of(content).headline, 250),
+        "document": document(content),
+        "label": format!("verdictd-{}", judge::ids::hash128(&["jira", &key])),
+        "close": is_over(content),
+    })
+}
+
+#[derive(Debug)]
+struct Jira {
+    api: Api,
+}
+
+const ISSUE: [&str; 4] = ["rest", "api", "3", "issue"];
+
+fn path<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    ISSUE.iter().copied().chain(more.iter().copied()).collect()
+}
+
+/// The words by which a comment is known again.
+fn signed(document: &Value, id: &str) -> Value {
+    let mut document = document.clone();
+    if let (Some(nodes), Some(mark)) = (document["content"].as_array_mut(), paragraph(id)) {
+        nodes.push(mark);
+    }
+    document
+}
+
+impl Jira {
+    async fn deliver(&self, envelope: &Envelope) -> Result<Receipt, SendError> {
+        let calls = self.api.calls(envelope);
+        let body: Value = serde_json::from_str(&envelope.body).map_err(misconfigured)?;
+        let known = envelope.conversation.known();
+        let known = known.and_then(|it| it["key"].as_str().map(str::to_owned));
+        let key = match known {
+            Some(key) => Some(key),
+            None if envelope.conversation.is_uncertain => find(&calls, &body).await?,
+            None => None,
+        };
+        let key = if let Some(key) = key {
+            envelope.conversation.keep(json!({"key": key}));
+            comment(&calls, &key, &body, envelope).await?;
+            key
+        } else {
+            let key = open(&calls, &body, envelope).await?;
+            envelope.conversation.keep(json!({"key": key}));
+            key
+        };
+        if body["close"] == true {
+            close(&calls, &key).await?;
+        }
+        Ok(Receipt { status: 200, detail: format!("issue {key}") })
+    }
+}
+
+async fn find(calls: &Calls<'_>, body: &Value) -> Result<Option<String>, SendError> {
+    let label = body["label"].as_str().unwrap_or_default();
+    let jql = format!("labels = \"{label}\" ORDER BY created ASC");
+    let question = json!({"jql": jql, "fields": ["summary"], "maxResults": 1});
+    let path = ["rest", "api", "3", "search", "jql"];
+    let found = calls.json(Method::POST, &path, &[], Some(&question)).await?;
+    Ok(found["issues"][0]["key"].as_str().map(str::to_owned))
+}
+
+/// Opens the issue. An answer that never came leaves its outcome unknown: the next attempt waits
+/// for the index and looks first.
+async fn open(calls: &Calls<'_>, body: &Value, envelope: &Envelope) -> Result<String, SendError> {
+    let fields = json!({"fields": {
+        "project": {"key": body["project"]},
+        "issuetype": {"name": body["issue_type"]},
+        "summary": body["summary"],
+        "description": signed(&body["document"], &envelope.id),
+        "labels": body["labels"],
+    }});
+    let answer = calls.call(Method::POST, &ISSUE, &[], Some(&fields)).await;
+    let answer = answer.map_err(|error| match error.class {
+        ErrorClass::Timeout | ErrorClass::Network => {
+            SendError { then: Then::Retry { after: Some(INDEX_LAG) }, ..error }
+        }
+        _ => error,
+    })?;
+    let status = answer.status;
+    let made = read(answer)?;
+    made["key"].as_str().map(str::to_owned).ok_or_else(|| SendError {
+        then: Then::Retry { after: Some(INDEX_LAG) },
+        class: ErrorClass::NotAccepted,
+        status: Some(status),
+        detail: "the answer names no issue".to_owned(),
+    })
+}
+
+/// Adds a comment, unless an earlier attempt did.
+async fn comment(
+    calls: &Calls<'_>,
+    key: &str,
+    body: &Value,
+    envelope: &Envelope,
+) -> Result<(), SendError> {
+    if envelope.conversation.is_uncertain {
+        let query = [("fields", "description,comment")];
+        let issue = calls.json(Method::GET, &path(&[key]), &query, None).await?;
+        if issue["fields"].to_string().contains(&envelope.id) {
+            return Ok(());
+        }
+    }
+    let comment = json!({"body": signed(&body["document"], &envelope.id)});
+    calls.json(Method::POST, &path(&[key, "comment"]), &[], Some(&comment)).await?;
+    Ok(())
+}
+
+/// Moves the issue to a status of category *done*, if its workflow has such a transition now.
+async fn close(calls: &Calls<'_>, key: &str) -> Result<(), SendError> {
+    let there = path(&[key, "transitions"]);
+    let known = calls.json(Method::GET, &there, &[], None).await?;
+    let done = known["transitions"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|one| one["to"]["statusCategory"]["key"] == "done");
+    let Some(id) = done.and_then(|one| one["id"].as_str()) else {
+        return Ok(());
+    };
+    let chosen = json!({"transition": {"id": id}});
+    calls.json(Method::POST, &there, &[], Some(&chosen)).await?;
+    Ok(())
+}
+
+impl Receiver for Jira {
+    fn send<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Result<Receipt, SendError>> {
+        Box::pin(self.deliver(envelope))
+    }
+
+    fn shrink(&self, content: &Value) -> String {
+        let mut small = body(content);
+        let headline = strong(&Said::of(content).headline);
+        small["document"] = json!({"type": "doc", "version": 1, "content": [headline]});
+        small.to_string()
+    }
+}

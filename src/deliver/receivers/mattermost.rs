@@ -1,0 +1,99 @@
+//! Mattermost incoming webhooks: one attachment in the Slack-like form, CommonMark escaped.
+//!
+//! Success is 200. Mattermost turns `@channel`, `@here`, `@all` and `@name` into mentions and has
+//! no switch against that in hooks, so an `@` in user text is followed by a zero-width space.
+//! Limit: 16,383 characters a post (Mattermost's server configuration).
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::hook::Hook;
+use super::said::{Said, Tone};
+use super::{Envelope, Receipt, Receiver, ReceiverKind};
+use crate::deliver::clip::markdown_text;
+use crate::deliver::endpoint::Network;
+use crate::deliver::{BoxFuture, SendError};
+use crate::secret::SecretRef;
+
+/// `[receivers.<name>.mattermost]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MattermostConfig {
+    /// The hook's URL: it is the credential, so it is a secret.
+    pub url: SecretRef,
+}
+
+impl ReceiverKind for MattermostConfig {
+    fn render(&self, content: &Value) -> String {
+        body(content)
+    }
+
+    fn receiver(&self, network: &Network) -> Result<Arc<dyn Receiver>, String> {
+        Ok(Arc::new(Mattermost(Hook::new(network, &self.url)?)))
+    }
+}
+
+/// The message as Mattermost takes it.
+pub(in crate::deliver) fn body(content: &Value) -> String {
+    let said = Said::of(content);
+    let clip = |text: &str, max: usize| markdown_text(text, max);
+    let fields: Vec<_> = said
+        .facts
+        .iter()
+        .map(|fact| {
+            json!({"short": false, "title": clip(&fact.name, 200), "value": clip(&fact.text, 400)})
+        })
+        .collect();
+    let next = said.next.iter().map(|line| format!("→ {}", clip(line, 300)));
+    let links = said.links.iter().map(|(label, url)| format!("[{label}]({url})"));
+    let links = links.collect::<Vec<_>>().join(" · ");
+    let text: Vec<_> = std::iter::once(clip(&said.reason, 2_000))
+        .chain(next)
+        .chain(std::iter::once(links))
+        .filter(|part| !part.is_empty())
+        .collect();
+    let attachment = json!({
+        "fallback": clip(&said.headline, 300),
+        "color": color(said.tone),
+        "title": clip(&said.headline, 300),
+        "text": text.join("\n\n"),
+        "fields": fields,
+        "footer": clip(&said.foot, 300),
+    });
+    json!({"attachments": [attachment]}).to_string()
+}
+
+fn color(tone: Tone) -> &'static str {
+    match tone {
+        Tone::Good => "#2e7d32",
+        Tone::Calm => "#546e7a",
+        Tone::Warning => "#b26a00",
+        Tone::Bad => "#c62828",
+    }
+}
+
+#[derive(Debug)]
+struct Mattermost(Hook);
+
+impl Mattermost {
+    async fn post(&self, envelope: &Envelope) -> Result<Receipt, SendError> {
+        let answer = self.0.post(envelope, &[]).await?;
+        match answer.failure() {
+            Some(error) => Err(error),
+            None => Ok(Receipt { status: answer.status, detail: answer.detail() }),
+        }
+    }
+}
+
+impl Receiver for Mattermost {
+    fn send<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Result<Receipt, SendError>> {
+        Box::pin(self.post(envelope))
+    }
+
+    fn shrink(&self, content: &Value) -> String {
+        json!({"text": markdown_text(&Said::of(content).headline, 300)}).to_string()
+    }
+}

@@ -1,0 +1,157 @@
+//! PagerDuty Events API v2: one incident per experiment and subject, opened and closed by us.
+//!
+//! `dedup_key` is the same for everything about one subject, so a trip opens one incident and
+//! its all-clear closes it, however often either is sent. What is neither loud nor an all-clear
+//! becomes an event of severity `info`. Success is 202. Limits (PagerDuty's documentation):
+//! summary 1,024, dedup_key 255 characters, 512 kB an event.
+
+use std::sync::Arc;
+
+use judge::ids::hash128;
+use reqwest::Client;
+use reqwest::header::CONTENT_TYPE;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use url::Url;
+
+use super::said::{Said, Tone};
+use super::{Envelope, Receipt, Receiver, ReceiverKind};
+use crate::deliver::clip::json_text;
+use crate::deliver::endpoint::Network;
+use crate::deliver::exchange::{Answer, exchange, misconfigured, said_by};
+use crate::deliver::{BoxFuture, ErrorClass, SendError, Then};
+use crate::secret::SecretRef;
+
+const EVENTS: &str = "https://events.pagerduty.com/v2/enqueue";
+/// Stands in the stored body; the key itself is put in when the message is sent.
+const KEY: &str = "routing_key";
+
+/// `[receivers.<name>.pagerduty]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PagerDutyConfig {
+    /// The integration's routing key.
+    pub routing_key: SecretRef,
+    /// Where events are posted, for the EU region or a proxy.
+    #[serde(default = "events")]
+    pub url: String,
+}
+
+fn events() -> String {
+    EVENTS.to_owned()
+}
+
+impl ReceiverKind for PagerDutyConfig {
+    fn render(&self, content: &Value) -> String {
+        body(content)
+    }
+
+    fn receiver(&self, network: &Network) -> Result<Arc<dyn Receiver>, String> {
+        Ok(Arc::new(PagerDuty {
+            client: network.client()?,
+            url: network.checked(&self.url).map_err(|it| it.to_string())?,
+            routing_key: self.routing_key.clone(),
+        }))
+    }
+}
+
+/// What an event does to its incident.
+fn action(kind: &str) -> &'static str {
+    match kind {
+        "guardrail.recovered"
+        | "data.recovered"
+        | "source.recovered"
+        | "alarm.cleared"
+        | "action.confirmed"
+        | "experiment.verdict.continue" => "resolve",
+        _ => "trigger",
+    }
+}
+
+/// What one incident is about: a trip and its all-clear share it, a verdict has its own.
+fn dedup_key(content: &Value, kind: &str) -> String {
+    let data = &content["data"];
+    let experiment = data["experiment"]["id"].as_str().unwrap_or_default();
+    let subject = data["subject"].as_str().unwrap_or_default();
+    let family = kind.split('.').next().unwrap_or_default();
+    hash128(&["pagerduty", experiment, family, subject])
+}
+
+/// The event without its routing key.
+pub(in crate::deliver) fn body(content: &Value) -> String {
+    let said = Said::of(content);
+    let severity = match said.tone {
+        Tone::Bad => "critical",
+        Tone::Warning => "warning",
+        Tone::Good | Tone::Calm => "info",
+    };
+    let clip = |text: &str, max: usize| json_text(text, max);
+    let data = &content["data"];
+    let facts = said.facts.iter().map(|fact| (clip(&fact.name, 200), clip(&fact.text, 400).into()));
+    let mut details: serde_json::Map<String, Value> = facts.collect();
+    details.insert("because".to_owned(), clip(&said.reason, 2_000).into());
+    details.insert("next".to_owned(), said.next.iter().map(|line| clip(line, 300)).collect());
+    let links: Vec<_> =
+        said.links.iter().map(|(label, url)| json!({"href": url, "text": label})).collect();
+    json!({
+        "event_action": action(&said.kind),
+        "dedup_key": dedup_key(content, &said.kind),
+        "payload": {
+            "summary": clip(&said.headline, 1_000),
+            "source": data["experiment"]["id"].as_str().unwrap_or("verdictd"),
+            "severity": severity,
+            "timestamp": said.at,
+            "component": data["subject"].as_str().unwrap_or_default(),
+            "group": "verdictd",
+            "class": said.kind,
+            "custom_details": details,
+        },
+        "client": "verdictd",
+        "client_url": said.links.first().map(|(_, url)| url.clone()),
+        "links": links,
+    })
+    .to_string()
+}
+
+#[derive(Debug)]
+struct PagerDuty {
+    client: Client,
+    url: Url,
+    routing_key: SecretRef,
+}
+
+impl PagerDuty {
+    async fn post(&self, envelope: &Envelope) -> Result<Receipt, SendError> {
+        let mut event: Value = serde_json::from_str(&envelope.body).map_err(misconfigured)?;
+        let key = self.routing_key.read().map_err(misconfigured)?;
+        event[KEY] = key.expose().trim().into();
+        let request = self
+            .client
+            .post(self.url.clone())
+            .header(CONTENT_TYPE, "application/json")
+            .body(event.to_string());
+        judged(exchange(request, &self.url, envelope.timeout, envelope.sent_at).await?)
+    }
+}
+
+impl Receiver for PagerDuty {
+    fn send<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Result<Receipt, SendError>> {
+        Box::pin(self.post(envelope))
+    }
+
+    fn shrink(&self, content: &Value) -> String {
+        let mut event: Value = serde_json::from_str(&body(content)).unwrap_or_default();
+        event["payload"]["custom_details"] = json!({});
+        event.to_string()
+    }
+}
+
+/// Only 202 is success; 400 will never be taken.
+fn judged(answer: Answer) -> Result<Receipt, SendError> {
+    match (answer.failure(), answer.status) {
+        (Some(error), _) => Err(error),
+        (None, 202) => Ok(Receipt { status: 202, detail: answer.detail() }),
+        (None, _) => Err(said_by(&answer, Then::Retry { after: None }, ErrorClass::NotAccepted)),
+    }
+}

@@ -1,0 +1,260 @@
+//! Receivers with a memory: one root, one issue, whatever ends an attempt half-way.
+
+use judge::notice::NoticeKind;
+use serde_json::{Value, json};
+
+use super::bodies::{message, of_kind};
+use super::fake::{Fake, Reply, Seen};
+use super::{envelope, secret};
+use crate::deliver::{
+    Conversation, Envelope, ErrorClass, Receipt, ReceiverConfig, SendError, Then,
+};
+
+fn ok(body: &Value) -> Reply {
+    Reply::status(200, &body.to_string())
+}
+
+fn parsed(seen: &Seen) -> Value {
+    serde_json::from_str(&seen.body).unwrap()
+}
+
+fn config(kind: &str, fake: &Fake, folder: &std::path::Path) -> ReceiverConfig {
+    let token = secret(folder, "token", "t0ken");
+    let own = match kind {
+        "github" => json!({"repository": "acme/shop", "labels": ["growth"]}),
+        "jira" => json!({"email": "ops@acme.example", "project": "EXP", "labels": ["growth"]}),
+        _ => json!({"channel": "C01"}),
+    };
+    let mut own = own;
+    own["token"] = serde_json::to_value(&token).unwrap();
+    own["url"] = fake.url.clone().into();
+    own["allow_private"] = true.into();
+    serde_json::from_value(json!({kind: own})).unwrap()
+}
+
+/// Sends one message of a kind of notice; what was known comes in, what is known comes out.
+async fn send(
+    config: &ReceiverConfig,
+    id: &str,
+    kind: NoticeKind,
+    known: Option<Value>,
+    is_uncertain: bool,
+) -> (Result<Receipt, SendError>, Option<Value>) {
+    let body = config.render(&message(&of_kind(kind)));
+    let envelope = Envelope {
+        id: id.to_owned(),
+        conversation: Conversation::new(known, is_uncertain),
+        ..envelope(&body)
+    };
+    let result = config.build("test").unwrap().send(&envelope).await;
+    if let Err(error) = &result {
+        assert!(!error.detail.contains("t0ken"), "{error}");
+    }
+    (result, envelope.conversation.known())
+}
+
+const POSTED: fn(&str) -> Value = |ts| json!({"ok": true, "ts": ts, "channel": "C01"});
+
+#[tokio::test]
+async fn slack_has_one_root_and_its_transitions_in_the_thread() {
+    let folder = tempfile::tempdir().unwrap();
+    let replies = vec![ok(&POSTED("1.1")), ok(&POSTED("1.2")), ok(&POSTED("1.1"))];
+    let fake = Fake::start(replies).await;
+    let config = config("slack_api", &fake, folder.path());
+    let (first, known) = send(&config, "msg_1", NoticeKind::VerdictContinue, None, false).await;
+    assert!(first.is_ok(), "{first:?}");
+    let (second, _) = send(&config, "msg_2", NoticeKind::VerdictStop, known, false).await;
+    assert!(second.is_ok(), "{second:?}");
+    let seen = fake.seen();
+    let paths: Vec<_> = seen.iter().map(|one| one.path.as_str()).collect();
+    assert_eq!(paths, ["/chat.postMessage", "/chat.postMessage", "/chat.update"]);
+    assert_eq!(seen[0].headers["authorization"], "Bearer t0ken");
+    assert!(parsed(&seen[0]).get("thread_ts").is_none());
+    let reply = parsed(&seen[1]);
+    assert_eq!((&reply["thread_ts"], &reply["reply_broadcast"]), (&json!("1.1"), &json!(true)));
+    assert_eq!(parsed(&seen[2])["ts"], "1.1", "the root shows the current state");
+}
+
+#[tokio::test]
+async fn a_reply_that_was_made_is_not_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake =
+        Fake::start(vec![ok(&POSTED("1.2")), Reply::status(503, ""), ok(&POSTED("1.1"))]).await;
+    let config = config("slack_api", &fake, folder.path());
+    let root = json!({"ts": "1.1", "channel": "C01", "replied": null});
+    let (half, known) = send(&config, "msg_2", NoticeKind::VerdictStop, Some(root), false).await;
+    assert_eq!(half.unwrap_err().class, ErrorClass::ServerError);
+    let (whole, _) = send(&config, "msg_2", NoticeKind::VerdictStop, known, true).await;
+    assert!(whole.is_ok(), "{whole:?}");
+    let paths: Vec<_> = fake.seen().into_iter().map(|one| one.path).collect();
+    assert_eq!(paths, ["/chat.postMessage", "/chat.update", "/chat.update"]);
+}
+
+#[tokio::test]
+async fn a_success_without_ok_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let again = Then::Retry { after: None };
+    for (body, then, class) in [
+        (
+            json!({"ok": false, "error": "channel_not_found"}),
+            Then::Permanent,
+            ErrorClass::NotAccepted,
+        ),
+        (json!({"ok": false, "error": "invalid_auth"}), Then::Permanent, ErrorClass::AuthError),
+        (json!({"ok": false, "error": "msg_blocks_too_long"}), Then::Shrink, ErrorClass::TooLarge),
+        (json!({"ok": false, "error": "ratelimited"}), again, ErrorClass::RateLimited),
+        (json!({"ok": false, "error": "fatal_error"}), again, ErrorClass::ServerError),
+        (json!("ok"), again, ErrorClass::ServerError),
+    ] {
+        let fake = Fake::start(vec![ok(&body)]).await;
+        let config = config("slack_api", &fake, folder.path());
+        let (result, known) = send(&config, "msg_1", NoticeKind::VerdictStop, None, false).await;
+        let error = result.unwrap_err();
+        assert_eq!((error.then, error.class), (then, class), "{body}");
+        assert_eq!(known, None, "nothing was begun");
+    }
+}
+
+#[tokio::test]
+async fn github_opens_one_issue_comments_and_closes_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = Reply::status(201, r#"{"number": 7}"#);
+    let fake = Fake::by_method(vec![
+        ("POST", vec![made, Reply::status(201, "{}")]),
+        ("PATCH", vec![Reply::status(200, "{}")]),
+    ])
+    .await;
+    let config = config("github", &fake, folder.path());
+    let (first, known) = send(&config, "msg_1", NoticeKind::GuardrailTripped, None, false).await;
+    assert_eq!(first.unwrap().detail, "issue #7");
+    assert_eq!(known, Some(json!({"number": 7})));
+    let (second, _) = send(&config, "msg_2", NoticeKind::VerdictStop, known, false).await;
+    assert!(second.is_ok(), "{second:?}");
+    let seen = fake.seen();
+    let calls: Vec<_> = seen.iter().map(|one| format!("{} {}", one.method, one.path)).collect();
+    assert_eq!(calls[0], "POST /repos/acme/shop/issues");
+    assert_eq!(calls[1], "POST /repos/acme/shop/issues/7/comments");
+    let issue = parsed(&seen[0]);
+    assert_eq!(issue["labels"], json!(["verdictd", "growth"]));
+    assert!(issue["body"].as_str().unwrap().contains("<!-- verdictd:issue:"));
+    assert_eq!(calls[2], "PATCH /repos/acme/shop/issues/7", "a final verdict closes it");
+    assert_eq!(parsed(&seen[2])["state"], "closed");
+}
+
+#[tokio::test]
+async fn after_an_unknown_outcome_the_issue_is_looked_for_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = Fake::start(vec![Reply::status(201, r#"{"number": 7}"#)]).await;
+    let opener = config("github", &fake, folder.path());
+    let (opened, _) = send(&opener, "msg_1", NoticeKind::GuardrailTripped, None, false).await;
+    assert!(opened.is_ok(), "{opened:?}");
+    let body = parsed(&fake.seen()[0])["body"].clone();
+    // The first attempt was made and its answer lost: the issue is there.
+    let issue = json!({"number": 7, "body": body});
+    let fake = Fake::by_method(vec![("GET", vec![ok(&json!([issue])), ok(&issue)])]).await;
+    let again = config("github", &fake, folder.path());
+    let (result, known) = send(&again, "msg_1", NoticeKind::GuardrailTripped, None, true).await;
+    assert!(result.is_ok(), "{result:?}");
+    assert_eq!(known, Some(json!({"number": 7})));
+    assert!(fake.seen().iter().all(|one| one.method == "GET"), "nothing was written twice");
+}
+
+#[tokio::test]
+async fn a_403_may_be_a_rate_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let limited = Reply::with_header(403, "x-ratelimit-remaining: 0", "{}");
+    let asked = Reply::with_header(403, "retry-after: 30", "{}");
+    for (reply, class, is_again) in [
+        (limited, ErrorClass::RateLimited, true),
+        (asked, ErrorClass::RateLimited, true),
+        (Reply::status(403, "{}"), ErrorClass::AuthError, false),
+        (Reply::status(422, "{}"), ErrorClass::ClientError, false),
+    ] {
+        let fake = Fake::start(vec![reply]).await;
+        let config = config("github", &fake, folder.path());
+        let (result, _) = send(&config, "msg_1", NoticeKind::VerdictStop, None, false).await;
+        let error = result.unwrap_err();
+        assert_eq!((error.class, matches!(error.then, Then::Retry { .. })), (class, is_again));
+    }
+}
+
+#[tokio::test]
+async fn jira_opens_one_issue_comments_and_moves_it_to_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let transitions = json!({"transitions": [
+        {"id": "11", "name": "Los geht's", "to": {"statusCategory": {"key": "indeterminate"}}},
+        {"id": "31", "name": "Erledigt", "to": {"statusCategory": {"key": "done"}}},
+    ]});
+    let fake = Fake::by_method(vec![
+        (
+            "POST",
+            vec![
+                Reply::status(201, r#"{"id":"1","key":"EXP-7"}"#),
+                Reply::status(201, "{}"),
+                Reply::status(204, ""),
+            ],
+        ),
+        ("GET", vec![ok(&transitions)]),
+    ])
+    .await;
+    let config = config("jira", &fake, folder.path());
+    let (first, known) = send(&config, "msg_1", NoticeKind::GuardrailTripped, None, false).await;
+    assert_eq!(first.unwrap().detail, "issue EXP-7");
+    let (second, _) = send(&config, "msg_2", NoticeKind::VerdictStop, known, false).await;
+    assert!(second.is_ok(), "{second:?}");
+    let seen = fake.seen();
+    let calls: Vec<_> = seen.iter().map(|one| format!("{} {}", one.method, one.path)).collect();
+    assert_eq!(
+        calls,
+        [
+            "POST /rest/api/3/issue",
+            "POST /rest/api/3/issue/EXP-7/comment",
+            "GET /rest/api/3/issue/EXP-7/transitions",
+            "POST /rest/api/3/issue/EXP-7/transitions",
+        ]
+    );
+    // ops@acme.example:t0ken
+    assert_eq!(seen[0].headers["authorization"], "Basic b3BzQGFjbWUuZXhhbXBsZTp0MGtlbg==");
+    let fields = &parsed(&seen[0])["fields"];
+    assert_eq!(
+        (&fields["project"]["key"], &fields["issuetype"]["name"]),
+        (&json!("EXP"), &json!("Task"))
+    );
+    assert_eq!(fields["description"]["type"], "doc");
+    assert_eq!(parsed(&seen[3]), json!({"transition": {"id": "31"}}));
+}
+
+#[tokio::test]
+async fn a_lost_answer_of_jira_never_makes_a_second_issue() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = Fake::start(vec![Reply::silent(super::fake::After::Reset)]).await;
+    let opener = config("jira", &fake, folder.path());
+    let (lost, known) = send(&opener, "msg_1", NoticeKind::GuardrailTripped, None, false).await;
+    let wait = std::time::Duration::from_mins(1);
+    assert_eq!(lost.unwrap_err().then, Then::Retry { after: Some(wait) }, "the index lags");
+    assert_eq!(known, None);
+    let found = json!({"issues": [{"key": "EXP-7"}]});
+    let issue = json!({"fields": {"description": {"text": "... msg_1"}}});
+    let fake = Fake::by_method(vec![("POST", vec![ok(&found)]), ("GET", vec![ok(&issue)])]).await;
+    let again = config("jira", &fake, folder.path());
+    let (result, known) = send(&again, "msg_1", NoticeKind::GuardrailTripped, None, true).await;
+    assert!(result.is_ok(), "{result:?}");
+    assert_eq!(known, Some(json!({"key": "EXP-7"})));
+    let paths: Vec<_> = fake.seen().into_iter().map(|one| one.path).collect();
+    assert_eq!(paths[0], "/rest/api/3/search/jql");
+    assert!(!paths.iter().any(|path| path.ends_with("/issue") || path.ends_with("/comment")));
+}
+
+#[test]
+fn what_cannot_work_is_refused_at_start() {
+    let token = json!({"env": "X"});
+    for (wrong, words) in [
+        (json!({"github": {"repository": "shop", "token": token}}), "owner/name"),
+        (json!({"slack_api": {"channel": "#general", "token": token}}), "channel's id"),
+        (json!({"slack_api": {"channel": "C1", "token": token, "url": "ftp://x"}}), "only http"),
+    ] {
+        let config: ReceiverConfig = serde_json::from_value(wrong).unwrap();
+        let refused = config.build("chat").unwrap_err().to_string();
+        assert!(refused.starts_with("chat: ") && refused.contains(words), "{refused}");
+    }
+}
