@@ -20,11 +20,14 @@ use serde::Serialize;
 
 use crate::analyse::{aim_effect, atom_alphas, planned_tau, planned_units};
 use crate::spec::{
-    Amount, Atom, AtomKind, Baseline, EvidenceMode, Experiment, Form, Rule, Signal, When,
+    Amount, Atom, AtomKind, Baseline, Checkpoint, EvidenceMode, Experiment, Form, LookPlan, Rule,
+    Signal, When,
 };
+use crate::stats::Sides;
+use crate::stats::group_sequential::bounds;
 use crate::stats::info_time::{half_width_one_sided, half_width_two_sided};
 use crate::stats::power::{N_LIMIT, smallest_n};
-use crate::stats::special::norm_cdf;
+use crate::stats::special::{norm_cdf, norm_isf};
 use crate::time::ms_between;
 
 pub use design::Design;
@@ -188,8 +191,26 @@ struct Aimed {
     threshold: f64,
     tau: f64,
     alpha: f64,
+    /// Standard errors to exceed at a planned look; `None`: the always-valid half-width.
+    critical: Option<f64>,
     design: Design,
     min_n: f64,
+}
+
+/// The bound of a planned look in standard errors: the normal quantile of `look: once`, the last
+/// bound of `look: weekly xK` with even weeks (ADR 0011). The chance to end earlier is ignored.
+fn critical(checkpoint: &Checkpoint, kind: AtomKind, alpha: f64) -> Option<f64> {
+    let sides = if kind == AtomKind::Tolerance { Sides::One } else { Sides::Two };
+    match checkpoint.look {
+        LookPlan::Always => None,
+        LookPlan::Once if sides == Sides::One => Some(norm_isf(alpha)),
+        LookPlan::Once => Some(norm_isf(0.5 * alpha)),
+        LookPlan::Weekly(looks) => {
+            let weeks: Vec<f64> =
+                (1..=looks).map(|week| f64::from(week) / f64::from(looks)).collect();
+            bounds(&weeks, alpha, sides, f64::from(checkpoint.spending)).last().copied()
+        }
+    }
 }
 
 /// The effect that a plan reckons with: the aim's, else none for a tolerance, else the threshold.
@@ -267,6 +288,7 @@ fn atom_plan(
         threshold,
         tau: planned_tau(experiment, signal, atom).unwrap_or(threshold.abs()),
         alpha,
+        critical: critical(&experiment.checkpoint, atom.kind, alpha),
         design,
         min_n: signal.min_n.unwrap_or(30) as f64,
     };
@@ -287,10 +309,12 @@ impl Aimed {
             return 0.0;
         }
         let reaches = |bar: f64| norm_cdf((effect - bar) / se);
-        let half = || half_width_two_sided(se, self.tau, self.alpha);
+        let planned = self.critical.map(|critical| critical * se);
+        let half = || planned.unwrap_or_else(|| half_width_two_sided(se, self.tau, self.alpha));
         match (self.kind, self.evidence) {
             (AtomKind::Tolerance, _) => {
-                reaches(self.threshold + half_width_one_sided(se, self.tau, self.alpha))
+                let always = || half_width_one_sided(se, self.tau, self.alpha);
+                reaches(self.threshold + planned.unwrap_or_else(always))
             }
             (AtomKind::Level, _) if units < self.min_n => 0.0,
             (_, EvidenceMode::Proven) => reaches(self.threshold + half()),

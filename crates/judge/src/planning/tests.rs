@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::analyse::fixtures::{arms, at_level, experiment, moves, signal, ts};
-use crate::spec::{Aim, Compare, Role, Side, Want};
+use crate::spec::{Aim, Compare, LookPlan, Role, Side, Want};
 use crate::stats::two_arm::Proportion;
 use crate::time::{Span, add_ms};
 
@@ -71,6 +71,22 @@ fn an_effect_at_its_threshold_passes_half_the_time_at_any_size() {
     assert!(words.starts_with("+3.0 pts, your threshold, would pass about half"), "{words}");
     // Nothing is promised about a rule whose every atom stands at its own threshold.
     assert_eq!(power_plan(&file, &Question::default()).chance, None);
+}
+
+#[test]
+fn a_planned_look_needs_less_than_one_that_is_valid_always() {
+    let mut file = activation(Some(400.0));
+    file.checkpoint.look = LookPlan::Once;
+    // By hand: ((1.960 + .842)/.08)^2 (.1971 + .2275) = 521 per arm.
+    let once = only(&file, &Question::default());
+    assert!((once.needed.unwrap() / 2.0 - 521.0).abs() < 2.0, "{once:?}");
+    // At 800 per arm: Phi(8/2.304 - 1.960) = Phi(1.512) = 93 %.
+    assert!((once.chance.unwrap() - 0.935).abs() < 2e-3, "{once:?}");
+    file.checkpoint.look = LookPlan::Weekly(5);
+    // statistics.md 1.2: 1.11 times the fixed sample with five looks and phi 2.
+    let weekly = only(&file, &Question::default());
+    let ratio = weekly.needed.unwrap() / once.needed.unwrap();
+    assert!((ratio - 1.11).abs() < 0.02, "{ratio}");
 }
 
 #[test]
