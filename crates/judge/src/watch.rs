@@ -1,7 +1,7 @@
 //! What only time and the whole portfolio can show: the alarms of product.md 4.6 that no look sees.
 //!
 //! A function of the instant, the experiments as stored, the log and the rules. The daemon runs it
-//! at its own slots and keeps what is on ([`step`]): raised once, since kept, cleared once.
+//! at its own slots and keeps what is on ([`step()`]): raised once, since kept, cleared once.
 //! Place in the line: beside it; it reads lives, logs and finished records and decides nothing.
 
 mod experiment;

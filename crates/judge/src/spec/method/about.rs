@@ -9,7 +9,7 @@ const fn about(
     About { name, title, chosen, file, citation, assumes }
 }
 
-/// Every method in the order of [`MethodName::ALL`].
+/// Every method in the order of [`super::MethodName::ALL`].
 pub(super) const ABOUT: [About; 20] = [
     about(
         "information_time",
