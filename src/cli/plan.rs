@@ -9,7 +9,7 @@ use clap::Args;
 use jiff::tz::TimeZone;
 use judge::analyse::ledger;
 use judge::planning::{Question, power_plan};
-use judge::spec::{Experiment, When};
+use judge::spec::{Experiment, LookPlan, When};
 use judge::time::{Timestamp, add, add_ms};
 use serde_json::{Value, json};
 
@@ -124,7 +124,11 @@ fn text(experiment: &Experiment) -> String {
     if let Some(rule) = &checkpoint.stop_when {
         line("stop", &rule.to_string());
     }
-    line("evidence", &format!("{}, look {}", word(&experiment.evidence), word(&checkpoint.look)));
+    let look = match checkpoint.look {
+        LookPlan::Weekly(looks) => format!("weekly x{looks}"),
+        other => word(&other),
+    };
+    line("evidence", &format!("{}, look {look}", word(&experiment.evidence)));
     let rhythm = format!("every {}, at most {} cycles", checkpoint.look_every, checkpoint.cycles);
     line("looks", &rhythm);
     let zone_name = &experiment.timezone;

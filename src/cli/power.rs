@@ -48,8 +48,8 @@ fn share(text: &str) -> Result<f64, String> {
 
 fn positive(text: &str) -> Result<f64, String> {
     match text.replace(',', "").parse::<f64>() {
-        Ok(number) if number > 0.0 && number.is_finite() => Ok(number),
-        _ => Err("write a number above 0".to_owned()),
+        Ok(number) if (1e-6..=1e12).contains(&number) => Ok(number),
+        _ => Err("write a number above 0, at most 1e12".to_owned()),
     }
 }
 

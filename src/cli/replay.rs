@@ -93,13 +93,14 @@ pub(super) async fn run(args: ReplayArgs) -> Result<u8, Failure> {
         say(&if args.json { json_line(entry) } else { text(entry, Style::of_stdout()) });
     }
     for (id, life) in &played.standings {
-        say(&if args.json { json_end(id, life) } else { end(id, life) });
+        let last = last_said(&played, id, life);
+        say(&if args.json { json_end(id, life, last) } else { end(id, life, last) });
     }
     about_the_run(&played, options.every);
     let failed = played.told.values().any(|told| !told.failures.is_empty());
     Ok(match failed {
         true => UNREACHABLE,
-        false if args.exit_code => played.standings.values().map(code).max().unwrap_or(75),
+        false if args.exit_code => worst(&played),
         false => 0,
     })
 }
@@ -180,12 +181,39 @@ fn seen(status: &GuardrailStatus) -> String {
     }
 }
 
-fn end(id: &str, life: &LifeState) -> String {
-    let verdict = life.verdict.map_or_else(
+/// What stands at the end: verdict and cause as in records, and when. A hold is no verdict that a
+/// life keeps, but it is what the newest look said.
+type Said = (String, String, Timestamp);
+
+fn last_said(played: &Replayed, id: &str, life: &LifeState) -> Option<Said> {
+    if let Some((verdict, cause, at)) = life.verdict {
+        return Some((word(&verdict), word(&cause), at));
+    }
+    let mut looks = played.entries.iter().rev().filter(|entry| entry.experiment == id);
+    let newest = looks.find_map(|entry| match &entry.kind {
+        Kind::Look(finding, _) => Some((finding, entry.at)),
+        _ => None,
+    });
+    let (finding, at) = newest.filter(|(finding, _)| finding.verdict == word(&Verdict::Hold))?;
+    Some((finding.verdict.clone(), finding.cause.clone(), at))
+}
+
+/// The highest code of all experiments.
+fn worst(played: &Replayed) -> u8 {
+    let hold = super::eval::code_of(Verdict::Hold, Cause::DataMissing);
+    let of = |(id, life): (&String, &LifeState)| match last_said(played, id, life) {
+        Some((verdict, ..)) if verdict == word(&Verdict::Hold) => hold,
+        _ => code(life),
+    };
+    played.standings.iter().map(of).max().unwrap_or(75)
+}
+
+fn end(id: &str, life: &LifeState, last: Option<Said>) -> String {
+    let verdict = last.map_or_else(
         || "no verdict".to_owned(),
         |(verdict, cause, at)| {
             let day = at.strftime("%Y-%m-%d %H:%M");
-            format!("{}: {} of {day}", word(&verdict), word(&cause))
+            format!("{verdict}: {cause} of {day}")
         },
     );
     let lead = " ".repeat(18);
@@ -230,8 +258,8 @@ fn movement(one: &Movement) -> Value {
     })
 }
 
-fn json_end(id: &str, life: &LifeState) -> String {
-    let verdict = life.verdict.map(
+fn json_end(id: &str, life: &LifeState, last: Option<Said>) -> String {
+    let verdict = last.map(
         |(verdict, cause, at)| json!({"verdict": verdict, "cause": cause, "at": at.to_string()}),
     );
     let value = json!({
@@ -267,7 +295,9 @@ fn text_aa(done: &Rehearsed, seed: u64) -> String {
             ),
         ),
     };
-    let left_out = "guardrails with sources of their own are left out\n";
+    let left_out = "guardrails with sources of their own are left out\n\
+                    made from this data: a real effect in them stays as spread between periods \n\
+                    and can lift a share above what is allowed\n";
     let columns = ["SAID AT ANY LOOK", "SHARE OF RUNS", "ALLOWED", "NAIVE |z| > 1.96"];
     format!("{head}{}{unchanged}{left_out}", table(&columns, &rows))
 }

@@ -128,9 +128,13 @@ pub async fn acknowledge(
         .await?
         .map(|(_, json)| EvaluationRecord::from_json(&json))
         .transpose()?;
+    let judged = newest.as_ref().map(|record| record.input.experiment.revision.clone());
     let mut changed = newest.map(|record| record.input.unacknowledged).unwrap_or_default();
     if changed.is_empty() && split {
         return Ok(Acknowledged { signals: changed, split });
+    }
+    if changed.is_empty() && judged.as_ref() == Some(&context.revision) {
+        return Err(NotAllowed::NothingToAcknowledge.into());
     }
     if changed.is_empty() {
         // No look has seen the change yet: the whole revision in force is accepted.

@@ -7,7 +7,7 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::IntoResponse;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::store::StoreError;
 
@@ -102,6 +102,9 @@ pub(super) fn from_panic(panic: Box<dyn std::any::Any + Send>) -> Response<Body>
     Problem::internal(&text).into_response()
 }
 
+/// The longest error body that is passed on.
+const MAX_ERROR_BYTES: usize = 8 * 1024 * 1024;
+
 /// Errors of the framework (bad JSON, too large, wrong type) become problems as well, and every
 /// problem names its request.
 pub(super) async fn with_request_id(request: Request, next: Next) -> Response<Body> {
@@ -111,10 +114,19 @@ pub(super) async fn with_request_id(request: Request, next: Next) -> Response<Bo
     if response.status().is_success() || response.status().is_redirection() {
         return response;
     }
+    let lines = HeaderValue::from_static("application/jsonl");
+    if response.headers().get(header::CONTENT_TYPE) == Some(&lines) {
+        return response;
+    }
     let (parts, body) = response.into_parts();
-    // Our own bodies are small; a framework's error text is one line.
-    let text = axum::body::to_bytes(body, 16 * 1024).await.unwrap_or_default();
-    let mut document = serde_json::from_slice(&text).unwrap_or_else(|_| {
+    // A framework's error text is one line; answers of our own are bounded by what was asked.
+    let text = axum::body::to_bytes(body, MAX_ERROR_BYTES).await.unwrap_or_default();
+    let read: Option<Value> = serde_json::from_slice(&text).ok();
+    if read.as_ref().is_some_and(|document| !document.is_object()) {
+        // A list of answers says for each what is wrong; the request is named in the header.
+        return Response::from_parts(parts, Body::from(text));
+    }
+    let mut document = read.unwrap_or_else(|| {
         json!({
             "type": "about:blank",
             "title": parts.status.canonical_reason().unwrap_or("error"),

@@ -124,6 +124,10 @@ async fn histories(
         let null = null_of(signal, compare, &points);
         all.insert(signal.name.clone(), History { points, lateness, null });
     }
+    if all.values().all(|history: &History| history.points.is_empty()) {
+        let (id, from) = (&experiment.id, experiment.start);
+        anyhow::bail!("`{id}`: no data from {from} to {until} to make histories from");
+    }
     Ok(all)
 }
 

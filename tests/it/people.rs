@@ -114,6 +114,8 @@ async fn a_definition_may_be_acknowledged_before_any_look_has_seen_it() {
     let look = desk.newest_look().await;
     assert_eq!((look.decision.verdict, look.input.unacknowledged.len()), (Verdict::Collecting, 0));
     assert!(desk.log("acknowledged").await.iter().any(|text| text.contains("the same table")));
+    let idle = acknowledge(desk.store(), "copy", "ana", "again", at).await.unwrap_err();
+    assert!(idle.to_string().starts_with("nothing to acknowledge"), "{idle}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -146,6 +146,18 @@ fn the_same_call_gives_the_same_bytes_and_exit_codes_say_the_end() {
 }
 
 #[test]
+fn missing_data_end_in_a_hold_and_make_no_histories() {
+    let empty = tempfile::tempdir().unwrap();
+    let folder = format!("sources.crm-export.csv.folder={}", empty.path().display());
+    let (code, out, error) = ran(&["--set", &folder, "--exit-code"]);
+    assert_eq!(code, 30, "{out}{error}");
+    assert!(out.contains("hold: data_missing of"), "{out}");
+    let (code, out, error) = ran(&["--set", &folder, "--aa", "3"]);
+    assert_eq!(out, "", "no rates of nothing");
+    assert!(code != 0 && error.contains("no data from"), "{code} {error}");
+}
+
+#[test]
 fn only_changes_are_shown_unless_all_is_asked_for() {
     let (_, changes, _) = ran(&[]);
     let looks = |text: &str| text.lines().filter(|line| line.contains("collecting: ")).count();

@@ -37,6 +37,17 @@ async fn what_has_no_answer_says_so() {
     let bad = post(&site, BAD).await;
     assert_eq!(bad.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(bad.body.contains("missing field `se`"), "{}", bad.body);
+    // Lists of which nothing has an answer say so for each, and never fail themselves.
+    for list in ["[1]".to_owned(), "[null,{}]".to_owned(), format!("[{BAD},{BAD}]")] {
+        let bad = post(&site, &list).await;
+        assert_eq!(bad.status, StatusCode::UNPROCESSABLE_ENTITY, "{list}");
+        let answers = bad.json();
+        let answers = answers.as_array().unwrap();
+        assert!(answers.iter().all(|one| one["error"].is_object()), "{list}: {answers:?}");
+    }
+    let lines = post(&site, &format!("{BAD}\n{BAD}\n")).await;
+    assert_eq!(lines.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(lines.body.lines().count(), 2, "{}", lines.body);
     let empty = post(&site, "\n").await;
     assert_eq!(empty.status, StatusCode::BAD_REQUEST);
     assert_eq!(empty.problem()["code"], "empty");

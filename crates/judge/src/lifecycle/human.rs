@@ -74,6 +74,9 @@ pub enum NotAllowed {
     /// Nothing tripped.
     #[error("no guardrail is tripped: nothing to rearm")]
     NothingTripped,
+    /// Nothing is held by a changed definition or a split mismatch.
+    #[error("nothing to acknowledge: no definition changed and the split is as planned")]
+    NothingToAcknowledge,
     /// A trip ends the run; rearm first.
     #[error("a guardrail tripped: rearm it before going on")]
     Tripped,

@@ -197,6 +197,15 @@ struct Aimed {
     min_n: f64,
 }
 
+/// The largest change in good direction that a signal's scale has room for.
+fn room_of(form: Form, from: Option<f64>, sign: f64) -> f64 {
+    match (form, from) {
+        (Form::Proportion, Some(from)) if sign > 0.0 => 1.0 - from,
+        (Form::Proportion, Some(from)) => from,
+        _ => f64::INFINITY,
+    }
+}
+
 /// The bound of a planned look in standard errors: the normal quantile of `look: once`, the last
 /// bound of `look: weekly xK` with even weeks (ADR 0011). The chance to end earlier is ignored.
 fn critical(checkpoint: &Checkpoint, kind: AtomKind, alpha: f64) -> Option<f64> {
@@ -294,7 +303,10 @@ fn atom_plan(
     };
     plan.chance = planned.map(|units| aimed.chance(units, effect));
     plan.needed = smallest_n(N_LIMIT, |units| aimed.chance(units, effect) >= question.power);
-    plan.detectable = planned.and_then(|units| aimed.detectable(units, question.power));
+    let room = room_of(signal.form, from, sign);
+    plan.detectable = planned
+        .and_then(|units| aimed.detectable(units, question.power))
+        .filter(|found| *found <= room);
     plan.days_needed = plan.needed.zip(experiment.units_per_week).map(|(needed, per_week)| {
         libm::ceil(needed / per_week * 7.0) + signal.matures_after.as_days()
     });

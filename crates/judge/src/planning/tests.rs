@@ -100,6 +100,18 @@ fn the_smallest_effect_found_at_the_date_is_found_with_that_power() {
 }
 
 #[test]
+fn no_effect_is_larger_than_its_scale_and_none_helps_below_the_threshold() {
+    // One unit a week: 3.9 SE are hundreds of points, and a share has 73 of them.
+    assert_eq!(only(&activation(Some(1.0)), &Question::default()).detectable, None);
+    let mut file = activation(Some(400.0));
+    file.aims[0].to = Some(0.29);
+    let short = only(&file, &Question::default());
+    assert_eq!(short.needed, None);
+    let words = sentence(&short, 0.8, Some(400.0));
+    assert!(words.contains("below the rule's own threshold: no size helps"), "{words}");
+}
+
+#[test]
 fn what_the_file_does_not_know_has_no_number() {
     let question = Question::default();
     let mut file = activation(Some(400.0));

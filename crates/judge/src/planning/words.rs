@@ -26,6 +26,9 @@ pub fn sentence(plan: &AtomPlan, power: f64, units_per_week: Option<f64>) -> Str
             let verb = if plan.effect_from == EffectFrom::NoChange { "takes" } else { "needs" };
             vec![format!("{subject} {verb} about {} for {percent}", units(plan, needed))]
         }
+        None if plan.kind == AtomKind::Movement && below_threshold(plan) => {
+            vec![format!("{subject} is below the rule's own threshold: no size helps")]
+        }
         None if plan.kind == AtomKind::Movement && at_threshold(plan) => {
             vec![format!("{subject} would pass about half the time at any size")]
         }
@@ -65,6 +68,10 @@ pub fn chance_words(chance: f64) -> String {
 /// Whether the effect is no larger than the threshold: more units do not help.
 fn at_threshold(plan: &AtomPlan) -> bool {
     plan.effect.zip(plan.threshold).is_some_and(|(effect, threshold)| effect <= threshold)
+}
+
+fn below_threshold(plan: &AtomPlan) -> bool {
+    plan.effect.zip(plan.threshold).is_some_and(|(effect, threshold)| effect < threshold)
 }
 
 fn units(plan: &AtomPlan, needed: f64) -> String {

@@ -60,6 +60,16 @@ fn cause(experiment: &Experiment, signal: &Signal, effect: f64, needed: f64) -> 
         Compare::Arms { .. } => format!("{:.0} per arm", (needed / 2.0).ceil()),
         Compare::Baseline | Compare::BeforeAfter { .. } => format!("{needed:.0} units"),
     };
+    if let Some(threshold) = threshold_of(experiment, signal)
+        && aimed
+        && threshold.abs() > effect.abs()
+    {
+        let (effect, threshold) = (points(effect), points(threshold));
+        return format!(
+            "{effect}, your aim, is below the rule's own threshold of {threshold}: no number of \
+             units helps"
+        );
+    }
     let mut text = if aimed {
         format!("{}, your aim, needs about {size} for 80 %", points(effect))
     } else {
