@@ -191,10 +191,18 @@ fn the_judge_stays_pure() {
 
 #[test]
 fn nothing_is_left_unfinished() {
-    let marks =
-        ["todo!(", "unimplemented!(", "dbg!(", "#[ignore", "#[should_panic", "FIXME", "XXX"];
+    // Written in halves, so that the list does not find itself.
+    let marks = [
+        concat!("to", "do!("),
+        concat!("unimple", "mented!("),
+        concat!("db", "g!("),
+        concat!("#[ig", "nore"),
+        concat!("#[should", "_panic"),
+        concat!("FIX", "ME"),
+        concat!("XX", "X"),
+    ];
     let mut faults = Vec::new();
-    for (path, text) in sources().into_iter().filter(|(path, _)| !path.ends_with("tidy.rs")) {
+    for (path, text) in sources() {
         for (index, line) in text.lines().enumerate() {
             if marks.iter().any(|mark| line.contains(mark)) {
                 faults.push(format!("{}:{}: {}", path.display(), index + 1, line.trim()));

@@ -229,7 +229,8 @@ fn running_blocks_are_what_observe_sees() {
         let (signal, end) = (experiment.signal("outcome").unwrap(), *instants.last().unwrap());
         let cycle = cycle(&experiment, end);
         let aim = experiment.aims[0].from.unwrap();
-        let points = world::points(&design, 30, (aim, aim), &mut Dice::new(11));
+        let days = design.pace.length(false).0;
+        let points = world::points(&design, days.max(30), (aim, aim), &mut Dice::new(11));
         let mut eye = Eye::new(&design, &points);
         for (look, &at) in instants.iter().enumerate() {
             let known = until(&points, at);
