@@ -79,7 +79,7 @@ impl Pace {
     pub(crate) fn length(self, full: bool) -> (i64, i64) {
         match (self, full) {
             (Self::Daily, true) => (120, 120),
-            // Few looks would spare the ordinary test, which must err for the data to prove anything.
+            // Fewer looks would spare the ordinary test, and the data would prove nothing.
             (Self::Daily, false) => (60, 60),
             (Self::SixHours, true) => (30, 120),
             (Self::SixHours, false) => (8, 32),
