@@ -12,7 +12,7 @@
 //!
 //! Concern by concern: `experiments`, `cursors`, `points`, `commit`, `state` (sequential state
 //! and guardrails), `outbox` (leases and attempts), `queue` (enqueue, supersede, bounds),
-//! `deliveries`, `reads`, `sources`, `alarms`. They speak SQL through `sql` only; `sqlite` is the
+//! `deliveries`, `endpoints`, `reads`, `sources`, `alarms`. They speak SQL through `sql` only; `sqlite` is the
 //! engine.
 
 mod alarms;
@@ -22,6 +22,8 @@ mod conformance;
 mod conversations;
 mod cursors;
 mod deliveries;
+mod endpoint_types;
+mod endpoints;
 mod experiments;
 mod migrations;
 mod outbox;
@@ -29,6 +31,7 @@ mod outbox_types;
 mod points;
 mod queue;
 mod reads;
+mod redeliver;
 mod sources;
 mod sql;
 mod sqlite;
@@ -45,7 +48,9 @@ use sqlite::Pool;
 
 pub use alarms::{Watch, WatchCommit};
 pub use conversations::Known;
+pub use endpoint_types::*;
 pub use outbox_types::*;
+pub use redeliver::{MOST_REDELIVERED, Redeliver};
 pub use types::*;
 
 /// A cheap handle to one open store; clones share it.
