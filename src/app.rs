@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::time::Duration;
 
 use anyhow::Context as _;
 use judge::time::Timestamp;
@@ -22,7 +21,6 @@ use crate::cycle::health::Health;
 use crate::cycle::sums::Sums;
 use crate::deliver;
 use crate::deliver::enqueue::Routes;
-use crate::deliver::payload::Links;
 use crate::http::{self, HttpState};
 use crate::portfolio::{Names, Portfolio};
 use crate::settings::Settings;
@@ -104,6 +102,7 @@ impl App {
         spawn("reload", Box::pin(tasks::reload::run(app.inner.clone(), app.token.clone())));
         spawn("evaluate", Box::pin(tasks::evaluate::run(app.inner.clone(), app.token.clone())));
         spawn("deliver", Box::pin(tasks::deliver::run(app.inner.clone(), app.token.clone())));
+        spawn("heartbeat", Box::pin(tasks::heartbeat::run(app.inner.clone(), app.token.clone())));
         app.ready.store(true, Ordering::SeqCst);
         Ok(app)
     }
@@ -127,7 +126,7 @@ impl App {
         sources: Sources,
     ) -> anyhow::Result<Self> {
         let holder = manual_holder(&clock);
-        let options = StoreOptions { durable: false, ..StoreOptions::default() };
+        let options = StoreOptions { durable: false, ..store_options(&settings) };
         let store = Store::open_with(&settings.store.path, options).context("open the store")?;
         Self::assemble(settings, clock, Parts { store, sources }, None, holder).await
     }
@@ -222,8 +221,18 @@ struct Parts {
 impl Parts {
     /// The store and the sources that the settings name.
     fn of(settings: &Settings) -> anyhow::Result<Self> {
-        let store = Store::open(&settings.store.path).context("open the store")?;
+        let store = Store::open_with(&settings.store.path, store_options(settings));
+        let store = store.context("open the store")?;
         Ok(Self { store, sources: sources_of(settings)? })
+    }
+}
+
+/// The bounds of the queues, as configured.
+fn store_options(settings: &Settings) -> StoreOptions {
+    StoreOptions {
+        queue_rows: settings.delivery.queue_rows,
+        queue_bytes: settings.delivery.queue_bytes,
+        ..StoreOptions::default()
     }
 }
 
@@ -256,12 +265,7 @@ async fn build(
         Some(address) if settings.daemon.external_url.is_empty() => format!("http://{address}"),
         _ => settings.external_url(),
     };
-    let routes = Routes {
-        receivers: settings.receivers.clone(),
-        operators: settings.daemon.operators.clone(),
-        expire_after: Duration::from_secs(settings.delivery.expire_after_hours * 3_600),
-        links: Links { external_url: external_url.clone() },
-    };
+    let routes = Routes::from_settings(&settings, external_url.clone());
     let worker = deliver::Worker::build(&settings, store.clone(), clock.clone(), &holder)
         .context("receivers and actions")?
         .with_metrics(metrics.clone());

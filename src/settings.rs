@@ -3,6 +3,7 @@
 //! Unknown keys and unknown `VERDICTD_*` variables are errors; secrets are references by type
 //! (`crate::secret`). [`Loaded::print`] shows every value with the layer it came from.
 
+mod heartbeat;
 mod ranges;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,8 @@ use serde::{Deserialize, Serialize};
 use crate::deliver::{ActionConfig, ReceiverConfig};
 use crate::secret::SecretRef;
 use crate::sources::SourceConfig;
+
+pub use heartbeat::{HeartbeatMethod, HeartbeatSettings};
 
 /// The compiled-in defaults, also the reference of all keys.
 pub const DEFAULTS: &str = include_str!("../config/default.toml");
@@ -35,6 +38,8 @@ pub struct Settings {
     pub scheduler: SchedulerSettings,
     /// How messages are sent.
     pub delivery: DeliverySettings,
+    /// The dead-man's switch.
+    pub heartbeat: HeartbeatSettings,
     /// Pages and API.
     pub http: HttpSettings,
     /// `/metrics`.
@@ -113,6 +118,14 @@ pub struct DeliverySettings {
     pub concurrency: usize,
     /// Expiry of messages.
     pub expire_after_hours: u64,
+    /// Expiry of messages to chats.
+    pub chat_expire_after_hours: u64,
+    /// Open messages of one endpoint.
+    pub queue_rows: u64,
+    /// Open bytes of one endpoint.
+    pub queue_bytes: u64,
+    /// Receiver of notices about delivery itself.
+    pub fallback: String,
 }
 
 /// `[http]`

@@ -71,18 +71,40 @@ impl SharedKeys for Arming {
     const KEYS: &'static [&'static str] = &["armed", "dry_run"];
 }
 
-/// Actions have keys for arming, receivers have none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NoKeys {}
+/// How much a receiver is sent, and for how long; what is absent is its kind's own.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Flow {
+    /// Messages per second and at once, in place of the kind's limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<FlowRate>,
+    /// Messages older than this are not sent any more, in hours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expire_after_hours: Option<u64>,
+}
 
-impl SharedKeys for NoKeys {
-    const KEYS: &'static [&'static str] = &[];
+/// `rate = {per_sec = 1.0, burst = 5}`
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FlowRate {
+    /// Messages per second in the long run; may be a fraction.
+    pub per_sec: f64,
+    /// Messages at once after a quiet time.
+    #[serde(default = "one")]
+    pub burst: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+impl SharedKeys for Flow {
+    const KEYS: &'static [&'static str] = &["rate", "expire_after_hours"];
 }
 
 /// The table of one endpoint: shared keys and those of its kind `K`.
 #[derive(Debug, Clone, PartialEq, JsonSchema)]
-pub struct Endpoint<K, S = NoKeys> {
+pub struct Endpoint<K, S = Flow> {
     /// How it is reached.
     pub network: Network,
     /// Further shared keys.
@@ -154,6 +176,7 @@ mod tests {
         };
         assert_eq!(listed::<Network>(), sorted(fields::<Network>()));
         assert_eq!(listed::<Arming>(), sorted(fields::<Arming>()));
+        assert_eq!(listed::<Flow>(), sorted(fields::<Flow>()));
     }
 
     #[test]

@@ -29,8 +29,12 @@ pub struct Routes {
     pub receivers: BTreeMap<String, ReceiverConfig>,
     /// Receivers of notices about sources, files and faults; empty = those of the experiments.
     pub operators: Vec<String>,
+    /// Receiver of notices about delivery itself; empty = the operators.
+    pub fallback: String,
     /// Messages older than this are not sent any more.
     pub expire_after: Duration,
+    /// The same for chats, where an old message only confuses.
+    pub chat_expire_after: Duration,
     /// Where links lead.
     pub links: Links,
 }
@@ -41,8 +45,25 @@ impl Routes {
         Self {
             receivers: settings.receivers.clone(),
             operators: settings.daemon.operators.clone(),
+            fallback: settings.delivery.fallback.clone(),
             expire_after: Duration::from_hours(settings.delivery.expire_after_hours),
+            chat_expire_after: Duration::from_hours(settings.delivery.chat_expire_after_hours),
             links: Links { external_url },
+        }
+    }
+
+    /// How long a message to that receiver is worth sending.
+    fn expire_after(&self, receiver: &ReceiverConfig) -> Duration {
+        let of_kind = if receiver.is_chat() { self.chat_expire_after } else { self.expire_after };
+        receiver.flow().expire_after_hours.map_or(of_kind, Duration::from_hours)
+    }
+
+    /// Who hears about that endpoint's own troubles: never the endpoint itself.
+    pub(super) fn about_endpoint(&self, endpoint: &str) -> Vec<String> {
+        let fallback = Some(&self.fallback).filter(|name| !name.is_empty() && *name != endpoint);
+        match fallback {
+            Some(name) => vec![name.clone()],
+            None => self.operators.iter().filter(|name| *name != endpoint).cloned().collect(),
         }
     }
 
@@ -108,9 +129,10 @@ pub(super) fn message_rows(
     routes: &Routes,
 ) -> Vec<OutboxRow> {
     let Addressed { notice, content, partition, final_state, wall_now, sequence } = addressed;
-    let expire_ms = i64::try_from(routes.expire_after.as_millis()).unwrap_or(i64::MAX);
     let row = |endpoint: &String| {
         let receiver = routes.receivers.get(endpoint)?;
+        let expire_after = routes.expire_after(receiver);
+        let expire_ms = i64::try_from(expire_after.as_millis()).unwrap_or(i64::MAX);
         Some(OutboxRow {
             id: ids::message_id(&notice.id, endpoint),
             endpoint: endpoint.clone(),
@@ -132,12 +154,24 @@ pub(super) fn message_rows(
     routes.endpoints(notice.kind, notify).into_iter().filter_map(row).collect()
 }
 
+/// Rows of a notice about delivery itself, for whoever runs it.
+pub(super) fn message_rows_about(
+    notice: &Notice,
+    routes: &Routes,
+    wall_now: Timestamp,
+) -> Vec<OutboxRow> {
+    let sequence = wall_now.as_millisecond();
+    let notify = routes.about_endpoint(&notice.subject);
+    rows(std::slice::from_ref(notice), None, &notify, routes, wall_now, sequence)
+}
+
 /// Messages of one partition are sent in order.
 fn partition(notice: &Notice) -> String {
     match notice.kind {
         _ if !notice.experiment.is_empty() => notice.experiment.clone(),
         NoticeKind::FileBroken => format!("file:{}", notice.subject),
         NoticeKind::AlarmRaised | NoticeKind::AlarmCleared => "portfolio".to_owned(),
+        kind if kind.is_about_delivery() => format!("endpoint:{}", notice.subject),
         _ => format!("source:{}", notice.subject),
     }
 }

@@ -15,7 +15,7 @@ use url::Url;
 
 use super::egress::{GuardedResolver, redacted, refusal};
 use super::retry::{RETRY_AFTER_CAP, parse_retry_after};
-use super::{ErrorClass, SendError, Then};
+use super::{ErrorClass, SendError, Then, skew};
 use crate::http_client;
 
 /// How much of an answer is read.
@@ -107,7 +107,8 @@ pub(super) async fn exchange(
     timeout: Duration,
     now: Timestamp,
 ) -> Result<Answer, SendError> {
-    let deadline = Instant::now() + timeout;
+    let began = Instant::now();
+    let deadline = began + timeout;
     let response = match timeout_at(deadline, request.send()).await {
         Err(_) => return Err(timed_out(url, "no answer")),
         Ok(Err(error)) => return Err(no_answer(error, url)),
@@ -115,6 +116,7 @@ pub(super) async fn exchange(
     };
     let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     let retry_after = retry_after.and_then(|value| parse_retry_after(value, now));
+    skew::note(response.headers(), now, began.elapsed());
     let status = response.status().as_u16();
     let headers = response.headers().clone();
     let body = match timeout_at(deadline, read_capped(response)).await {

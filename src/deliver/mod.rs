@@ -9,11 +9,15 @@
 
 pub mod actions;
 mod attempt;
+mod attend;
+mod bucket;
+mod circuit;
 mod clip;
 pub mod egress;
 mod endpoint;
 pub mod enqueue;
 mod exchange;
+pub mod heart;
 mod metrics;
 mod numbers;
 pub mod payload;
@@ -22,8 +26,12 @@ pub mod retry;
 mod sample;
 mod sample_send;
 mod sign;
+mod skew;
 #[cfg(test)]
 mod tests;
+mod traffic;
+mod upkeep;
+pub mod view;
 mod words;
 mod worker;
 
@@ -32,7 +40,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 pub use actions::ActionConfig;
-pub use endpoint::{Arming, Endpoint, Network};
+pub use endpoint::{Arming, Endpoint, Flow, FlowRate, Network};
 pub use metrics::{DeliveryMetrics, NoMetrics};
 pub use numbers::{guardrail_line, signal_line};
 pub use receivers::{Conversation, Envelope, Receipt, Receiver, ReceiverConfig};

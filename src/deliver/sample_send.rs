@@ -41,6 +41,7 @@ pub async fn send_samples(
             body: config.render(&marked(content, sample.notice.kind)),
             sent_at: wall_now,
             timeout: TIMEOUT,
+            is_manual: true,
             conversation: Conversation::default(),
         };
         let (is_ok, detail) = match receiver.send(&envelope).await {

@@ -21,6 +21,11 @@ pub(super) fn faults(settings: &Settings) -> Vec<String> {
     range("delivery.timeout_ms", delivery.timeout_ms, 1, 600_000);
     range("delivery.lease_secs", delivery.lease_secs, 1, 86_400);
     range("delivery.expire_after_hours", delivery.expire_after_hours, 1, 8_760);
+    range("delivery.chat_expire_after_hours", delivery.chat_expire_after_hours, 1, 8_760);
+    range("delivery.queue_rows", delivery.queue_rows, 1, 10_000_000);
+    range("delivery.queue_bytes", delivery.queue_bytes, 100_000, 1 << 40);
+    range("heartbeat.every_secs", settings.heartbeat.every_secs, 1, 86_400);
+    range("heartbeat.late_after_secs", settings.heartbeat.late_after_secs, 1, 86_400);
     range("http.max_body_bytes", settings.http.max_body_bytes as u64, 1, 1 << 30);
     let zone = &settings.daemon.timezone;
     if TimeZone::get(zone).is_err() {
@@ -28,6 +33,10 @@ pub(super) fn faults(settings: &Settings) -> Vec<String> {
             "`daemon.timezone` is `{zone}`, which is no time zone; write an IANA name such as \
              `Europe/Berlin`, or `UTC`"
         ));
+    }
+    let fallback = &delivery.fallback;
+    if !fallback.is_empty() && !settings.receivers.contains_key(fallback) {
+        found.push(format!("`delivery.fallback` is `{fallback}`, which is no receiver"));
     }
     for (key, ladder) in [
         ("delivery.ladder_ms", &delivery.ladder_ms),

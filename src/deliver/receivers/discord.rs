@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::hook::Hook;
 use super::said::{Said, Tone};
 use super::{Envelope, Receipt, Receiver, ReceiverKind};
+use crate::deliver::bucket::Rate;
 use crate::deliver::clip::markdown_text;
 use crate::deliver::endpoint::Network;
 use crate::deliver::exchange::{Answer, said_by};
@@ -36,6 +37,15 @@ impl ReceiverKind for DiscordConfig {
 
     fn receiver(&self, network: &Network) -> Result<Arc<dyn Receiver>, String> {
         Ok(Arc::new(Discord(Hook::new(network, &self.url)?)))
+    }
+
+    fn rates(&self) -> Vec<Rate> {
+        // 5 per 2 s: what is sent at once and what follows within 2 s stay below it.
+        vec![Rate::new(3, 2_000, 2)]
+    }
+
+    fn is_chat(&self) -> bool {
+        true
     }
 }
 

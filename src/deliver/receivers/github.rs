@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::api::{Api, Calls, Credential, read};
 use super::said::{Said, conversation, is_over};
 use super::{Envelope, Receipt, Receiver, ReceiverKind};
+use crate::deliver::bucket::Rate;
 use crate::deliver::clip::{json_text, markdown_text};
 use crate::deliver::endpoint::Network;
 use crate::deliver::exchange::{Answer, misconfigured};
@@ -68,6 +69,15 @@ impl ReceiverKind for GitHubConfig {
 
     fn conversation(&self, content: &Value) -> Option<String> {
         Some(conversation(content))
+    }
+
+    fn rates(&self) -> Vec<Rate> {
+        // 80 writes in a minute and 500 in an hour, the burst included.
+        vec![Rate::new(60, 60_000, 20), Rate::new(400, 3_600_000, 100)]
+    }
+
+    fn limited_by(&self) -> &'static [&'static str] {
+        &["url", "token"]
     }
 }
 

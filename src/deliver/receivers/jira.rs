@@ -74,6 +74,10 @@ impl ReceiverKind for JiraConfig {
     fn conversation(&self, content: &Value) -> Option<String> {
         Some(conversation(content))
     }
+
+    fn limited_by(&self) -> &'static [&'static str] {
+        &["url", "email"]
+    }
 }
 
 /// A paragraph of plain text; ADF refuses empty text.

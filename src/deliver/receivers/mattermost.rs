@@ -34,6 +34,10 @@ impl ReceiverKind for MattermostConfig {
     fn receiver(&self, network: &Network) -> Result<Arc<dyn Receiver>, String> {
         Ok(Arc::new(Mattermost(Hook::new(network, &self.url)?)))
     }
+
+    fn is_chat(&self) -> bool {
+        true
+    }
 }
 
 /// The message as Mattermost takes it.

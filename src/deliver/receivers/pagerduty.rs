@@ -54,6 +54,10 @@ impl ReceiverKind for PagerDutyConfig {
             routing_key: self.routing_key.clone(),
         }))
     }
+
+    fn limited_by(&self) -> &'static [&'static str] {
+        &["url", "routing_key"]
+    }
 }
 
 /// What an event does to its incident.

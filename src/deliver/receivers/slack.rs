@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::hook::Hook;
 use super::{Envelope, Receipt, Receiver, ReceiverKind};
+use crate::deliver::bucket::Rate;
 use crate::deliver::clip::slack_text;
 use crate::deliver::endpoint::Network;
 use crate::deliver::exchange::{Answer, said_by};
@@ -37,6 +38,14 @@ impl ReceiverKind for SlackConfig {
 
     fn receiver(&self, network: &Network) -> Result<Arc<dyn Receiver>, String> {
         Ok(Arc::new(Slack(Hook::new(network, &self.url)?)))
+    }
+
+    fn rates(&self) -> Vec<Rate> {
+        vec![Rate::new(1, 1_000, 1)]
+    }
+
+    fn is_chat(&self) -> bool {
+        true
     }
 }
 

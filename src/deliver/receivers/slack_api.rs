@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::api::{Api, Calls, Credential};
 use super::said::{Said, Tone, conversation};
 use super::{Envelope, Receipt, Receiver, ReceiverKind, slack};
+use crate::deliver::bucket::Rate;
 use crate::deliver::endpoint::Network;
 use crate::deliver::exchange::{Answer, misconfigured, said_by};
 use crate::deliver::{BoxFuture, ErrorClass, SendError, Then};
@@ -58,6 +59,18 @@ impl ReceiverKind for SlackApiConfig {
 
     fn conversation(&self, content: &Value) -> Option<String> {
         Some(conversation(content))
+    }
+
+    fn rates(&self) -> Vec<Rate> {
+        vec![Rate::new(1, 1_000, 1)]
+    }
+
+    fn limited_by(&self) -> &'static [&'static str] {
+        &["url", "token", "channel"]
+    }
+
+    fn is_chat(&self) -> bool {
+        true
     }
 }
 

@@ -38,6 +38,10 @@ impl ReceiverKind for TeamsConfig {
     fn receiver(&self, network: &Network) -> Result<Arc<dyn Receiver>, String> {
         Ok(Arc::new(Teams(Hook::new(network, &self.url)?)))
     }
+
+    fn is_chat(&self) -> bool {
+        true
+    }
 }
 
 /// The message as a Workflow takes it: facts go first where it would be too large.

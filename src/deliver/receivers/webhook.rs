@@ -41,6 +41,10 @@ impl ReceiverKind for WebhookConfig {
     fn receiver(&self, network: &Network) -> Result<Arc<dyn Receiver>, String> {
         Ok(Arc::new(Webhook::new(self, network)?))
     }
+
+    fn limited_by(&self) -> &'static [&'static str] {
+        &["url", "secret"]
+    }
 }
 
 /// A generic receiver ready to send.
@@ -84,6 +88,8 @@ pub(in crate::deliver) fn signed(
     let request = request
         .header("webhook-id", &envelope.id)
         .header("webhook-timestamp", timestamp.to_string());
+    let request =
+        if envelope.is_manual { request.header("verdictd-trigger", "manual") } else { request };
     if keys.is_empty() {
         return Ok(request);
     }

@@ -3,6 +3,7 @@
 mod actions;
 mod bodies;
 mod chats;
+mod circuits;
 mod conversations;
 mod fake;
 mod receivers;
@@ -28,6 +29,7 @@ fn envelope(body: &str) -> Envelope {
         body: body.to_owned(),
         sent_at: "2026-11-22T10:00:00.25Z".parse().unwrap(),
         timeout: Duration::from_millis(500),
+        is_manual: false,
         conversation: Conversation::default(),
     }
 }
