@@ -8,6 +8,7 @@ mod alarms;
 mod analyze;
 mod auth;
 mod decisions;
+mod deliveries;
 mod experiments;
 mod health;
 mod operations;
@@ -74,7 +75,12 @@ pub fn router(state: HttpState) -> Router {
         .route("/proxies", get(alarms::proxies))
         .route("/kill-list", get(alarms::kill_list))
         .route("/sources", get(operations::sources))
-        .route("/deliveries", get(operations::deliveries));
+        .route("/deliveries", get(deliveries::list))
+        .route("/deliveries/resend", post(deliveries::resend))
+        .route("/deliveries/{id}", get(deliveries::one))
+        .route("/deliveries/{id}/resend", post(deliveries::resend_one))
+        .route("/endpoints", get(deliveries::endpoints))
+        .route("/endpoints/{name}/enable", post(deliveries::enable));
     let router = Router::new()
         .nest("/api/v1", api)
         .route("/", get(pages::portfolio))
