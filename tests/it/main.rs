@@ -12,6 +12,7 @@ mod config;
 mod dashboards;
 mod dashboards_live;
 mod fakes;
+mod heartbeat;
 mod http_api;
 mod kill_points;
 mod people;
