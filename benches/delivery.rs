@@ -3,7 +3,8 @@
 //!
 //! `cargo bench --bench delivery` runs everything and prints figures, no verdicts: what is fast
 //! enough is not a test. The receiver is a process of its own, so that the CPU time is the
-//! sender's alone. `seed` and `run` are the same steps one by one, for `tests/load/side_by_side.py`.
+//! sender's alone. `seed` and `run` are the same steps one by one, for
+//! `tests/load/side_by_side.py`.
 
 #![expect(clippy::print_stdout, reason = "figures are this program's purpose")]
 #![expect(clippy::unwrap_used, reason = "a bench stops at the first surprise")]
@@ -81,8 +82,8 @@ fn report(name: &str, cost: &Value, stats: &Value, sent: Option<&HashMap<String,
     let count = stats["ids"].as_object().unwrap().len();
     let (cpu, wall) = (cost["cpu_secs"].as_f64().unwrap(), cost["wall_secs"].as_f64().unwrap());
     println!(
-        "{name}: {count} distinct of {} requests, {} connections, {wall:.2} s wall, {cpu:.2} s CPU: \
-         {:.0} per CPU second, {:.0} per second",
+        "{name}: {count} distinct of {} requests, {} connections, {wall:.2} s wall, \
+         {cpu:.2} s CPU: {:.0} per CPU second, {:.0} per second",
         stats["requests"],
         stats["connections"],
         count as f64 / cpu,
