@@ -10,13 +10,13 @@ use judge::notice::Notice;
 use judge::time::{Timestamp, ms_between};
 use tokio::sync::OwnedMutexGuard;
 
-use super::actions::Progress;
+use super::actions::{Asked, Progress, over_limit};
 use super::attempt::{ActionPlan, Sent, after_action, after_send, outcome_label};
 use super::enqueue::message_rows_about;
 use super::exchange::misconfigured;
 use super::traffic::{Change, Ended};
 use super::worker::Worker;
-use super::{Conversation, Envelope, Receipt, Receiver, SendError, Then, skew};
+use super::{ActionConfig, Conversation, Envelope, Receipt, Receiver, SendError, Then, skew};
 use crate::failpoint::{self, Point};
 use crate::store::{Attempt, DeliveryState, Finished, Lane, OutboxItem, OutboxRow};
 
@@ -155,11 +155,14 @@ impl Worker {
     }
 
     async fn act(&self, item: &OutboxItem, started_at: Timestamp) -> Attempt {
-        let accepted = item.state == DeliveryState::Accepted;
         let known = self.actions.get(&item.row.endpoint);
         let (progress, interval_ms) = if let Some((config, action)) = known {
             let envelope = self.envelope(item, started_at);
-            (action.attempt(&envelope, accepted).await, config.verify_interval_ms())
+            let progress = match self.over_limit(config, item).await {
+                Some(not_sent) => not_sent,
+                None => action.attempt(&envelope, Asked::of(item.state)).await,
+            };
+            (progress, config.verify_interval_ms())
         } else {
             let cause = format!("no action is called {}", item.row.endpoint);
             (Progress::unknown(&misconfigured(cause)), 0)
@@ -174,6 +177,18 @@ impl Worker {
             domain_now: self.clock.domain_now(),
         };
         after_action(sent, progress, &plan, &self.routes)
+    }
+
+    /// A store that cannot count does not hold a rollback back.
+    async fn over_limit(&self, config: &ActionConfig, item: &OutboxItem) -> Option<Progress> {
+        if item.state != DeliveryState::Pending {
+            return None;
+        }
+        let found = over_limit(&self.store, &self.config.zone, config, item).await;
+        found.unwrap_or_else(|error| {
+            tracing::error!(%error, action = item.row.endpoint, "the daily limit is not known");
+            None
+        })
     }
 
     async fn record(&self, item: &OutboxItem, attempt: Attempt) {

@@ -10,6 +10,7 @@
 pub mod actions;
 mod attempt;
 mod attend;
+mod blast;
 mod bucket;
 mod circuit;
 mod clip;
@@ -40,6 +41,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 pub use actions::ActionConfig;
+pub use blast::{Blast, blast};
 pub use endpoint::{Arming, Endpoint, Flow, FlowRate, Network};
 pub use metrics::{DeliveryMetrics, NoMetrics};
 pub use numbers::{guardrail_line, signal_line};
@@ -116,6 +118,12 @@ pub enum ErrorClass {
     Unconfirmed,
     /// The action is not armed or in dry run.
     NotArmed,
+    /// The other side took the request and waits for a person's approval.
+    NeedsApproval,
+    /// There is no way to read the flag back.
+    NoReadBack,
+    /// The action has been used too often today.
+    OverLimit,
 }
 
 impl ErrorClass {
@@ -138,6 +146,9 @@ impl ErrorClass {
             Self::Expired => "expired",
             Self::Unconfirmed => "unconfirmed",
             Self::NotArmed => "not_armed",
+            Self::NeedsApproval => "needs_approval",
+            Self::NoReadBack => "no_read_back",
+            Self::OverLimit => "over_limit",
         }
     }
 }

@@ -42,11 +42,14 @@ pub(super) struct WorkerConfig {
     lease: Duration,
     /// Sends at the same time to one endpoint.
     concurrency: usize,
+    /// Where a day begins, for the daily limit of actions.
+    pub(super) zone: jiff::tz::TimeZone,
 }
 
 impl From<&DeliverySettings> for WorkerConfig {
     fn from(settings: &DeliverySettings) -> Self {
         Self {
+            zone: jiff::tz::TimeZone::UTC,
             ladder: Ladder::ending(settings.ladder_ms.clone()),
             action_ladder: Ladder::repeating(settings.action_ladder_ms.clone()),
             escalate_after: Duration::from_secs(settings.action_escalate_after_secs),
@@ -108,7 +111,7 @@ impl Worker {
         }
         let mut actions = BTreeMap::new();
         for (name, config) in &settings.actions {
-            match build_action(name, config) {
+            match build_action(name, config, Some(&store)) {
                 Ok(action) => drop(actions.insert(name.clone(), (config.clone(), action))),
                 Err(problem) => problems.push(problem),
             }
@@ -117,7 +120,9 @@ impl Worker {
             return Err(BuildErrors(problems));
         }
         let names = receivers.keys().chain(actions.keys()).cloned();
-        let config = WorkerConfig::from(&settings.delivery);
+        let zone = jiff::tz::TimeZone::get(&settings.daemon.timezone);
+        let zone = zone.unwrap_or(jiff::tz::TimeZone::UTC);
+        let config = WorkerConfig { zone, ..WorkerConfig::from(&settings.delivery) };
         let routes = Routes::from_settings(settings, settings.external_url());
         let slots = names.map(|name| (name, Semaphore::new(config.concurrency))).collect();
         let now = clock.wall_now();

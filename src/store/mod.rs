@@ -12,8 +12,8 @@
 //!
 //! Concern by concern: `experiments`, `cursors`, `points`, `commit`, `state` (sequential state
 //! and guardrails), `outbox` (leases and attempts), `queue` (enqueue, supersede, bounds),
-//! `redeliver` (sending again), `endpoints` (circuits), `deliveries`, `reads`, `sources`,
-//! `alarms`. They speak SQL through `sql` only; `sqlite` is the engine.
+//! `redeliver` (sending again), `endpoints` (circuits), `rollback`, `deliveries`, `reads`,
+//! `sources`, `alarms`. They speak SQL through `sql` only; `sqlite` is the engine.
 
 mod alarms;
 mod commit;
@@ -32,6 +32,7 @@ mod points;
 mod queue;
 mod reads;
 mod redeliver;
+mod rollback;
 mod sources;
 mod sql;
 mod sqlite;
@@ -51,6 +52,7 @@ pub use conversations::Known;
 pub use endpoint_types::*;
 pub use outbox_types::*;
 pub use redeliver::{MOST_REDELIVERED, Redeliver};
+pub use rollback::{ActionUse, Pulled};
 pub use types::*;
 
 /// A cheap handle to one open store; clones share it.

@@ -4,9 +4,11 @@ mod actions;
 mod bodies;
 mod chats;
 mod circuits;
+mod command;
 mod conversations;
 mod fake;
 mod receivers;
+mod services;
 mod worker;
 
 use std::path::Path;
