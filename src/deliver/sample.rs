@@ -151,6 +151,7 @@ fn sample_record(
         carry: BTreeMap::new(),
         unacknowledged: Vec::new(),
         alarms_since: BTreeMap::new(),
+        beside: BTreeMap::new(),
     };
     Some(EvaluationRecord {
         schema: SCHEMA.to_owned(),
