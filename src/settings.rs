@@ -3,6 +3,7 @@
 //! Unknown keys and unknown `VERDICTD_*` variables are errors; secrets are references by type
 //! (`crate::secret`). [`Loaded::print`] shows every value with the layer it came from.
 
+mod policy;
 mod ranges;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,8 @@ use serde::{Deserialize, Serialize};
 use crate::deliver::{ActionConfig, ReceiverConfig};
 use crate::secret::SecretRef;
 use crate::sources::SourceConfig;
+
+pub use policy::{DigestSettings, NotifySettings, QuietSettings, RouteSettings};
 
 /// The compiled-in defaults, also the reference of all keys.
 pub const DEFAULTS: &str = include_str!("../config/default.toml");
@@ -43,6 +46,15 @@ pub struct Settings {
     pub alarms: AlarmSettings,
     /// Logging.
     pub log: LogSettings,
+    /// Repeats, links to acknowledge and snooze.
+    pub notify: NotifySettings,
+    /// Who hears what beside `notify`, in order.
+    #[serde(default)]
+    pub routes: Vec<RouteSettings>,
+    /// Hours in which messages wait, by name.
+    pub quiet_hours: BTreeMap<String, QuietSettings>,
+    /// Messages that stand for many, by name.
+    pub digests: BTreeMap<String, DigestSettings>,
     /// Where numbers come from, by name.
     pub sources: BTreeMap<String, SourceConfig>,
     /// Where messages go, by name.

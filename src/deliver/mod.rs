@@ -17,6 +17,7 @@ mod exchange;
 mod metrics;
 mod numbers;
 pub mod payload;
+pub mod policy;
 pub mod receivers;
 pub mod retry;
 mod sample;

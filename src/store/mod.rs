@@ -12,7 +12,7 @@
 //!
 //! Concern by concern: `experiments`, `cursors`, `points`, `commit`, `state` (sequential state
 //! and guardrails), `outbox` (leases and attempts), `queue` (enqueue, supersede, bounds),
-//! `deliveries`, `reads`, `sources`, `alarms`. They speak SQL through `sql` only; `sqlite` is the
+//! `deliveries`, `reads`, `sources`, `alarms`, `policy` (silences, acknowledgements, digests). They speak SQL through `sql` only; `sqlite` is the
 //! engine.
 
 mod alarms;
@@ -27,6 +27,7 @@ mod migrations;
 mod outbox;
 mod outbox_types;
 mod points;
+mod policy;
 mod queue;
 mod reads;
 mod sources;
@@ -46,6 +47,7 @@ use sqlite::Pool;
 pub use alarms::{Watch, WatchCommit};
 pub use conversations::Known;
 pub use outbox_types::*;
+pub use policy::{AckRow, Entry, SilenceRow};
 pub use types::*;
 
 /// A cheap handle to one open store; clones share it.

@@ -15,7 +15,7 @@ use judge::time::Timestamp;
 
 use super::{
     Claim, Commit, Committed, CursorSpec, Lane, LogEntry, NewEvaluation, NewExperiment, NewPoints,
-    OutboxRow, Store,
+    OutboxRow, Store, Told,
 };
 
 /// Calls a macro with every check as `module::name`.
@@ -165,6 +165,7 @@ pub(super) fn message(id: &str, kind: &str, sequence: i64) -> OutboxRow {
         final_state: false,
         sequence,
         conversation: None,
+        told: Told::default(),
     }
 }
 
