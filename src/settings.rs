@@ -49,7 +49,7 @@ pub struct Settings {
     /// Repeats, links to acknowledge and snooze.
     pub notify: NotifySettings,
     /// Who hears what beside `notify`, in order.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<RouteSettings>,
     /// Hours in which messages wait, by name.
     pub quiet_hours: BTreeMap<String, QuietSettings>,

@@ -13,6 +13,7 @@ use judge::analyse::GuardrailState;
 use judge::lifecycle::{self, Life, LifeState};
 use judge::notice::NoticeKind;
 use judge::time::{Timestamp, add_ms};
+use serde_json::Value;
 
 use super::{policy as human, say};
 use crate::app::Inner;
@@ -78,7 +79,7 @@ async fn settle(app: &Inner, now: Timestamp) -> anyhow::Result<usize> {
             silence.author, silence.reason
         );
         let mut rows = Vec::new();
-        for row in app.store.unheard_of(&silence.id).await? {
+        for row in left_unsaid(app, silence).await? {
             let stands = row.kind.starts_with("experiment.verdict.") && !row.told.lasting;
             if stands || (row.told.lasting && is_still_on(app, &row).await?) {
                 rows.extend(told_again(app, &row, &why, now));
@@ -88,6 +89,16 @@ async fn settle(app: &Inner, now: Timestamp) -> anyhow::Result<usize> {
         app.store.settle_silence(&silence.id, rows, entry).await?;
     }
     Ok(over.len())
+}
+
+/// What a silence held back and nobody heard since; a snooze is for one thing, which is told again
+/// although nothing new was held back.
+async fn left_unsaid(app: &Inner, silence: &SilenceRow) -> anyhow::Result<Vec<OutboxRow>> {
+    let matcher: Matcher = serde_json::from_str(&silence.matcher_json).unwrap_or_default();
+    Ok(match &matcher.topic {
+        Some(topic) => app.store.lasting_of(topic, matcher.experiment.as_deref()).await?,
+        None => app.store.unheard_of(&silence.id).await?,
+    })
 }
 
 fn expired(app: &Inner, silence: &SilenceRow, told: usize) -> (String, LogEntry) {
@@ -140,7 +151,11 @@ fn told_again(app: &Inner, row: &OutboxRow, why: &str, now: Timestamp) -> Option
     if ruling.fate == Fate::NotRouted {
         return None;
     }
-    Some(again::again(row, receiver, &ruling, why, app.routes.expire_ms(), now))
+    let links = |content: &mut Value| {
+        app.routes.link(content, &facts, &row.notice_id, &row.partition, now);
+    };
+    let expire_ms = app.routes.expire_ms();
+    Some(again::again(row, receiver, &ruling, why, expire_ms, now, &links))
 }
 
 /// Whether what a lasting message says is still so.

@@ -58,6 +58,20 @@ impl Routes {
         }
     }
 
+    /// Puts links to acknowledge and snooze into a message.
+    pub fn link(
+        &self,
+        message: &mut Value,
+        facts: &Facts,
+        notice: &str,
+        partition: &str,
+        now: Timestamp,
+    ) {
+        if let Some(linker) = &self.linker {
+            linker.add(message, facts, notice, partition, &self.links.external_url, now);
+        }
+    }
+
     /// How long a message may wait.
     pub fn expire_ms(&self) -> i64 {
         i64::try_from(self.expire_after.as_millis()).unwrap_or(i64::MAX)
@@ -131,10 +145,7 @@ pub(super) fn message_rows(
     let standing = routes.standing.get();
     let facts = Facts::of(notice, content, standing.people.get(&notice.experiment));
     let mut content = content.clone();
-    if let Some(linker) = &routes.linker {
-        let url = &routes.links.external_url;
-        linker.add(&mut content, &facts, &notice.id, partition, url, wall_now);
-    }
+    routes.link(&mut content, &facts, &notice.id, partition, wall_now);
     let content = &fitting(content);
     let row = |ruling: Ruling| {
         let receiver = routes.receivers.get(&ruling.receiver);

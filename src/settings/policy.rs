@@ -95,7 +95,7 @@ pub struct NotifySettings {
     /// How long a snooze lasts.
     pub snooze_hours: u64,
     /// The key of those links; one of the store's own where there is none.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link_secret: Option<SecretRef>,
 }
 

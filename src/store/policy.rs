@@ -189,6 +189,31 @@ impl Store {
         .await
     }
 
+    /// The newest word on one lasting thing at each endpoint, told or not.
+    pub async fn lasting_of(
+        &self,
+        topic: &str,
+        partition: Option<&str>,
+    ) -> Result<Vec<OutboxRow>, StoreError> {
+        let (topic, partition) = (topic.to_owned(), partition.map(str::to_owned));
+        self.read(move |sql| {
+            let rows = sql.query(
+                &format!(
+                    "SELECT {ROW_COLUMNS} FROM outbox o WHERE o.lasting = 1 AND o.topic = ?1
+                         AND (CAST(?2 AS TEXT) IS NULL OR o.partition_key = ?2)
+                         AND o.endpoint <> '' AND NOT EXISTS (
+                             SELECT 1 FROM outbox n WHERE n.partition_key = o.partition_key
+                                 AND n.endpoint = o.endpoint AND n.topic = o.topic
+                                 AND n.lane = o.lane AND n.position > o.position)
+                     ORDER BY o.position LIMIT ?3"
+                ),
+                args![&topic, partition.as_ref(), MOST_ROWS],
+            )?;
+            rows.iter().map(outbox_row).collect()
+        })
+        .await
+    }
+
     /// Closes the books of a silence that is over: its last messages, its log entry.
     pub async fn settle_silence(
         &self,

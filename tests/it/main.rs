@@ -14,6 +14,7 @@ mod dashboards_live;
 mod fakes;
 mod http_api;
 mod people;
+mod policy;
 mod prometheus;
 mod replay;
 mod restart;

@@ -35,7 +35,7 @@ pub fn facts_of(row: &OutboxRow, people: Option<&People>) -> Option<Facts> {
     Some(Facts { topic: row.told.topic.clone(), ..facts })
 }
 
-/// The row that says it again; `why` is a sentence.
+/// The row that says it again; `why` is a sentence, `links` puts fresh ones in.
 pub fn again(
     old: &OutboxRow,
     receiver: &ReceiverConfig,
@@ -43,6 +43,7 @@ pub fn again(
     why: &str,
     expire_ms: i64,
     now: Timestamp,
+    links: &dyn Fn(&mut Value),
 ) -> OutboxRow {
     let mut content: Value = serde_json::from_str(&old.content).unwrap_or_default();
     let data = &mut content["data"];
@@ -58,6 +59,7 @@ pub fn again(
     data["headline"] = json_text(&format!("STILL - {headline}"), 300).into();
     data["reason"] = json_text(&format!("{why} {reason}"), 2_000).into();
     data["again"] = json!({"first_told_at": first, "why": why, "reason": reason});
+    links(&mut content);
     let not_before = match &ruling.fate {
         Fate::Queue { until } => *until,
         _ => now,

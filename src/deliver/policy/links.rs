@@ -183,3 +183,31 @@ impl Linker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_is_for_one_thing_of_one_notice_of_one_experiment_for_a_while() {
+        let key = LinkKey::new("a key of some length, made at the first start");
+        let now: Timestamp = "2026-11-25T15:00:00Z".parse().unwrap();
+        let text = key.token(Act::Acknowledge, "0123abcd", "copy", add_ms(now, 1_000));
+        let token = Token::parse(&text).unwrap();
+        assert_eq!((token.act, token.notice.as_str()), (Act::Acknowledge, "0123abcd"));
+        assert_eq!(key.check(&token, "copy", now), Ok(()));
+        assert_eq!(key.check(&token, "other", now), Err(LinkError::Forged));
+        assert_eq!(key.check(&token, "copy", add_ms(now, 1_000)), Err(LinkError::Expired));
+        assert_eq!(LinkKey::new("b").check(&token, "copy", now), Err(LinkError::Forged));
+        for (from, to) in [("ack.", "snooze."), ("0123", "0124"), ("abcd.", "abcd.9")] {
+            let forged = Token::parse(&text.replacen(from, to, 1)).unwrap();
+            assert_eq!(key.check(&forged, "copy", now), Err(LinkError::Forged), "{to}");
+        }
+        // Cut anywhere, it is never believed.
+        for end in 0..text.len() {
+            let cut = Token::parse(&text[..end]);
+            assert!(cut.is_err() || key.check(&cut.unwrap(), "copy", now).is_err(), "{end}");
+        }
+        assert_eq!(format!("{key:?}"), "LinkKey(***)");
+    }
+}

@@ -3,6 +3,7 @@
 mod analyze;
 mod api;
 mod pages;
+mod policy;
 mod problems;
 mod writes;
 
