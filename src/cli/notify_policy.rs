@@ -181,10 +181,17 @@ fn facts(kind: NoticeKind, args: &RouteArgs, people: &People) -> Facts {
         NoticeKind::AlarmRaised | NoticeKind::AlarmCleared => args.alarm.iter().cloned().collect(),
         _ => Vec::new(),
     };
+    // Sources and files belong to nobody.
+    let is_of_nobody = matches!(
+        kind,
+        NoticeKind::SourceDown | NoticeKind::SourceRecovered | NoticeKind::FileBroken
+    );
+    let experiment = if is_of_nobody { String::new() } else { args.experiment.clone() };
+    let people = if is_of_nobody { People::default() } else { people.clone() };
     Facts {
         kind,
-        experiment: args.experiment.clone(),
-        people: people.clone(),
+        experiment,
+        people,
         severity: severity(kind, cause.as_deref(), false),
         verdict,
         cause,

@@ -141,7 +141,7 @@ impl Reader<'_> {
 
     fn route(&mut self, number: usize, settings: &RouteSettings) -> Route {
         let name = settings.name.clone().unwrap_or_else(|| number.to_string());
-        let key = format!("routes `{name}`");
+        let key = format!("routes: {name}");
         self.receivers(&key, "to", &settings.to);
         self.matcher(&key, &settings.matcher);
         if settings.to.is_empty() && !settings.only {

@@ -108,6 +108,10 @@ fn form(mark: &str) -> Markup {
     html! {
         form.ask method="post" action="./silences" {
             input type="hidden" name="mark" value=(mark);
+            p.soft {
+                "What is left empty means everything; something must be named. Several words are "
+                "separated by commas, " code { "*" } " is any text."
+            }
             (field("Experiment", "experiment", "checkout-*"))
             (field("Owner", "owner", "Growth*"))
             (field("Label", "label", "team=growth"))
