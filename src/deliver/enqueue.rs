@@ -12,7 +12,7 @@ use judge::record::{EvaluationRecord, canonical_json};
 use judge::time::{DAY_MS, Timestamp, add_ms};
 use serde_json::{Value, json};
 
-use super::payload::{Links, fitting, generic};
+use super::payload::{Links, fitting, generic, name_target};
 use super::policy::links::Linker;
 use super::policy::{self, Facts, Fate, Ground, Policy, Ruling, Shared};
 use super::{ActionConfig, ReceiverConfig};
@@ -41,6 +41,8 @@ pub struct Routes {
     pub standing: Shared,
     /// Puts links to acknowledge and snooze into messages.
     pub linker: Option<Linker>,
+    /// What each action turns off.
+    pub targets: BTreeMap<String, String>,
 }
 
 impl Routes {
@@ -55,6 +57,11 @@ impl Routes {
             policy: settings.policy().unwrap_or_default(),
             standing: Shared::default(),
             linker: None,
+            targets: settings
+                .actions
+                .iter()
+                .map(|(name, config)| (name.clone(), config.target()))
+                .collect(),
         }
     }
 
@@ -120,7 +127,11 @@ pub fn rows(
 ) -> Vec<OutboxRow> {
     let mut rows = Vec::new();
     for notice in notices {
-        let content = generic(notice, record, &routes.links, sequence);
+        let mut content = generic(notice, record, &routes.links, sequence);
+        let action = content["data"]["action"]["name"].as_str();
+        if let Some(target) = action.and_then(|name| routes.targets.get(name)) {
+            name_target(&mut content, target);
+        }
         let addressed = Addressed {
             notice,
             content: &content,
@@ -243,10 +254,12 @@ pub fn action_row(
         "guardrail": trip.subject,
         "requested": "off",
     });
+    let mut told = generic(trip, Some(record), links, sequence);
+    name_target(&mut told, &config.target());
     let content = json!({
         "evaluation": record.id,
         "notify": experiment.notify,
-        "trip": generic(trip, Some(record), links, sequence),
+        "trip": told,
     });
     OutboxRow {
         id: ids::message_id(&notice_id, action),

@@ -12,8 +12,8 @@
 //!
 //! Concern by concern: `experiments`, `cursors`, `points`, `commit`, `state` (sequential state
 //! and guardrails), `outbox` (leases and attempts), `queue` (enqueue, supersede, bounds),
-//! `deliveries`, `policy` (silences, acknowledgements, digests), `reads`, `sources`, `alarms`. They
-//! speak SQL through `sql` only; `sqlite` is the engine.
+//! `deliveries`, `policy` (silences, acknowledgements, digests), `rollback`, `reads`, `sources`,
+//! `alarms`. They speak SQL through `sql` only; `sqlite` is the engine.
 
 mod alarms;
 mod commit;
@@ -30,6 +30,7 @@ mod points;
 mod policy;
 mod queue;
 mod reads;
+mod rollback;
 mod sources;
 mod sql;
 mod sqlite;
@@ -48,6 +49,7 @@ pub use alarms::{Watch, WatchCommit};
 pub use conversations::Known;
 pub use outbox_types::*;
 pub use policy::{AckRow, Entry, SilenceRow};
+pub use rollback::{ActionUse, Pulled};
 pub use types::*;
 
 /// A cheap handle to one open store; clones share it.
