@@ -17,10 +17,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::SharedClock;
+use crate::cycle::beat::Beat;
 use crate::cycle::health::Health;
 use crate::cycle::sums::Sums;
 use crate::deliver;
 use crate::deliver::enqueue::Routes;
+use crate::deliver::policy::links::{self, Linker};
+use crate::deliver::policy::unreachable_routes;
 use crate::http::{self, HttpState};
 use crate::portfolio::{Names, Portfolio};
 use crate::settings::Settings;
@@ -58,6 +61,8 @@ pub struct Inner {
     pub metrics: Arc<Metrics>,
     /// Who hears what.
     pub routes: Routes,
+    /// What the policy remembers between two beats.
+    pub beat: Beat,
     /// Sends what the outbox holds.
     pub worker: Arc<deliver::Worker>,
     /// This process as a lease holder.
@@ -265,10 +270,18 @@ async fn build(
         Some(address) if settings.daemon.external_url.is_empty() => format!("http://{address}"),
         _ => settings.external_url(),
     };
-    let routes = Routes::from_settings(&settings, external_url.clone());
+    let mut routes = Routes::from_settings(&settings, external_url.clone());
+    let key = links::key(settings.notify.link_secret.as_ref(), &store).await;
+    let valid_hours = i64::try_from(settings.notify.link_valid_hours).unwrap_or(168);
+    routes.linker =
+        Some(Linker { key: key.context("the key of links")?, valid_ms: valid_hours * 3_600_000 });
+    for warning in unreachable_routes(&routes.policy, &BTreeMap::new()) {
+        tracing::warn!("{warning}");
+    }
     let worker = deliver::Worker::build(&settings, store.clone(), clock.clone(), &holder)
         .context("receivers and actions")?
-        .with_metrics(metrics.clone());
+        .with_metrics(metrics.clone())
+        .with_routes(routes.clone());
     let known = store.sources().await?;
     Ok(Inner {
         health: Health::new(known, settings.scheduler.source_down_after_secs),
@@ -279,6 +292,7 @@ async fn build(
         watched_ms: AtomicI64::new(i64::MIN),
         wake: Arc::new(Notify::new()),
         routes,
+        beat: Beat::default(),
         worker: Arc::new(worker),
         settings,
         store,

@@ -4,6 +4,7 @@
 //! (`crate::secret`). [`Loaded::print`] shows every value with the layer it came from.
 
 mod heartbeat;
+mod policy;
 mod ranges;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use crate::secret::SecretRef;
 use crate::sources::SourceConfig;
 
 pub use heartbeat::{HeartbeatMethod, HeartbeatSettings};
+pub use policy::{DigestSettings, NotifySettings, QuietSettings, RouteSettings};
 
 /// The compiled-in defaults, also the reference of all keys.
 pub const DEFAULTS: &str = include_str!("../config/default.toml");
@@ -48,6 +50,15 @@ pub struct Settings {
     pub alarms: AlarmSettings,
     /// Logging.
     pub log: LogSettings,
+    /// Repeats, links to acknowledge and snooze.
+    pub notify: NotifySettings,
+    /// Who hears what beside `notify`, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<RouteSettings>,
+    /// Hours in which messages wait, by name.
+    pub quiet_hours: BTreeMap<String, QuietSettings>,
+    /// Messages that stand for many, by name.
+    pub digests: BTreeMap<String, DigestSettings>,
     /// Where numbers come from, by name.
     pub sources: BTreeMap<String, SourceConfig>,
     /// Where messages go, by name.

@@ -14,11 +14,13 @@ mod explain;
 mod log;
 mod new;
 mod notify;
+mod notify_policy;
 mod output;
 mod plan;
 mod power;
 mod replay;
 mod serve;
+mod silence;
 mod slo;
 mod status;
 mod test;
@@ -100,6 +102,9 @@ enum Command {
     /// Work with receivers
     #[command(subcommand)]
     Notify(notify::NotifyCommand),
+    /// Hold messages back for a while
+    #[command(subcommand)]
+    Silence(silence::SilenceCommand),
     /// Play the five stories on a fast clock
     Demo(demo::DemoArgs),
     /// Work with settings
@@ -148,6 +153,7 @@ async fn run(command: Command) -> Result<u8, Failure> {
         Command::Deliveries(args) => deliveries::run(args).await,
         Command::Endpoints(args) => endpoints::run(args).await,
         Command::Notify(command) => notify::run(command).await,
+        Command::Silence(command) => silence::run(command).await,
         Command::Demo(args) => demo::run(args).await,
         Command::Config(command) => config_print::run(command),
         Command::New(args) => new::run(args),

@@ -2,8 +2,8 @@
 
 use clap::Subcommand;
 
-use super::SettingsArgs;
 use super::output::{Failure, say};
+use super::{SettingsArgs, notify_policy};
 use crate::clock::{Clock as _, SystemClock};
 use crate::deliver;
 use crate::store::Store;
@@ -18,6 +18,12 @@ pub(super) enum NotifyCommand {
         #[command(flatten)]
         settings: SettingsArgs,
     },
+    /// Record that a notice was seen: it is not told again while it stays as it is
+    Ack(notify_policy::AckArgs),
+    /// Say who would hear about an experiment, when and why
+    Route(notify_policy::RouteArgs),
+    /// Say what became of what was said about an experiment: who heard it, who did not, and why
+    Why(notify_policy::WhyArgs),
     /// Send a marked sample of every kind and print what the receiver answers
     Test {
         /// Name of a receiver in the settings
@@ -31,6 +37,9 @@ pub(super) enum NotifyCommand {
 pub(super) async fn run(command: NotifyCommand) -> Result<u8, Failure> {
     match command {
         NotifyCommand::Resend { id, settings } => resend(&id, &settings).await,
+        NotifyCommand::Ack(args) => notify_policy::ack(args).await,
+        NotifyCommand::Route(args) => notify_policy::route(args).await,
+        NotifyCommand::Why(args) => notify_policy::why(args).await,
         NotifyCommand::Test { endpoint, settings } => test(&endpoint, &settings).await,
     }
 }

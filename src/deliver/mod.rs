@@ -22,6 +22,7 @@ pub mod heart;
 mod metrics;
 mod numbers;
 pub mod payload;
+pub mod policy;
 pub mod receivers;
 pub mod retry;
 mod sample;

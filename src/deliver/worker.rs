@@ -152,6 +152,13 @@ impl Worker {
         self
     }
 
+    /// Tells how actions ended by these routes.
+    #[must_use]
+    pub fn with_routes(mut self, routes: Routes) -> Self {
+        self.routes = routes;
+        self
+    }
+
     /// There may be new rows.
     pub fn notify(&self) {
         self.wake.notify_one();

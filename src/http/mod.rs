@@ -11,11 +11,14 @@ mod decisions;
 mod deliveries;
 mod experiments;
 mod health;
+mod links;
 mod operations;
 mod pages;
 mod problem;
+mod silences;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -36,6 +39,8 @@ use crate::store::Store;
 use crate::telemetry::Metrics;
 
 pub use problem::Problem;
+pub use silences::silence_json;
+pub use told::told_json;
 
 /// Longest time one answer may take.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -74,6 +79,10 @@ pub fn router(state: HttpState) -> Router {
         .route("/alarms", get(alarms::list))
         .route("/proxies", get(alarms::proxies))
         .route("/kill-list", get(alarms::kill_list))
+        .route("/silences", get(silences::list).post(silences::add))
+        .route("/silences/{id}", get(silences::one).delete(silences::end))
+        .route("/told", get(told::list))
+        .route("/acknowledgements", get(told::acknowledgements).post(told::acknowledge))
         .route("/sources", get(operations::sources))
         .route("/deliveries", get(deliveries::list))
         .route("/deliveries/resend", post(deliveries::resend))
@@ -88,6 +97,9 @@ pub fn router(state: HttpState) -> Router {
         .route("/x/{id}/e/{number}", get(pages::evaluation))
         .route("/log", get(pages::log))
         .route("/alarms", get(pages::alarms))
+        .route("/silences", get(pages::silences).post(silences::add_by_form))
+        .route("/silences/{id}/end", post(silences::end_by_form))
+        .route("/n/{token}", get(links::show).post(links::perform))
         .route("/assets/style.css", get(pages::style))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

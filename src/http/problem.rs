@@ -9,6 +9,7 @@ use axum::middleware::Next;
 use axum::response::IntoResponse;
 use serde_json::{Value, json};
 
+use crate::cycle::policy::PolicyError;
 use crate::store::StoreError;
 
 /// An error as the caller sees it.
@@ -53,6 +54,16 @@ impl From<StoreError> for Problem {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "store_busy", "the store is busy; retry")
             }
             other => Self::internal(&other),
+        }
+    }
+}
+
+impl From<PolicyError> for Problem {
+    fn from(error: PolicyError) -> Self {
+        match error {
+            PolicyError::Refused(words) => Self::invalid(words),
+            PolicyError::Unknown(words) => Self::not_found(words),
+            PolicyError::Store(error) => error.into(),
         }
     }
 }
@@ -116,6 +127,11 @@ pub(super) async fn with_request_id(request: Request, next: Next) -> Response<Bo
     }
     let lines = HeaderValue::from_static("application/jsonl");
     if response.headers().get(header::CONTENT_TYPE) == Some(&lines) {
+        return response;
+    }
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    if kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html")) {
+        // Whoever sent a form reads a page, also when it was refused.
         return response;
     }
     let (parts, body) = response.into_parts();

@@ -26,6 +26,10 @@ pub(super) fn faults(settings: &Settings) -> Vec<String> {
     range("delivery.queue_bytes", delivery.queue_bytes, 100_000, 1 << 40);
     range("heartbeat.every_secs", settings.heartbeat.every_secs, 1, 86_400);
     range("heartbeat.late_after_secs", settings.heartbeat.late_after_secs, 1, 86_400);
+    let notify = &settings.notify;
+    range("notify.repeat_after_hours", notify.repeat_after_hours, 0, 8_760);
+    range("notify.link_valid_hours", notify.link_valid_hours, 1, 8_760);
+    range("notify.snooze_hours", notify.snooze_hours, 1, 720);
     range("http.max_body_bytes", settings.http.max_body_bytes as u64, 1, 1 << 30);
     let zone = &settings.daemon.timezone;
     if TimeZone::get(zone).is_err() {
@@ -46,6 +50,7 @@ pub(super) fn faults(settings: &Settings) -> Vec<String> {
             found.push(format!("`{key}` is empty; write at least one wait, such as [0]"));
         }
     }
+    found.extend(settings.policy().err().into_iter().flatten());
     found
 }
 

@@ -17,7 +17,7 @@ impl Store {
                      CAST(SUM(CASE WHEN closed_at IS NULL THEN 1 ELSE 0 END) AS BIGINT) AS pending,
                      MIN(CASE WHEN closed_at IS NULL THEN created_at END) AS oldest_at,
                      CAST(SUM(CASE WHEN state = 'dead' THEN 1 ELSE 0 END) AS BIGINT) AS dead
-                 FROM outbox GROUP BY endpoint ORDER BY endpoint",
+                 FROM outbox WHERE endpoint <> '' GROUP BY endpoint ORDER BY endpoint",
                 args![],
             )?;
             rows.iter()
@@ -129,9 +129,13 @@ fn action_view(row: &Row) -> Result<ActionView, StoreError> {
         DeliveryState::Confirmed => ActionState::Confirmed,
         // `Delivered` says that it was sent, not that the flag was read back.
         DeliveryState::Delivered => ActionState::Accepted,
-        DeliveryState::Unconfirmed | DeliveryState::Dead | DeliveryState::Superseded => {
-            ActionState::Unconfirmed
-        }
+        // Actions are neither routed nor silenced: such a state is one that nobody confirmed.
+        DeliveryState::Unconfirmed
+        | DeliveryState::Dead
+        | DeliveryState::Superseded
+        | DeliveryState::Silenced
+        | DeliveryState::Digest
+        | DeliveryState::NotRouted => ActionState::Unconfirmed,
     };
     Ok(ActionView {
         id: row.text("id")?,

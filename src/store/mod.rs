@@ -12,8 +12,9 @@
 //!
 //! Concern by concern: `experiments`, `cursors`, `points`, `commit`, `state` (sequential state
 //! and guardrails), `outbox` (leases and attempts), `queue` (enqueue, supersede, bounds),
-//! `redeliver` (sending again), `endpoints` (circuits), `rollback`, `deliveries`, `reads`,
-//! `sources`, `alarms`. They speak SQL through `sql` only; `sqlite` is the engine.
+//! `redeliver` (sending again), `endpoints` (circuits), `policy` (silences, acknowledgements,
+//! digests), `rollback`, `deliveries`, `reads`, `sources`, `alarms`. They speak SQL through `sql`
+//! only; `sqlite` is the engine.
 
 mod alarms;
 mod commit;
@@ -29,6 +30,7 @@ mod migrations;
 mod outbox;
 mod outbox_types;
 mod points;
+mod policy;
 mod queue;
 mod reads;
 mod redeliver;
@@ -51,6 +53,7 @@ pub use alarms::{Watch, WatchCommit};
 pub use conversations::Known;
 pub use endpoint_types::*;
 pub use outbox_types::*;
+pub use policy::{AckRow, Entry, SilenceRow};
 pub use redeliver::{MOST_REDELIVERED, Redeliver};
 pub use rollback::{ActionUse, Pulled};
 pub use types::*;

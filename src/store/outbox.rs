@@ -22,10 +22,12 @@ pub(super) const ONE_ATTEMPT: i64 = 1;
 /// `manual`: a person asked for an attempt, and for the ladder after it.
 pub(super) const WITH_LADDER: i64 = 2;
 
-/// Condition on row `o`: nothing of its own queue stands before it.
+/// Condition on row `o`: nothing of its own queue stands before it. What waits for the end of
+/// quiet hours longer than `o` does is not in its way.
 const UNBLOCKED: &str = "(o.urgent = 1 OR o.manual > 0 OR NOT EXISTS (
     SELECT 1 FROM outbox b WHERE b.closed_at IS NULL AND b.manual = 0
         AND b.endpoint = o.endpoint AND b.partition_key = o.partition_key AND b.lane = o.lane
+        AND (b.attempts > 0 OR b.not_before <= b.created_at OR b.not_before <= o.not_before)
         AND (b.sequence < o.sequence
             OR (b.sequence = o.sequence AND b.position < o.position))))";
 

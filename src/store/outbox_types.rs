@@ -50,6 +50,53 @@ pub struct OutboxRow {
     pub sequence: i64,
     /// The conversation it belongs to, for receivers that keep one.
     pub conversation: Option<String>,
+    /// What the policy said.
+    pub told: Told,
+}
+
+/// Why a receiver hears something, or does not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Told {
+    /// In words.
+    pub reason: String,
+    /// What it is about, within its partition.
+    pub topic: String,
+    /// `low`, `normal`, `high` or `page`.
+    pub severity: String,
+    /// Whether it says that something is wrong and stays so until it is over.
+    pub lasting: bool,
+    /// Not to be sent: the row is closed from the start.
+    pub withheld: Option<Withheld>,
+}
+
+/// What holds a row back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Withheld {
+    /// A silence, by id.
+    Silence(String),
+    /// A digest, by name, that will say it.
+    Digest(String),
+    /// No receiver is named.
+    NoReceiver,
+}
+
+impl Withheld {
+    /// The state of the row.
+    pub fn state(&self) -> DeliveryState {
+        match self {
+            Self::Silence(_) => DeliveryState::Silenced,
+            Self::Digest(_) => DeliveryState::Digest,
+            Self::NoReceiver => DeliveryState::NotRouted,
+        }
+    }
+
+    /// Id of the silence or name of the digest.
+    pub fn by(&self) -> Option<&str> {
+        match self {
+            Self::Silence(by) | Self::Digest(by) => Some(by),
+            Self::NoReceiver => None,
+        }
+    }
 }
 
 /// Where a row stands.
@@ -63,6 +110,12 @@ pub enum DeliveryState {
     Dead,
     /// A newer verdict took its place before it was ever attempted.
     Superseded,
+    /// Held back by a silence.
+    Silenced,
+    /// Waits for a digest, or was said by one: see `superseded_by`.
+    Digest,
+    /// Nobody was named as its receiver.
+    NotRouted,
     /// Action: asked for.
     Requested,
     /// Action: the other side took it.
@@ -81,6 +134,9 @@ impl DeliveryState {
             Self::Delivered => "delivered",
             Self::Dead => "dead",
             Self::Superseded => "superseded",
+            Self::Silenced => "silenced",
+            Self::Digest => "digest",
+            Self::NotRouted => "not_routed",
             Self::Requested => "requested",
             Self::Accepted => "accepted",
             Self::Unconfirmed => "unconfirmed",
@@ -95,6 +151,9 @@ impl DeliveryState {
             Self::Delivered,
             Self::Dead,
             Self::Superseded,
+            Self::Silenced,
+            Self::Digest,
+            Self::NotRouted,
             Self::Requested,
             Self::Accepted,
             Self::Unconfirmed,
@@ -106,7 +165,16 @@ impl DeliveryState {
 
     /// Nothing more will be done about it.
     pub fn is_closed(self) -> bool {
-        matches!(self, Self::Delivered | Self::Dead | Self::Superseded | Self::Confirmed)
+        matches!(
+            self,
+            Self::Delivered
+                | Self::Dead
+                | Self::Superseded
+                | Self::Silenced
+                | Self::Digest
+                | Self::NotRouted
+                | Self::Confirmed
+        )
     }
 }
 

@@ -16,6 +16,7 @@ mod heartbeat;
 mod http_api;
 mod kill_points;
 mod people;
+mod policy;
 mod prometheus;
 mod replay;
 mod restart;

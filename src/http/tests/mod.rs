@@ -4,6 +4,7 @@ mod analyze;
 mod api;
 mod deliveries;
 mod pages;
+mod policy;
 mod problems;
 mod writes;
 

@@ -3,6 +3,7 @@
 use super::*;
 use crate::store::{
     ActionState, Attempt, Delivery, DeliveryFilter, DeliveryState, Finished, OutboxItem, Outcome,
+    Withheld,
 };
 
 pub(super) async fn enqueue(store: &Store, rows: &[OutboxRow]) {
@@ -94,6 +95,42 @@ pub(in crate::store) async fn urgent_rows_jump_the_queue(store: Store) {
     finish(&store, &items[1], 20, Outcome::Delivered).await;
     enqueue(&store, &[urgent("u4", 4)]).await;
     assert_eq!(ids(&lease(&store, 21).await), ["u4"]);
+}
+
+pub(in crate::store) async fn what_waits_for_the_morning_is_in_nobodys_way(store: Store) {
+    let night = OutboxRow { not_before: at(800), ..message("night", "data.stale", 1) };
+    enqueue(&store, &[night, message("now", "data.recovered", 2)]).await;
+    let items = lease(&store, 20).await;
+    assert_eq!(ids(&items), ["now"]);
+    finish(&store, &items[0], 20, Outcome::Delivered).await;
+    let late = OutboxRow { not_before: at(800), ..message("late", "data.stale", 3) };
+    enqueue(&store, &[late]).await;
+    assert!(lease(&store, 30).await.is_empty());
+    assert_eq!(ids(&lease(&store, 800).await), ["night"], "in order again, in the morning");
+}
+
+pub(in crate::store) async fn what_is_withheld_is_kept_with_its_reason(store: Store) {
+    for (id, withheld, state) in [
+        ("s", Withheld::Silence("sil_1".to_owned()), DeliveryState::Silenced),
+        ("d", Withheld::Digest("daily".to_owned()), DeliveryState::Digest),
+        ("n", Withheld::NoReceiver, DeliveryState::NotRouted),
+    ] {
+        let told = Told {
+            reason: format!("because {id}"),
+            withheld: Some(withheld),
+            lasting: true,
+            ..Told::default()
+        };
+        let row = OutboxRow { told, ..message(id, "data.stale", 1) };
+        enqueue(&store, std::slice::from_ref(&row)).await;
+        let kept = delivery(&store, id).await;
+        assert_eq!((kept.state, &kept.row.told, kept.closed_at), (state, &row.told, Some(at(10))));
+    }
+    assert!(lease(&store, 20).await.is_empty());
+    assert_eq!(store.outbox_stats().await.unwrap()[0].pending, 0);
+    // A person may send it all the same.
+    assert!(store.redeliver("s", at(30)).await.unwrap());
+    assert_eq!(ids(&lease(&store, 30).await), ["s"]);
 }
 
 pub(in crate::store) async fn a_dead_head_unblocks(store: Store) {

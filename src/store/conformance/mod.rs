@@ -16,7 +16,7 @@ use judge::time::Timestamp;
 
 use super::{
     Claim, Commit, Committed, CursorSpec, Lane, LogEntry, NewEvaluation, NewExperiment, NewPoints,
-    OutboxRow, Store,
+    OutboxRow, Store, Told,
 };
 
 /// Calls a macro with every check as `module::name`.
@@ -42,6 +42,8 @@ macro_rules! for_each_check {
             delivery: enqueue_is_idempotent,
             delivery: a_retrying_head_blocks_its_partition_only,
             delivery: urgent_rows_jump_the_queue,
+            delivery: what_waits_for_the_morning_is_in_nobodys_way,
+            delivery: what_is_withheld_is_kept_with_its_reason,
             delivery: a_dead_head_unblocks,
             delivery: a_newer_verdict_supersedes_unsent_ones,
             delivery: a_lost_lease_is_taken_over_with_the_same_id,
@@ -175,6 +177,7 @@ pub(super) fn message(id: &str, kind: &str, sequence: i64) -> OutboxRow {
         final_state: false,
         sequence,
         conversation: None,
+        told: Told::default(),
     }
 }
 
