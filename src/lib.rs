@@ -9,6 +9,7 @@ pub mod clock;
 pub mod cycle;
 pub mod deliver;
 pub mod demo;
+pub mod gate;
 #[cfg(test)]
 mod golden;
 pub mod http;

@@ -3,6 +3,7 @@
 //! Unknown keys and unknown `VERDICTD_*` variables are errors; secrets are references by type
 //! (`crate::secret`). [`Loaded::print`] shows every value with the layer it came from.
 
+mod gates;
 mod ranges;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,8 @@ use serde::{Deserialize, Serialize};
 use crate::deliver::{ActionConfig, ReceiverConfig};
 use crate::secret::SecretRef;
 use crate::sources::SourceConfig;
+
+pub use gates::{GateSettings, GateToken};
 
 /// The compiled-in defaults, also the reference of all keys.
 pub const DEFAULTS: &str = include_str!("../config/default.toml");
@@ -37,6 +40,8 @@ pub struct Settings {
     pub delivery: DeliverySettings,
     /// Pages and API.
     pub http: HttpSettings,
+    /// What rollouts ask.
+    pub gates: GateSettings,
     /// `/metrics`.
     pub metrics: MetricsSettings,
     /// What is watched over time and over the portfolio.

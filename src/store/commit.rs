@@ -16,7 +16,11 @@ impl Store {
     pub async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
         points::refuse_non_finite(&commit.points)?;
         let options = self.options;
-        self.write(move |sql| apply(sql, &commit, &options)).await
+        let committed = self.write(move |sql| apply(sql, &commit, &options)).await?;
+        if matches!(committed, Committed::Fresh { .. }) {
+            self.tell_news();
+        }
+        Ok(committed)
     }
 
     /// Records what a person said about an experiment, against the state they saw.
