@@ -128,6 +128,7 @@ fn rows(from: usize, count: usize) -> Vec<OutboxRow> {
         final_state: true,
         sequence: i64::try_from(number / PARTITIONS).unwrap(),
         conversation: None,
+        told: verdictd::store::Told::default(),
     };
     (from..from + count).map(row).collect()
 }

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use anyhow::Context as _;
 use judge::time::Timestamp;
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -148,7 +148,7 @@ impl App {
         let (tasks, token) = (TaskTracker::new(), CancellationToken::new());
         let ready = Arc::new(AtomicBool::new(listener.is_none()));
         if let Some(listener) = listener {
-            let router = http::router(http_state(&inner, &ready));
+            let router = http::router(http_state(&inner, &ready, &token));
             let stop = token.clone().cancelled_owned();
             tasks.spawn(async move {
                 let served = axum::serve(listener, router).with_graceful_shutdown(stop).await;
@@ -315,8 +315,11 @@ fn names(settings: &Settings) -> Names {
     }
 }
 
-fn http_state(inner: &Arc<Inner>, ready: &Arc<AtomicBool>) -> HttpState {
+fn http_state(inner: &Arc<Inner>, ready: &Arc<AtomicBool>, token: &CancellationToken) -> HttpState {
     HttpState {
+        external_url: inner.external_url.as_str().into(),
+        waiting: Arc::new(Semaphore::new(inner.settings.gates.max_waiting)),
+        stop: token.clone(),
         store: inner.store.clone(),
         settings: inner.settings.clone(),
         clock: inner.clock.clone(),

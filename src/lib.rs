@@ -10,6 +10,7 @@ pub mod cycle;
 pub mod deliver;
 pub mod demo;
 pub mod failpoint;
+pub mod gate;
 #[cfg(test)]
 mod golden;
 pub mod http;

@@ -3,6 +3,7 @@
 //! Unknown keys and unknown `VERDICTD_*` variables are errors; secrets are references by type
 //! (`crate::secret`). [`Loaded::print`] shows every value with the layer it came from.
 
+mod gates;
 mod heartbeat;
 mod policy;
 mod ranges;
@@ -18,6 +19,7 @@ use crate::deliver::{ActionConfig, ReceiverConfig};
 use crate::secret::SecretRef;
 use crate::sources::SourceConfig;
 
+pub use gates::{GateSettings, GateToken};
 pub use heartbeat::{HeartbeatMethod, HeartbeatSettings};
 pub use policy::{DigestSettings, NotifySettings, QuietSettings, RouteSettings};
 
@@ -44,6 +46,8 @@ pub struct Settings {
     pub heartbeat: HeartbeatSettings,
     /// Pages and API.
     pub http: HttpSettings,
+    /// What rollouts ask.
+    pub gates: GateSettings,
     /// `/metrics`.
     pub metrics: MetricsSettings,
     /// What is watched over time and over the portfolio.

@@ -249,7 +249,8 @@ async fn answer(
         standings: standings(app, digest, digest::news(&waiting)).await?,
         external_url: &app.external_url,
     };
-    let row = digest::row(&contents, &digest.to, receiver, now, app.routes.expire_ms(&row.endpoint), now);
+    let row =
+        digest::row(&contents, &digest.to, receiver, now, app.routes.expire_ms(&digest.to), now);
     let said = waiting.into_iter().map(|row| row.id).collect();
     Ok(app.store.commit_digest(name, before, slot, Some(row), said).await?)
 }

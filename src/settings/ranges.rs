@@ -4,6 +4,9 @@ use jiff::tz::TimeZone;
 
 use super::Settings;
 
+/// Longest age or delay that makes sense, in seconds.
+const YEAR_SECS: u64 = 31_536_000;
+
 /// Every setting outside its range, one sentence each.
 pub(super) fn faults(settings: &Settings) -> Vec<String> {
     let mut found = Vec::new();
@@ -31,6 +34,12 @@ pub(super) fn faults(settings: &Settings) -> Vec<String> {
     range("notify.link_valid_hours", notify.link_valid_hours, 1, 8_760);
     range("notify.snooze_hours", notify.snooze_hours, 1, 720);
     range("http.max_body_bytes", settings.http.max_body_bytes as u64, 1, 1 << 30);
+    let gates = &settings.gates;
+    range("gates.rollout_max_age_secs", gates.rollout_max_age_secs, 0, YEAR_SECS);
+    range("gates.promote_max_age_secs", gates.promote_max_age_secs, 0, YEAR_SECS);
+    range("gates.rollback_max_age_secs", gates.rollback_max_age_secs, 1, YEAR_SECS);
+    range("gates.late_after_secs", gates.late_after_secs, 1, YEAR_SECS);
+    range("gates.max_waiting", gates.max_waiting as u64, 1, 10_000);
     let zone = &settings.daemon.timezone;
     if TimeZone::get(zone).is_err() {
         found.push(format!(

@@ -22,6 +22,9 @@ impl Store {
         if tells {
             failpoint::reached(Point::Inserted);
         }
+        if matches!(committed, Committed::Fresh { .. }) {
+            self.tell_news();
+        }
         Ok(committed)
     }
 

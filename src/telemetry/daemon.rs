@@ -50,6 +50,7 @@ pub struct DaemonMetrics {
     clock_jump: Seconds,
     leader: Gauge,
     alarms: Family<Labels, Gauge>,
+    gates: Family<Labels, Counter>,
 }
 
 fn label(name: &str, value: &str) -> Labels {
@@ -66,6 +67,8 @@ impl DaemonMetrics {
         let metrics = Self::unregistered();
         metrics.register_work(registry);
         metrics.register_delivery(registry);
+        let asked = "Answers of gates, by gate and whether it opened";
+        registry.register("gate_answers", asked, metrics.gates.clone());
         let build = Family::<Labels, Gauge>::default();
         build.get_or_create(&label("version", env!("CARGO_PKG_VERSION"))).set(1);
         registry.register("build_info", "Version of this daemon", build);
@@ -79,6 +82,12 @@ impl DaemonMetrics {
         for (name, count) in counts {
             self.alarms.get_or_create(&label("alarm", name)).set(*count);
         }
+    }
+
+    /// A gate answered.
+    pub fn gate_asked(&self, gate: &str, is_open: bool) {
+        let answer = if is_open { "open" } else { "closed" };
+        self.gates.get_or_create(&pair("gate", gate, "answer", answer)).inc();
     }
 
     fn unregistered() -> Self {
@@ -107,6 +116,7 @@ impl DaemonMetrics {
             clock_jump: Seconds::default(),
             leader: Gauge::default(),
             alarms: Family::default(),
+            gates: Family::default(),
         }
     }
 

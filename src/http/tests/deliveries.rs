@@ -27,6 +27,7 @@ fn row(id: &str, endpoint: &str, experiment: &str) -> OutboxRow {
         final_state: true,
         sequence: 1,
         conversation: None,
+        told: crate::store::Told::default(),
     }
 }
 

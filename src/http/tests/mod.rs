@@ -3,6 +3,8 @@
 mod analyze;
 mod api;
 mod deliveries;
+mod gates;
+mod openapi;
 mod pages;
 mod policy;
 mod problems;
@@ -20,6 +22,8 @@ use judge::prose;
 use judge::record::EvaluationRecord;
 use judge::time::Timestamp;
 use serde_json::Value;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::{HttpState, router};
@@ -89,6 +93,9 @@ impl Site {
             clock: Arc::new(ManualClock::new(at())),
             metrics: Arc::new(Metrics::new(10)),
             ready: Arc::new(AtomicBool::new(true)),
+            external_url: "http://daemon".into(),
+            waiting: Arc::new(Semaphore::new(2)),
+            stop: CancellationToken::new(),
         };
         Self { folder, state }
     }
