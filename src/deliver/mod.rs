@@ -22,6 +22,7 @@ pub mod retry;
 mod sample;
 mod sample_send;
 mod sign;
+mod smtp;
 #[cfg(test)]
 mod tests;
 mod words;

@@ -18,7 +18,9 @@ use super::{BoxFuture, BuildError, SendError};
 
 mod api;
 pub mod discord;
+pub mod email;
 pub mod github;
+pub mod grafana;
 mod hook;
 pub mod jira;
 pub mod mattermost;
@@ -156,6 +158,10 @@ receiver_kinds! {
     /// PagerDuty Events v2.
     #[serde(rename = "pagerduty")]
     PagerDuty(pagerduty::PagerDutyConfig),
+    /// Annotations in Grafana: a region per cycle.
+    Grafana(grafana::GrafanaConfig),
+    /// E-mail by SMTP, one thread per cycle.
+    Email(email::EmailConfig),
 }
 
 impl ReceiverConfig {

@@ -5,7 +5,10 @@ mod bodies;
 mod chats;
 mod conversations;
 mod fake;
+mod fake_smtp;
+mod mail;
 mod receivers;
+mod tables;
 mod worker;
 
 use std::path::Path;
