@@ -14,6 +14,7 @@ pub mod egress;
 mod endpoint;
 pub mod enqueue;
 mod exchange;
+mod leaves;
 mod metrics;
 mod numbers;
 pub mod payload;

@@ -258,8 +258,7 @@ impl Receiver for Email {
     }
 
     fn shrink(&self, content: &Value) -> String {
-        let said = Said::of(content);
-        let said = Said { facts: Vec::new(), next: Vec::new(), reason: String::new(), ..said };
+        let said = Said::of(content).smallest();
         let subject = json_text(&said.headline, 300);
         json!({"subject": subject, "text": text(&said), "html": page(&said)}).to_string()
     }

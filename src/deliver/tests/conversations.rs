@@ -351,3 +351,61 @@ fn what_cannot_work_is_refused_at_start() {
         assert!(refused.starts_with("chat: ") && refused.contains(words), "{refused}");
     }
 }
+
+#[tokio::test]
+async fn in_discord_an_all_clear_edits_what_it_is_about_and_says_so_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = Fake::by_method(vec![
+        ("POST", vec![ok(&json!({"id": "1"})), ok(&json!({"id": "2"}))]),
+        ("PATCH", vec![Reply::status(500, ""), ok(&json!({"id": "1"}))]),
+    ])
+    .await;
+    let url = secret(folder.path(), "url", &format!("{}/api/webhooks/7/t", fake.url));
+    let config = json!({"discord": {"url": url, "allow_private": true}});
+    let config: ReceiverConfig = serde_json::from_value(config).unwrap();
+    let (_, known) = send(&config, "m1", NoticeKind::GuardrailTripped, None, false).await;
+    let clear = NoticeKind::GuardrailRecovered;
+    let (half, known) = send(&config, "m2", clear, known, false).await;
+    assert_eq!(half.unwrap_err().class, ErrorClass::ServerError);
+    let (whole, known) = send(&config, "m2", clear, known, true).await;
+    assert_eq!(whole.unwrap().detail, "edited message 1");
+    let seen = fake.seen();
+    let calls: Vec<_> = seen.iter().map(|one| format!("{} {}", one.method, one.path)).collect();
+    let (post, patch) = ("POST /api/webhooks/7/t?wait=true", "PATCH /api/webhooks/7/t/messages/1");
+    assert_eq!(calls, [post, post, patch, patch], "the line is said once");
+    assert!(parsed(&seen[1])["content"].as_str().unwrap().starts_with("RECOVERED"));
+    assert!(parsed(&seen[3])["embeds"][0]["title"].as_str().unwrap().starts_with("RECOVERED"));
+    assert!(seen.iter().all(|one| !one.body.contains("loud")));
+    let (_, known) = send(&config, "m3", NoticeKind::GuardrailTripped, known, false).await;
+    assert_eq!(known.unwrap()["id"], "2", "what is loud is a message of its own");
+}
+
+#[tokio::test]
+async fn what_flaps_changes_one_comment_of_jira() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = Fake::by_method(vec![
+        ("POST", vec![Reply::status(201, r#"{"id":"1","key":"EXP-7"}"#), ok(&json!({"id": "31"}))]),
+        ("PUT", vec![ok(&json!({"id": "31"})), Reply::status(404, "{}")]),
+    ])
+    .await;
+    let config = config("jira", &fake, folder.path());
+    let mut known = None;
+    for (id, kind) in [
+        ("m1", NoticeKind::VerdictHold),
+        ("m2", NoticeKind::GuardrailBurning),
+        ("m3", NoticeKind::GuardrailRecovered),
+        // Somebody deleted our comment: it is written anew.
+        ("m4", NoticeKind::GuardrailBurning),
+        // A trip is loud: a comment of its own.
+        ("m5", NoticeKind::GuardrailTripped),
+    ] {
+        let (sent, now) = send(&config, id, kind, known, false).await;
+        sent.unwrap();
+        known = now;
+    }
+    let seen = fake.seen();
+    let calls: Vec<_> = seen.iter().map(|one| format!("{} {}", one.method, one.path)).collect();
+    let comment = "POST /rest/api/3/issue/EXP-7/comment";
+    let change = "PUT /rest/api/3/issue/EXP-7/comment/31";
+    assert_eq!(calls, ["POST /rest/api/3/issue", comment, change, change, comment, comment]);
+}

@@ -20,10 +20,7 @@ pub(super) fn rows(name: &str, cells: usize) -> Vec<Vec<String>> {
 
 /// A result in the words of the tables.
 pub(super) fn outcome(result: &Result<Receipt, SendError>) -> String {
-    let error = match result {
-        Ok(_) => return "delivered".to_owned(),
-        Err(error) => error,
-    };
+    let Err(error) = result else { return "delivered".to_owned() };
     let class = error.class;
     match error.then {
         Then::Retry { after: None } => format!("retry {class}"),
