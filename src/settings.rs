@@ -338,7 +338,10 @@ fn merge(layers: Vec<Layer>) -> Result<Loaded, SettingsError> {
         let place = blame(&error, &layers);
         invalid(&place, &error)
     })?;
-    let faults = ranges::faults(&settings);
+    let mut faults = ranges::faults(&settings);
+    for (name, receiver) in &settings.receivers {
+        faults.extend(receiver.faults().into_iter().map(|it| format!("receivers.{name}: {it}")));
+    }
     if !faults.is_empty() {
         return Err(SettingsError::Invalid(faults.join("\n")));
     }

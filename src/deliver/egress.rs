@@ -132,6 +132,17 @@ impl Resolve for GuardedResolver {
     }
 }
 
+/// Addresses of a host that may be called, for what does not speak HTTP: connect to these, never
+/// to the name.
+pub(super) async fn addresses(
+    host: &str,
+    port: u16,
+    allow_private: bool,
+) -> Result<Vec<SocketAddr>, Box<dyn std::error::Error + Send + Sync>> {
+    let found = tokio::net::lookup_host((host, port)).await?;
+    Ok(allowed(host, found, allow_private)?)
+}
+
 /// Keeps what may be called; an error if nothing is left of something.
 fn allowed(
     name: &str,

@@ -19,6 +19,7 @@ mod endpoint;
 pub mod enqueue;
 mod exchange;
 pub mod heart;
+mod leaves;
 mod metrics;
 mod numbers;
 pub mod payload;
@@ -29,6 +30,7 @@ mod sample;
 mod sample_send;
 mod sign;
 mod skew;
+mod smtp;
 #[cfg(test)]
 mod tests;
 mod traffic;

@@ -45,7 +45,7 @@ pub async fn send_samples(
             conversation: Conversation::default(),
         };
         let (is_ok, detail) = match receiver.send(&envelope).await {
-            Ok(receipt) => (true, format!("HTTP {} {}", receipt.status, receipt.detail)),
+            Ok(receipt) => (true, format!("{} {}", receipt.status, receipt.detail)),
             Err(error) => (false, error.to_string()),
         };
         let kind = sample.notice.kind.as_str();

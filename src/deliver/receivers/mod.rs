@@ -19,21 +19,30 @@ use super::{BoxFuture, BuildError, SendError};
 
 mod api;
 pub mod discord;
+pub mod email;
 pub mod github;
+pub mod grafana;
 mod hook;
 pub mod jira;
 pub mod mattermost;
 pub mod pagerduty;
 mod said;
+pub(in crate::deliver) use said::plain_url;
 pub mod slack;
 pub mod slack_api;
 pub mod teams;
+pub mod template;
 pub mod webhook;
 
 /// What one kind of receiver brings.
 pub trait ReceiverKind {
     /// What is stored and sent, made once from the generic message.
     fn render(&self, content: &Value) -> String;
+
+    /// What is wrong with the settings, so far as they can be judged without sending; all at once.
+    fn faults(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// A receiver ready to send.
     fn receiver(&self, network: &Network) -> Result<Arc<dyn Receiver>, String>;
@@ -183,12 +192,23 @@ receiver_kinds! {
     /// PagerDuty Events v2.
     #[serde(rename = "pagerduty")]
     PagerDuty(pagerduty::PagerDutyConfig),
+    /// Annotations in Grafana: a region per cycle.
+    Grafana(grafana::GrafanaConfig),
+    /// E-mail by SMTP, one thread per cycle.
+    Email(email::EmailConfig),
+    /// Any JSON API, by templates or a shipped preset.
+    Template(template::TemplateConfig),
 }
 
 impl ReceiverConfig {
     /// The body of a message for this kind of receiver, from its generic content.
     pub fn render(&self, content: &Value) -> String {
         self.parts().1.render(content)
+    }
+
+    /// What is wrong with it, all at once; the daemon does not start with faults.
+    pub fn faults(&self) -> Vec<String> {
+        self.parts().1.faults()
     }
 
     /// The conversation a message belongs to, if the kind keeps one.

@@ -1,14 +1,20 @@
 //! Tests of the room, each against real sockets on loopback.
 
 mod actions;
+mod answers;
 mod bodies;
 mod chats;
 mod circuits;
 mod command;
 mod conversations;
 mod fake;
+mod fake_smtp;
+mod laws;
+mod mail;
 mod receivers;
 mod services;
+mod tables;
+mod templates;
 mod worker;
 
 use std::path::Path;

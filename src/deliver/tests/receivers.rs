@@ -251,6 +251,6 @@ async fn every_sample_is_sent_marked_and_answered() {
     let answers = send_samples("test", &config, "https://v.example", super::at()).await.unwrap();
     assert_eq!(answers.len(), 26);
     assert!(!answers[0].is_ok && answers[0].detail.contains("HTTP 500: down"), "{answers:?}");
-    assert!(answers[1..].iter().all(|it| it.is_ok && it.detail == "HTTP 200 fine"));
+    assert!(answers[1..].iter().all(|it| it.is_ok && it.detail == "200 fine"));
     assert!(fake.seen().iter().all(|it| it.body.contains("\"sample\":true")));
 }
