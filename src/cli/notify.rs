@@ -1,11 +1,11 @@
-//! `verdictd notify test ENDPOINT`: a marked sample of every kind, and the receiver's own words.
+//! `verdictd notify`: samples and the receiver's own words to them, messages sent again, keys.
 
 use clap::Subcommand;
 
 use super::SettingsArgs;
-use super::output::{Failure, say};
+use super::output::{Failure, complain, say};
 use crate::clock::{Clock as _, SystemClock};
-use crate::deliver;
+use crate::deliver::{self, sign};
 use crate::store::Store;
 
 /// Work with receivers
@@ -17,6 +17,15 @@ pub(super) enum NotifyCommand {
         id: String,
         #[command(flatten)]
         settings: SettingsArgs,
+    },
+    /// Make a signing secret, or an ed25519 pair, and say where to put it
+    Keygen {
+        /// Make an ed25519 pair: receivers then hold no secret
+        #[arg(long)]
+        ed25519: bool,
+        /// Make a secret of 48 bytes instead of 24
+        #[arg(long, conflicts_with = "ed25519")]
+        long: bool,
     },
     /// Send a marked sample of every kind and print what the receiver answers
     Test {
@@ -30,9 +39,38 @@ pub(super) enum NotifyCommand {
 /// Exit code 0 when every sample was taken, 1 when one was not.
 pub(super) async fn run(command: NotifyCommand) -> Result<u8, Failure> {
     match command {
+        NotifyCommand::Keygen { ed25519: true, .. } => key_pair(),
+        NotifyCommand::Keygen { long, .. } => secret(long),
         NotifyCommand::Resend { id, settings } => resend(&id, &settings).await,
         NotifyCommand::Test { endpoint, settings } => test(&endpoint, &settings).await,
     }
+}
+
+/// Only the key goes to standard output, so that it can be sent straight into a file.
+fn secret(is_long: bool) -> Result<u8, Failure> {
+    let secret = sign::new_secret(is_long).map_err(|error| Failure::usage(error.to_string()))?;
+    complain(
+        "a signing secret (v1), for both sides. Put it into a file that only the daemon reads,\n\
+         and name the file in the settings:\n\n  \
+         [receivers.NAME.webhook]\n  secret = {file = \"/etc/verdictd/NAME.secret\"}\n\n\
+         To rotate: the old one becomes `previous_secret`, with `previous_until` a day from now.\n",
+    );
+    say(&format!("{secret}\n"));
+    Ok(0)
+}
+
+fn key_pair() -> Result<u8, Failure> {
+    let (private, public) =
+        sign::new_key_pair().map_err(|error| Failure::usage(error.to_string()))?;
+    complain(&format!(
+        "an ed25519 pair (v1a). The receiver gets the public key:\n\n  {public}\n\n\
+         The private key stays here, in a file that only the daemon reads:\n\n  \
+         [receivers.NAME.webhook]\n  private_key = {{file = \"/etc/verdictd/NAME.key\"}}\n\n\
+         To rotate: the old one becomes `previous_private_key`, with `previous_until` a day from \
+         now.\n"
+    ));
+    say(&format!("{private}\n"));
+    Ok(0)
 }
 
 /// Puts the message back into the queue; the daemon sends it once, without the ladder.

@@ -10,6 +10,7 @@
 pub mod actions;
 mod attempt;
 mod clip;
+mod cloudevents;
 pub mod egress;
 mod endpoint;
 pub mod enqueue;
@@ -21,7 +22,7 @@ pub mod receivers;
 pub mod retry;
 mod sample;
 mod sample_send;
-mod sign;
+pub(crate) mod sign;
 #[cfg(test)]
 mod tests;
 mod words;

@@ -13,6 +13,7 @@ mod dashboards;
 mod dashboards_live;
 mod fakes;
 mod http_api;
+mod notify;
 mod people;
 mod prometheus;
 mod replay;
