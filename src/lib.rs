@@ -13,6 +13,7 @@ pub mod demo;
 mod golden;
 pub mod http;
 pub mod http_client;
+pub mod inbound;
 pub mod portfolio;
 pub mod replay;
 pub mod secret;

@@ -133,8 +133,13 @@ pub struct HttpSettings {
 pub struct TokenSettings {
     /// The identity this token speaks for; compared with `can_stop`.
     pub name: String,
-    /// The token.
-    pub token: SecretRef,
+    /// The bearer token.
+    #[serde(default)]
+    pub token: Option<SecretRef>,
+    /// What signs this identity's requests after Standard Webhooks: `whsec_`, or the public key
+    /// `whpk_`.
+    #[serde(default)]
+    pub signing_secret: Option<SecretRef>,
     /// Whether it may do everything.
     #[serde(default)]
     pub admin: bool,
@@ -520,6 +525,6 @@ mod tests {
             assert!(error.contains("{env = ") && error.contains("tokens"), "{error}");
         }
         let token = &loaded("{env = \"A\"}").unwrap().settings.http.tokens[0].token;
-        assert_eq!(*token, SecretRef::Env("A".to_owned()));
+        assert_eq!(*token, Some(SecretRef::Env("A".to_owned())));
     }
 }

@@ -19,7 +19,7 @@ use crate::secret::Secret;
 
 const PREFIX: &str = "whsec_";
 const PRIVATE_PREFIX: &str = "whsk_";
-const PUBLIC_PREFIX: &str = "whpk_";
+pub(crate) const PUBLIC_PREFIX: &str = "whpk_";
 const KEY_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 const SEED_BYTES: usize = 32;
 

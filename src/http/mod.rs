@@ -13,6 +13,7 @@ mod health;
 mod operations;
 mod pages;
 mod problem;
+mod signed;
 #[cfg(test)]
 mod tests;
 
@@ -35,6 +36,7 @@ use crate::store::Store;
 use crate::telemetry::Metrics;
 
 pub use problem::Problem;
+use signed::Door;
 
 /// Longest time one answer may take.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -88,6 +90,7 @@ pub fn router(state: HttpState) -> Router {
         .route("/metrics", get(health::metrics))
         .fallback(problem::no_route)
         .method_not_allowed_fallback(problem::no_method)
+        .layer(axum::middleware::from_fn_with_state(Door::new(state.clone()), signed::verify))
         .with_state(state);
     guarded(router, max_body_bytes)
 }

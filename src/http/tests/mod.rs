@@ -4,6 +4,7 @@ mod analyze;
 mod api;
 mod pages;
 mod problems;
+mod signed;
 mod writes;
 
 use std::sync::Arc;
@@ -106,7 +107,12 @@ impl Site {
             std::fs::write(&path, format!("token-of-{name}\n")).unwrap();
             let token: SecretRef =
                 serde_json::from_value(serde_json::json!({"file": path})).unwrap();
-            settings.http.tokens.push(TokenSettings { name: name.to_owned(), token, admin });
+            settings.http.tokens.push(TokenSettings {
+                name: name.to_owned(),
+                token: Some(token),
+                signing_secret: None,
+                admin,
+            });
         }
         self.state.settings = Arc::new(settings);
         self
