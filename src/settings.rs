@@ -387,10 +387,23 @@ impl Loaded {
         let width = self.origins.iter().map(|(key, value, _)| key.len() + value.len() + 3).max();
         let width = width.unwrap_or(0).min(72);
         let lines = self.origins.iter().map(|(key, value, layer)| {
-            let setting = format!("{key} = {}", without_credentials(value));
+            // The path of a hook is often its credential; that of a source is not.
+            let is_endpoint = key.starts_with("receivers.") || key.starts_with("actions.");
+            let value = if is_endpoint { without_path(value) } else { without_credentials(value) };
+            let setting = format!("{key} = {value}");
             format!("{setting:<width$}  # {layer}\n")
         });
         lines.collect()
+    }
+}
+
+/// An address with scheme, host and port only.
+fn without_path(value: &str) -> String {
+    let shown = without_credentials(value);
+    let Some((scheme, rest)) = shown.split_once("://") else { return shown };
+    match rest.split_once(['/', '?', '#']) {
+        Some((host, path)) if !path.is_empty() => format!("{scheme}://{host}/…"),
+        _ => shown,
     }
 }
 
@@ -503,6 +516,10 @@ mod tests {
         assert_eq!(shown, "https://***@example.com/x?***");
         assert_eq!(without_credentials("http://a.example/p@q"), "http://a.example/p@q");
         assert_eq!(without_credentials("verdictd.db"), "verdictd.db");
+        assert_eq!(without_path("https://hooks.example/services/T/B"), "https://hooks.example/…");
+        assert_eq!(without_path("https://hooks.example?key=k"), "https://hooks.example/…");
+        assert_eq!(without_path("https://jira.example/"), "https://jira.example/");
+        assert_eq!(without_path("a, b/c"), "a, b/c");
     }
 
     #[test]

@@ -9,6 +9,7 @@
 
 pub mod actions;
 mod attempt;
+pub mod cidr;
 mod clip;
 mod cloudevents;
 pub mod egress;
@@ -18,10 +19,12 @@ mod exchange;
 mod metrics;
 mod numbers;
 pub mod payload;
+pub mod proxy;
 pub mod receivers;
 pub mod retry;
 mod sample;
 mod sample_send;
+mod scrub;
 pub(crate) mod sign;
 #[cfg(test)]
 mod tests;
@@ -38,7 +41,7 @@ pub use metrics::{DeliveryMetrics, NoMetrics};
 pub use numbers::{guardrail_line, signal_line};
 pub use receivers::{Conversation, Envelope, Receipt, Receiver, ReceiverConfig};
 pub use sample::{Sample, sample_notices};
-pub use sample_send::{SampleAnswer, send_samples};
+pub use sample_send::{SampleAnswer, SampleBody, render_samples, send_samples};
 pub use worker::Worker;
 
 /// A boxed future: keeps the trait object-safe without a macro.

@@ -4,8 +4,11 @@ mod actions;
 mod bodies;
 mod chats;
 mod conversations;
+mod egress;
 mod fake;
 mod receivers;
+mod redaction;
+mod tls;
 mod worker;
 
 use std::path::Path;
