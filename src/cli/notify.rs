@@ -1,11 +1,13 @@
 //! `verdictd notify`: samples and the receiver's own words to them, messages sent again, keys.
 
 use clap::Subcommand;
+use serde_json::json;
 
 use super::SettingsArgs;
 use super::output::{Failure, complain, say};
 use crate::clock::{Clock as _, SystemClock};
-use crate::deliver::{self, sign};
+use crate::deliver::{self, ReceiverConfig, sign};
+use crate::settings::Settings;
 use crate::store::Store;
 
 /// Work with receivers
@@ -27,6 +29,13 @@ pub(super) enum NotifyCommand {
         #[arg(long, conflicts_with = "ed25519")]
         long: bool,
     },
+    /// Print a sample of every kind as it would be sent, one JSON object per line; nothing is sent
+    Render {
+        /// Name of a receiver in the settings
+        endpoint: String,
+        #[command(flatten)]
+        settings: SettingsArgs,
+    },
     /// Send a marked sample of every kind and print what the receiver answers
     Test {
         /// Name of a receiver in the settings
@@ -41,6 +50,7 @@ pub(super) async fn run(command: NotifyCommand) -> Result<u8, Failure> {
     match command {
         NotifyCommand::Keygen { ed25519: true, .. } => key_pair(),
         NotifyCommand::Keygen { long, .. } => secret(long),
+        NotifyCommand::Render { endpoint, settings } => render(&endpoint, &settings),
         NotifyCommand::Resend { id, settings } => resend(&id, &settings).await,
         NotifyCommand::Test { endpoint, settings } => test(&endpoint, &settings).await,
     }
@@ -84,15 +94,33 @@ async fn resend(id: &str, settings: &SettingsArgs) -> Result<u8, Failure> {
     Ok(0)
 }
 
-async fn test(endpoint: &str, settings: &SettingsArgs) -> Result<u8, Failure> {
+/// Bodies that are JSON stand as they are, others as text.
+fn render(endpoint: &str, settings: &SettingsArgs) -> Result<u8, Failure> {
     let settings = settings.settings()?;
-    let Some(config) = settings.receivers.get(endpoint) else {
+    let config = named(&settings, endpoint)?;
+    let url = settings.external_url();
+    for sample in deliver::render_samples(endpoint, config, &url, SystemClock.wall_now()) {
+        let body = serde_json::from_str(&sample.body).unwrap_or_else(|_| json!(sample.body));
+        let line = json!({"type": sample.kind, "id": sample.id, "body": body});
+        say(&format!("{line}\n"));
+    }
+    Ok(0)
+}
+
+/// The receiver of that name, or a failure that lists those there are.
+fn named<'a>(settings: &'a Settings, endpoint: &str) -> Result<&'a ReceiverConfig, Failure> {
+    settings.receivers.get(endpoint).ok_or_else(|| {
         let known: Vec<&str> = settings.receivers.keys().map(String::as_str).collect();
-        return Err(Failure::usage(format!(
+        Failure::usage(format!(
             "no receiver `{endpoint}` in the settings; there are: {}",
             known.join(", ")
-        )));
-    };
+        ))
+    })
+}
+
+async fn test(endpoint: &str, settings: &SettingsArgs) -> Result<u8, Failure> {
+    let settings = settings.settings()?;
+    let config = named(&settings, endpoint)?;
     let url = settings.external_url();
     let answers = deliver::send_samples(endpoint, config, &url, SystemClock.wall_now())
         .await
