@@ -187,8 +187,8 @@ mod tests {
         assert_eq!(
             signature(&[key], "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, body),
             concat!(
-                "v1a,fldxM4gAKugP6nnt1hdz3sgGfZ6d99nzrMFnZOELIxbzEHoVmAb2ADpkJK7zgPePmPsle0zV9jSeGlHF",
-                "G2NVAw=="
+                "v1a,fldxM4gAKugP6nnt1hdz3sgGfZ6d99nzrMFnZOELIxbzEHoVmAb2ADpkJK7zgPePmPsle0zV",
+                "9jSeGlHFG2NVAw=="
             )
         );
     }

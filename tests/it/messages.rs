@@ -131,7 +131,8 @@ async fn sent() -> Vec<Received> {
     let table = format!(
         "[receivers.it.webhook]\nurl = \"{}\"\nallow_private = true\ncloudevents = true\n\
          secret = {{ file = \"{folder}/new\" }}\nprivate_key = {{ file = \"{folder}/pair\" }}\n\
-         previous_secret = {{ file = \"{folder}/old\" }}\nprevious_until = \"2999-01-01T00:00:00Z\"\n",
+         previous_secret = {{ file = \"{folder}/old\" }}\n\
+         previous_until = \"2999-01-01T00:00:00Z\"\n",
         receiver.url("/hook")
     );
     let arguments = ["notify", "test", "it", "--config", &settings(&home, &table)];

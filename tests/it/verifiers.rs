@@ -1,5 +1,6 @@
 //! What the stories sent, verified by other people's code: every webhook by `standardwebhooks`,
-//! every chat message by `slack_sdk` and `slackblocks` (PyPI), with the bytes and headers as they arrived.
+//! every chat message by `slack_sdk` and `slackblocks` (PyPI), with the bytes and headers as they
+//! arrived.
 
 use std::io::{Seek as _, Write as _};
 use std::path::PathBuf;

@@ -35,9 +35,9 @@ impl Authority {
         let this = Self { folder };
         std::fs::write(this.path("ca.cnf"), DATABASE).unwrap();
         std::fs::write(this.path("index.txt"), "").unwrap();
-        this.openssl(&format!(
-            "req -x509 {NEW_KEY} -keyout ca.key -out ca.pem -subj /CN=authority"
-        ));
+        // Two authorities of one name would be one authority with two keys.
+        let name = this.folder.path().file_name().unwrap().to_str().unwrap().to_owned();
+        this.openssl(&format!("req -x509 {NEW_KEY} -keyout ca.key -out ca.pem -subj /CN={name}"));
         this
     }
 
