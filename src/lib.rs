@@ -15,6 +15,7 @@ pub mod gate;
 mod golden;
 pub mod http;
 pub mod http_client;
+pub mod inbound;
 pub mod portfolio;
 pub mod replay;
 pub mod secret;

@@ -161,8 +161,13 @@ pub struct HttpSettings {
 pub struct TokenSettings {
     /// The identity this token speaks for; compared with `can_stop`.
     pub name: String,
-    /// The token.
-    pub token: SecretRef,
+    /// The bearer token.
+    #[serde(default)]
+    pub token: Option<SecretRef>,
+    /// What signs this identity's requests after Standard Webhooks: `whsec_`, or the public key
+    /// `whpk_`.
+    #[serde(default)]
+    pub signing_secret: Option<SecretRef>,
     /// Whether it may do everything.
     #[serde(default)]
     pub admin: bool,
@@ -413,10 +418,23 @@ impl Loaded {
         let width = self.origins.iter().map(|(key, value, _)| key.len() + value.len() + 3).max();
         let width = width.unwrap_or(0).min(72);
         let lines = self.origins.iter().map(|(key, value, layer)| {
-            let setting = format!("{key} = {}", without_credentials(value));
+            // The path of a hook is often its credential; that of a source is not.
+            let is_endpoint = key.starts_with("receivers.") || key.starts_with("actions.");
+            let value = if is_endpoint { without_path(value) } else { without_credentials(value) };
+            let setting = format!("{key} = {value}");
             format!("{setting:<width$}  # {layer}\n")
         });
         lines.collect()
+    }
+}
+
+/// An address with scheme, host and port only.
+fn without_path(value: &str) -> String {
+    let shown = without_credentials(value);
+    let Some((scheme, rest)) = shown.split_once("://") else { return shown };
+    match rest.split_once(['/', '?', '#']) {
+        Some((host, path)) if !path.is_empty() => format!("{scheme}://{host}/…"),
+        _ => shown,
     }
 }
 
@@ -529,6 +547,10 @@ mod tests {
         assert_eq!(shown, "https://***@example.com/x?***");
         assert_eq!(without_credentials("http://a.example/p@q"), "http://a.example/p@q");
         assert_eq!(without_credentials("verdictd.db"), "verdictd.db");
+        assert_eq!(without_path("https://hooks.example/services/T/B"), "https://hooks.example/…");
+        assert_eq!(without_path("https://hooks.example?key=k"), "https://hooks.example/…");
+        assert_eq!(without_path("https://jira.example/"), "https://jira.example/");
+        assert_eq!(without_path("a, b/c"), "a, b/c");
     }
 
     #[test]
@@ -551,6 +573,6 @@ mod tests {
             assert!(error.contains("{env = ") && error.contains("tokens"), "{error}");
         }
         let token = &loaded("{env = \"A\"}").unwrap().settings.http.tokens[0].token;
-        assert_eq!(*token, SecretRef::Env("A".to_owned()));
+        assert_eq!(*token, Some(SecretRef::Env("A".to_owned())));
     }
 }

@@ -12,8 +12,10 @@ mod attempt;
 mod attend;
 mod blast;
 mod bucket;
+pub mod cidr;
 mod circuit;
 mod clip;
+mod cloudevents;
 pub mod egress;
 mod endpoint;
 pub mod enqueue;
@@ -24,11 +26,13 @@ mod metrics;
 mod numbers;
 pub mod payload;
 pub mod policy;
+pub mod proxy;
 pub mod receivers;
 pub mod retry;
 mod sample;
 mod sample_send;
-mod sign;
+mod scrub;
+pub(crate) mod sign;
 mod skew;
 mod smtp;
 #[cfg(test)]
@@ -50,7 +54,7 @@ pub use metrics::{DeliveryMetrics, NoMetrics};
 pub use numbers::{guardrail_line, signal_line};
 pub use receivers::{Conversation, Envelope, Receipt, Receiver, ReceiverConfig};
 pub use sample::{Sample, sample_notices};
-pub use sample_send::{SampleAnswer, send_samples};
+pub use sample_send::{SampleAnswer, SampleBody, render_samples, send_samples};
 pub use worker::Worker;
 
 /// A boxed future: keeps the trait object-safe without a macro.

@@ -27,7 +27,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
-use super::egress::{addresses, refusal};
+use super::egress::{Policy, addresses, refusal};
 use super::exchange::{cut, misconfigured};
 use super::{ErrorClass, SendError, Then};
 use crate::secret::SecretRef;
@@ -60,7 +60,8 @@ pub(super) struct Server {
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) security: Security,
-    pub(super) allow_private: bool,
+    /// Which addresses may be connected to.
+    pub(super) policy: Policy,
     pub(super) tls: Arc<ClientConfig>,
     /// User and password; the password is read at each use.
     pub(super) login: Option<(String, SecretRef)>,
@@ -126,7 +127,7 @@ impl Server {
 
     /// The first of the allowed addresses that answers.
     async fn reach(&self) -> Result<TcpStream, SendError> {
-        let found = addresses(&self.host, self.port, self.allow_private).await;
+        let found = addresses(&self.host, self.port, &self.policy).await;
         let found = found.map_err(|error| {
             let class =
                 refusal(error.as_ref()).map_or(ErrorClass::Network, |_| ErrorClass::Blocked);

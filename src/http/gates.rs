@@ -187,7 +187,8 @@ fn caller(settings: &Settings, given: &[Option<&str>]) -> Option<String> {
     let given: Vec<_> =
         given.iter().flatten().map(|token| Sha256::digest(token.as_bytes())).collect();
     let gates = settings.gates.tokens.iter().map(|one| (&one.name, &one.token));
-    let writers = settings.http.tokens.iter().map(|one| (&one.name, &one.token));
+    let writers = &settings.http.tokens;
+    let writers = writers.iter().filter_map(|one| Some((&one.name, one.token.as_ref()?)));
     let mut found = None;
     for (name, reference) in gates.chain(writers) {
         let Some(known) = digest(name, reference) else { continue };

@@ -18,6 +18,7 @@ mod operations;
 mod pages;
 mod problem;
 mod routes;
+mod signed;
 mod silences;
 #[cfg(test)]
 mod tests;
@@ -42,6 +43,7 @@ use crate::store::Store;
 use crate::telemetry::Metrics;
 
 pub use problem::Problem;
+use signed::Door;
 pub use silences::silence_json;
 pub use told::told_json;
 
@@ -77,6 +79,7 @@ pub fn router(state: HttpState) -> Router {
         .into_router()
         .fallback(problem::no_route)
         .method_not_allowed_fallback(problem::no_method)
+        .layer(axum::middleware::from_fn_with_state(Door::new(state.clone()), signed::verify))
         .with_state(state);
     guarded(router, max_body_bytes)
 }

@@ -40,6 +40,12 @@ pub(super) fn faults(settings: &Settings) -> Vec<String> {
     range("gates.rollback_max_age_secs", gates.rollback_max_age_secs, 1, YEAR_SECS);
     range("gates.late_after_secs", gates.late_after_secs, 1, YEAR_SECS);
     range("gates.max_waiting", gates.max_waiting as u64, 1, 10_000);
+    for token in &settings.http.tokens {
+        if token.token.is_none() && token.signing_secret.is_none() {
+            let name = &token.name;
+            found.push(format!("`http.tokens`: `{name}` has neither `token` nor `signing_secret`"));
+        }
+    }
     let zone = &settings.daemon.timezone;
     if TimeZone::get(zone).is_err() {
         found.push(format!(
@@ -79,6 +85,9 @@ mod tests {
         assert!(zero.contains("`scheduler.concurrency` is 0; it may be 1 to 1024"), "{zero}");
         let zone = fault("daemon.timezone", "Mars/Olympus");
         assert!(zone.contains("`daemon.timezone` is `Mars/Olympus`, which is no time"), "{zone}");
+        let tokens = ("VERDICTD_HTTP__TOKENS".to_owned(), "[{name = \"alice\"}]".to_owned());
+        let idle = load(None, &[tokens], &[]).map(|_| ()).unwrap_err().to_string();
+        assert!(idle.contains("`alice` has neither `token` nor `signing_secret`"), "{idle}");
         let slow = fault("delivery.timeout_ms", "600001");
         assert!(slow.contains("it may be 1 to 600000"), "{slow}");
     }

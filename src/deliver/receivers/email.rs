@@ -82,6 +82,9 @@ impl ReceiverKind for EmailConfig {
     }
 
     fn receiver(&self, network: &Network) -> Result<Arc<dyn Receiver>, String> {
+        if network.proxy.is_some() {
+            return Err("`proxy` is for HTTP; mail goes straight to its server".to_owned());
+        }
         if self.tls == Security::None && !network.allow_private {
             let hint = "mail without TLS stays inside a network of your own";
             return Err(format!("tls: `none` needs `allow_private = true`; {hint}"));
@@ -97,7 +100,7 @@ impl ReceiverKind for EmailConfig {
             host: self.host.clone(),
             port,
             security: self.tls,
-            allow_private: network.allow_private,
+            policy: network.policy(),
             tls: Arc::new(tls),
             login: self.login()?,
             hello: from.email.domain().to_owned(),

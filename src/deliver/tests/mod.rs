@@ -7,14 +7,17 @@ mod chats;
 mod circuits;
 mod command;
 mod conversations;
+mod egress;
 mod fake;
 mod fake_smtp;
 mod laws;
 mod mail;
 mod receivers;
+mod redaction;
 mod services;
 mod tables;
 mod templates;
+mod tls;
 mod worker;
 
 use std::path::Path;

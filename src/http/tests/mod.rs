@@ -8,6 +8,7 @@ mod openapi;
 mod pages;
 mod policy;
 mod problems;
+mod signed;
 mod writes;
 
 use std::sync::Arc;
@@ -115,7 +116,12 @@ impl Site {
             std::fs::write(&path, format!("token-of-{name}\n")).unwrap();
             let token: SecretRef =
                 serde_json::from_value(serde_json::json!({"file": path})).unwrap();
-            settings.http.tokens.push(TokenSettings { name: name.to_owned(), token, admin });
+            settings.http.tokens.push(TokenSettings {
+                name: name.to_owned(),
+                token: Some(token),
+                signing_secret: None,
+                admin,
+            });
         }
         self.state.settings = Arc::new(settings);
         self
