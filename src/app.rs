@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use anyhow::Context as _;
 use judge::time::Timestamp;
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -107,6 +107,7 @@ impl App {
         spawn("reload", Box::pin(tasks::reload::run(app.inner.clone(), app.token.clone())));
         spawn("evaluate", Box::pin(tasks::evaluate::run(app.inner.clone(), app.token.clone())));
         spawn("deliver", Box::pin(tasks::deliver::run(app.inner.clone(), app.token.clone())));
+        spawn("heartbeat", Box::pin(tasks::heartbeat::run(app.inner.clone(), app.token.clone())));
         app.ready.store(true, Ordering::SeqCst);
         Ok(app)
     }
@@ -130,7 +131,7 @@ impl App {
         sources: Sources,
     ) -> anyhow::Result<Self> {
         let holder = manual_holder(&clock);
-        let options = StoreOptions { durable: false, ..StoreOptions::default() };
+        let options = StoreOptions { durable: false, ..store_options(&settings) };
         let store = Store::open_with(&settings.store.path, options).context("open the store")?;
         Self::assemble(settings, clock, Parts { store, sources }, None, holder).await
     }
@@ -147,7 +148,7 @@ impl App {
         let (tasks, token) = (TaskTracker::new(), CancellationToken::new());
         let ready = Arc::new(AtomicBool::new(listener.is_none()));
         if let Some(listener) = listener {
-            let router = http::router(http_state(&inner, &ready));
+            let router = http::router(http_state(&inner, &ready, &token));
             let stop = token.clone().cancelled_owned();
             tasks.spawn(async move {
                 let served = axum::serve(listener, router).with_graceful_shutdown(stop).await;
@@ -225,8 +226,18 @@ struct Parts {
 impl Parts {
     /// The store and the sources that the settings name.
     fn of(settings: &Settings) -> anyhow::Result<Self> {
-        let store = Store::open(&settings.store.path).context("open the store")?;
+        let store = Store::open_with(&settings.store.path, store_options(settings));
+        let store = store.context("open the store")?;
         Ok(Self { store, sources: sources_of(settings)? })
+    }
+}
+
+/// The bounds of the queues, as configured.
+fn store_options(settings: &Settings) -> StoreOptions {
+    StoreOptions {
+        queue_rows: settings.delivery.queue_rows,
+        queue_bytes: settings.delivery.queue_bytes,
+        ..StoreOptions::default()
     }
 }
 
@@ -304,8 +315,11 @@ fn names(settings: &Settings) -> Names {
     }
 }
 
-fn http_state(inner: &Arc<Inner>, ready: &Arc<AtomicBool>) -> HttpState {
+fn http_state(inner: &Arc<Inner>, ready: &Arc<AtomicBool>, token: &CancellationToken) -> HttpState {
     HttpState {
+        external_url: inner.external_url.as_str().into(),
+        waiting: Arc::new(Semaphore::new(inner.settings.gates.max_waiting)),
+        stop: token.clone(),
         store: inner.store.clone(),
         settings: inner.settings.clone(),
         clock: inner.clock.clone(),

@@ -6,7 +6,9 @@ mod check;
 mod completions;
 mod config_print;
 mod decide;
+mod deliveries;
 mod demo;
+mod endpoints;
 mod eval;
 mod explain;
 mod log;
@@ -93,6 +95,10 @@ enum Command {
     Test(test::TestArgs),
     /// Play experiment files over history: what would have been said, and when
     Replay(replay::ReplayArgs),
+    /// Show deliveries with every attempt; send dead ones again
+    Deliveries(deliveries::DeliveriesArgs),
+    /// Show how receivers do; enable one again
+    Endpoints(endpoints::EndpointsArgs),
     /// Work with receivers
     #[command(subcommand)]
     Notify(notify::NotifyCommand),
@@ -144,6 +150,8 @@ async fn run(command: Command) -> Result<u8, Failure> {
         Command::Slo(args) => slo::run(args),
         Command::Test(args) => test::run(args),
         Command::Replay(args) => replay::run(args).await,
+        Command::Deliveries(args) => deliveries::run(args).await,
+        Command::Endpoints(args) => endpoints::run(args).await,
         Command::Notify(command) => notify::run(command).await,
         Command::Silence(command) => silence::run(command).await,
         Command::Demo(args) => demo::run(args).await,

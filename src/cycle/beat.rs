@@ -154,7 +154,7 @@ fn told_again(app: &Inner, row: &OutboxRow, why: &str, now: Timestamp) -> Option
     let links = |content: &mut Value| {
         app.routes.link(content, &facts, &row.notice_id, &row.partition, now);
     };
-    let expire_ms = app.routes.expire_ms();
+    let expire_ms = app.routes.expire_ms(&row.endpoint);
     Some(again::again(row, receiver, &ruling, why, expire_ms, now, &links))
 }
 
@@ -249,7 +249,8 @@ async fn answer(
         standings: standings(app, digest, digest::news(&waiting)).await?,
         external_url: &app.external_url,
     };
-    let row = digest::row(&contents, &digest.to, receiver, now, app.routes.expire_ms(), now);
+    let row =
+        digest::row(&contents, &digest.to, receiver, now, app.routes.expire_ms(&digest.to), now);
     let said = waiting.into_iter().map(|row| row.id).collect();
     Ok(app.store.commit_digest(name, before, slot, Some(row), said).await?)
 }

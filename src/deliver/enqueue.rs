@@ -31,8 +31,12 @@ pub struct Routes {
     pub receivers: BTreeMap<String, ReceiverConfig>,
     /// Receivers of notices about sources, files and faults; empty = those of the experiments.
     pub operators: Vec<String>,
+    /// Receiver of notices about delivery itself; empty = the operators.
+    pub fallback: String,
     /// Messages older than this are not sent any more.
     pub expire_after: Duration,
+    /// The same for chats, where an old message only confuses.
+    pub chat_expire_after: Duration,
     /// Where links lead.
     pub links: Links,
     /// Who hears what when, as configured.
@@ -51,7 +55,9 @@ impl Routes {
         Self {
             receivers: settings.receivers.clone(),
             operators: settings.daemon.operators.clone(),
+            fallback: settings.delivery.fallback.clone(),
             expire_after: Duration::from_hours(settings.delivery.expire_after_hours),
+            chat_expire_after: Duration::from_hours(settings.delivery.chat_expire_after_hours),
             links: Links { external_url },
             // The settings were refused if it is not sound.
             policy: settings.policy().unwrap_or_default(),
@@ -62,6 +68,21 @@ impl Routes {
                 .iter()
                 .map(|(name, config)| (name.clone(), config.target()))
                 .collect(),
+        }
+    }
+
+    /// How long a message to that receiver is worth sending.
+    fn expire_after(&self, receiver: &ReceiverConfig) -> Duration {
+        let of_kind = if receiver.is_chat() { self.chat_expire_after } else { self.expire_after };
+        receiver.flow().expire_after_hours.map_or(of_kind, Duration::from_hours)
+    }
+
+    /// Who hears about that endpoint's own troubles: never the endpoint itself.
+    pub(super) fn about_endpoint(&self, endpoint: &str) -> Vec<String> {
+        let fallback = Some(&self.fallback).filter(|name| !name.is_empty() && *name != endpoint);
+        match fallback {
+            Some(name) => vec![name.clone()],
+            None => self.operators.iter().filter(|name| *name != endpoint).cloned().collect(),
         }
     }
 
@@ -79,9 +100,11 @@ impl Routes {
         }
     }
 
-    /// How long a message may wait.
-    pub fn expire_ms(&self) -> i64 {
-        i64::try_from(self.expire_after.as_millis()).unwrap_or(i64::MAX)
+    /// How long a message to that receiver may wait.
+    pub fn expire_ms(&self, receiver: &str) -> i64 {
+        let known = self.receivers.get(receiver);
+        let wait = known.map_or(self.expire_after, |receiver| self.expire_after(receiver));
+        i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)
     }
 
     /// What becomes of a notice at everybody who is named.
@@ -152,7 +175,6 @@ pub(super) fn message_rows(
     routes: &Routes,
 ) -> Vec<OutboxRow> {
     let Addressed { notice, content, partition, final_state, wall_now, sequence } = addressed;
-    let expire_ms = routes.expire_ms();
     let standing = routes.standing.get();
     let facts = Facts::of(notice, content, standing.people.get(&notice.experiment));
     let mut content = content.clone();
@@ -164,6 +186,7 @@ pub(super) fn message_rows(
             Fate::Queue { until } => until.max(wall_now),
             _ => wall_now,
         };
+        let expire_ms = routes.expire_ms(&ruling.receiver);
         OutboxRow {
             id: ids::message_id(&notice.id, &ruling.receiver),
             partition: partition.to_owned(),
@@ -202,12 +225,27 @@ fn told(facts: &Facts, ruling: &Ruling) -> Told {
     }
 }
 
+/// Rows of a notice about delivery itself, for whoever runs it.
+pub(super) fn message_rows_about(
+    notice: &Notice,
+    routes: &Routes,
+    wall_now: Timestamp,
+) -> Vec<OutboxRow> {
+    let sequence = wall_now.as_millisecond();
+    let notify = routes.about_endpoint(&notice.subject);
+    let mut rows = rows(std::slice::from_ref(notice), None, &notify, routes, wall_now, sequence);
+    // Whatever a route says: who is in trouble is not asked to carry the news of it.
+    rows.retain(|row| row.endpoint != notice.subject);
+    rows
+}
+
 /// Messages of one partition are sent in order.
 fn partition(notice: &Notice) -> String {
     match notice.kind {
         _ if !notice.experiment.is_empty() => notice.experiment.clone(),
         NoticeKind::FileBroken => format!("file:{}", notice.subject),
         NoticeKind::AlarmRaised | NoticeKind::AlarmCleared => "portfolio".to_owned(),
+        kind if kind.is_about_delivery() => format!("endpoint:{}", notice.subject),
         _ => format!("source:{}", notice.subject),
     }
 }

@@ -95,6 +95,10 @@ impl IntoResponse for Problem {
     }
 }
 
+/// Marks an answer that is no problem whatever its status: a gate says no in plain words.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Plain;
+
 /// 404 for paths that do not exist.
 pub(super) async fn no_route() -> Problem {
     Problem::not_found("no such page; / lists the experiments")
@@ -123,6 +127,9 @@ pub(super) async fn with_request_id(request: Request, next: Next) -> Response<Bo
     let id = id.unwrap_or("unknown").to_owned();
     let response = next.run(request).await;
     if response.status().is_success() || response.status().is_redirection() {
+        return response;
+    }
+    if response.extensions().get::<Plain>().is_some() {
         return response;
     }
     let lines = HeaderValue::from_static("application/jsonl");

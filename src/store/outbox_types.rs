@@ -6,7 +6,7 @@
 
 use judge::time::Timestamp;
 
-use super::LogEntry;
+use super::{EndpointRow, LogEntry};
 
 /// Messages inform; actions change something and are followed until that is confirmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -191,6 +191,10 @@ pub struct OutboxItem {
     pub collapsed: u64,
     /// Sent again by hand: one attempt, no ladder.
     pub manual: bool,
+    /// A person asked for this attempt, with or without the ladder after it.
+    pub is_asked_for: bool,
+    /// Rungs of the ladder that were used up before this attempt.
+    pub rung: u32,
     /// When the first attempt started.
     pub first_attempt_at: Timestamp,
 }
@@ -247,12 +251,16 @@ pub struct Attempt {
     pub detail: String,
     /// What it led to.
     pub outcome: Outcome,
+    /// It used up a rung of the ladder; meeting a pause does not.
+    pub uses_rung: bool,
     /// Messages that follow from it (`action.confirmed`, ...).
     pub extra_outbox: Vec<OutboxRow>,
     /// Decision log entries that follow from it; written for the row's partition.
     pub log: Vec<LogEntry>,
     /// What was learnt of the row's conversation (JSON), whatever the outcome.
     pub learnt: Option<String>,
+    /// What it changed about its receiver.
+    pub endpoint: Option<EndpointRow>,
 }
 
 /// Whether an attempt was recorded.
@@ -290,6 +298,8 @@ pub struct AttemptRow {
 pub struct Delivery {
     /// The row as it was enqueued.
     pub row: OutboxRow,
+    /// Its place among all rows, from 1: pages are cut by it.
+    pub position: i64,
     /// Where it stands.
     pub state: DeliveryState,
     /// When it is due next, while open.
@@ -319,8 +329,12 @@ pub struct DeliveryFilter {
     pub partition: Option<String>,
     /// Only in this state.
     pub state: Option<DeliveryState>,
+    /// Only of this event type.
+    pub kind: Option<String>,
     /// Only made at or after.
     pub since: Option<Timestamp>,
+    /// Only older ones than the row at this position.
+    pub before: Option<i64>,
     /// At most so many.
     pub limit: usize,
 }
@@ -328,7 +342,16 @@ pub struct DeliveryFilter {
 impl Default for DeliveryFilter {
     /// The newest page.
     fn default() -> Self {
-        Self { id: None, endpoint: None, partition: None, state: None, since: None, limit: 100 }
+        Self {
+            id: None,
+            endpoint: None,
+            partition: None,
+            state: None,
+            kind: None,
+            since: None,
+            before: None,
+            limit: 100,
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use judge::time::Timestamp;
 
 use super::sql::{Row, Sql, args, bad, next_count};
 use super::{DeliveryState, Lane, OutboxRow, Store, StoreError, StoreOptions, Told, Withheld};
+use crate::failpoint::{self, Point};
 
 /// Columns of a row as it was enqueued.
 pub(super) const ROW_COLUMNS: &str = "id, endpoint, partition_key, sequence, kind, urgent, lane, \
@@ -20,7 +21,9 @@ impl Store {
     /// a second time changes nothing.
     pub async fn enqueue(&self, rows: Vec<OutboxRow>) -> Result<(), StoreError> {
         let options = self.options;
-        self.write(move |sql| enqueue(sql, &rows, &options)).await
+        self.write(move |sql| enqueue(sql, &rows, &options)).await?;
+        failpoint::reached(Point::Inserted);
+        Ok(())
     }
 }
 
@@ -30,6 +33,10 @@ pub(super) fn enqueue(
     rows: &[OutboxRow],
     options: &StoreOptions,
 ) -> Result<(), StoreError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    failpoint::reached(Point::BeforeInsert);
     let mut grown = BTreeMap::new();
     for row in rows {
         if insert(sql, row)? && row.told.withheld.is_none() {

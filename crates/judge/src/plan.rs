@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::hash128;
 use crate::spec::{
-    COVARIATE, CUBES, Compare, Experiment, Form, Guardrail, GuardrailKind, LimitOf, Query, Signal,
+    Beside, BesideKind, COVARIATE, CUBES, Compare, Experiment, Form, Guardrail, GuardrailKind,
+    LimitOf, Query, Signal,
 };
 use crate::time::{Span, Timestamp, Window};
 
@@ -53,6 +54,10 @@ pub enum Shape {
     UnitsOver,
     /// `hits, n` of a sampled limit: stored as a proportion.
     HitsOf,
+    /// `mixed, units`: units in more than one arm, of all; stored as a proportion.
+    Mixed,
+    /// `units`: a count of them; stored as a proportion of itself.
+    Eligible,
 }
 
 impl Shape {
@@ -88,6 +93,8 @@ impl Shape {
             Self::BadTotal => &["bad", "total"],
             Self::UnitsOver => &["over", "units"],
             Self::HitsOf => &["hits", "n"],
+            Self::Mixed => &["mixed", "units"],
+            Self::Eligible => &["units"],
         }
     }
 
@@ -95,6 +102,7 @@ impl Shape {
     pub fn is_count(self, column: &str) -> bool {
         match self {
             Self::Form(Form::Proportion) | Self::BadTotal | Self::UnitsOver | Self::HitsOf => true,
+            Self::Mixed | Self::Eligible => true,
             Self::Form(Form::Mean | Form::Ratio) => column == "n",
             Self::Detailed { .. } => matches!(column, "num" | "den" | "n"),
             Self::Form(Form::Rate) => column == "events",
@@ -108,7 +116,7 @@ impl Shape {
             Self::Form(Form::Proportion) | Self::Detailed { share: true, .. } => "den",
             Self::Form(Form::Mean | Form::Ratio) | Self::Detailed { .. } | Self::HitsOf => "n",
             Self::BadTotal => "total",
-            Self::UnitsOver => "units",
+            Self::UnitsOver | Self::Mixed | Self::Eligible => "units",
             Self::Form(Form::Rate | Form::Value) => return None,
         })
     }
@@ -187,14 +195,26 @@ pub enum Cell {
     NonFinite,
 }
 
+/// The need of a count beside the signals over a window.
+pub fn need_of_beside(experiment: &Experiment, beside: &Beside, window: Window) -> Need {
+    let shape = match beside.kind {
+        BesideKind::MultipleExposure => Shape::Mixed,
+        BesideKind::Eligible => Shape::Eligible,
+    };
+    need_of(experiment, &beside.signal, shape, window)
+}
+
 /// The need of a signal over a window.
 pub fn need_of_signal(experiment: &Experiment, signal: &Signal, window: Window) -> Need {
+    need_of(experiment, signal, Shape::of(signal.form, &signal.query), window)
+}
+
+fn need_of(experiment: &Experiment, signal: &Signal, shape: Shape, window: Window) -> Need {
     let compare = signal.compare.as_ref().unwrap_or(&experiment.compare);
     let arms = match compare {
         Compare::Arms { control, treatment, .. } => vec![control.clone(), treatment.clone()],
         Compare::Baseline | Compare::BeforeAfter { .. } => Vec::new(),
     };
-    let shape = Shape::of(signal.form, &signal.query);
     let grain = signal.grain.unwrap_or(Span::days(1));
     Need {
         experiment: experiment.id.clone(),

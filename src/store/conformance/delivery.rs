@@ -6,19 +6,19 @@ use crate::store::{
     Withheld,
 };
 
-async fn enqueue(store: &Store, rows: &[OutboxRow]) {
+pub(super) async fn enqueue(store: &Store, rows: &[OutboxRow]) {
     store.enqueue(rows.to_vec()).await.unwrap();
 }
 
-async fn lease(store: &Store, now: i64) -> Vec<OutboxItem> {
+pub(super) async fn lease(store: &Store, now: i64) -> Vec<OutboxItem> {
     store.lease_outbox(at(now), HOLDER, at(now + 20), 100).await.unwrap()
 }
 
-fn ids(items: &[OutboxItem]) -> Vec<&str> {
+pub(super) fn ids(items: &[OutboxItem]) -> Vec<&str> {
     items.iter().map(|item| item.row.id.as_str()).collect()
 }
 
-fn attempt(item: &OutboxItem, now: i64, outcome: Outcome) -> Attempt {
+pub(super) fn attempt(item: &OutboxItem, now: i64, outcome: Outcome) -> Attempt {
     Attempt {
         id: item.row.id.clone(),
         holder: HOLDER.to_owned(),
@@ -29,23 +29,25 @@ fn attempt(item: &OutboxItem, now: i64, outcome: Outcome) -> Attempt {
         class: "http_5xx".to_owned(),
         detail: "try later".to_owned(),
         outcome,
+        uses_rung: true,
         extra_outbox: Vec::new(),
         log: Vec::new(),
         learnt: None,
+        endpoint: None,
     }
 }
 
-async fn finish(store: &Store, item: &OutboxItem, now: i64, outcome: Outcome) {
+pub(super) async fn finish(store: &Store, item: &OutboxItem, now: i64, outcome: Outcome) {
     let finished = store.finish_attempt(attempt(item, now, outcome)).await.unwrap();
     assert_eq!(finished, Finished::Recorded);
 }
 
-async fn delivery(store: &Store, id: &str) -> Delivery {
+pub(super) async fn delivery(store: &Store, id: &str) -> Delivery {
     let filter = DeliveryFilter { id: Some(id.to_owned()), ..DeliveryFilter::default() };
     store.deliveries(filter).await.unwrap().remove(0)
 }
 
-fn urgent(id: &str, sequence: i64) -> OutboxRow {
+pub(super) fn urgent(id: &str, sequence: i64) -> OutboxRow {
     OutboxRow { urgent: true, ..message(id, "guardrail.tripped", sequence) }
 }
 
