@@ -14,6 +14,7 @@ pub mod guardrail;
 pub mod health;
 pub mod human;
 mod look;
+pub mod prune;
 pub mod restate;
 pub mod say;
 pub mod slots;

@@ -34,7 +34,7 @@ use std::time::Duration;
 pub use actions::ActionConfig;
 pub use endpoint::{Arming, Endpoint, Network};
 pub use metrics::{DeliveryMetrics, NoMetrics};
-pub use numbers::{guardrail_line, signal_line};
+pub use numbers::{budget_line, guardrail_line, signal_line};
 pub use receivers::{Conversation, Envelope, Receipt, Receiver, ReceiverConfig};
 pub use sample::{Sample, sample_notices};
 pub use sample_send::{SampleAnswer, send_samples};

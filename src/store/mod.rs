@@ -27,6 +27,7 @@ mod migrations;
 mod outbox;
 mod outbox_types;
 mod points;
+mod prune;
 mod queue;
 mod reads;
 mod sources;

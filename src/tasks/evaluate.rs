@@ -70,7 +70,10 @@ pub async fn run_due(app: &Arc<Inner>) -> anyhow::Result<usize> {
         return Ok(count);
     }
     // Last: what the looks of this instant have decided is no thrash.
-    cycle::watch::run_due(app).await
+    match cycle::watch::run_due(app).await? {
+        0 => cycle::prune::run_due(app).await,
+        answered => Ok(answered),
+    }
 }
 
 fn by_experiment(claims: Vec<Claim>) -> Vec<Vec<Claim>> {
