@@ -12,7 +12,7 @@
 //!
 //! Concern by concern: `experiments`, `cursors`, `points`, `commit`, `state` (sequential state
 //! and guardrails), `outbox` (leases and attempts), `queue` (enqueue, supersede, bounds),
-//! `deliveries`, `reads`, `sources`, `alarms`. They speak SQL through `sql` only; `sqlite` is the
+//! `deliveries`, `rollback`, `reads`, `sources`, `alarms`. They speak SQL through `sql` only; `sqlite` is the
 //! engine.
 
 mod alarms;
@@ -30,6 +30,7 @@ mod points;
 mod prune;
 mod queue;
 mod reads;
+mod rollback;
 mod sources;
 mod sql;
 mod sqlite;
@@ -47,6 +48,7 @@ use sqlite::Pool;
 pub use alarms::{Watch, WatchCommit};
 pub use conversations::Known;
 pub use outbox_types::*;
+pub use rollback::{ActionUse, Pulled};
 pub use types::*;
 
 /// A cheap handle to one open store; clones share it.
