@@ -11,6 +11,7 @@ use serde_json::json;
 use super::SettingsArgs;
 use super::output::{Failure, USAGE, say, say_json};
 use crate::cycle;
+use crate::deliver::policy::{People, unreachable_routes};
 use crate::portfolio::{self, Names};
 use crate::settings::Settings;
 use crate::store::Store;
@@ -57,13 +58,25 @@ pub(super) async fn run(args: CheckArgs) -> Result<u8, Failure> {
     if let Some(settings) = names {
         warn_of_proxies(&mut checked, settings).await;
     }
+    let routes = names.map(|settings| idle_routes(settings, &checked)).unwrap_or_default();
     if args.json {
-        print_json(&checked, &unreadable);
+        print_json(&checked, &unreadable, &routes);
     } else {
-        print_text(&checked, &unreadable);
+        print_text(&checked, &unreadable, &routes);
     }
-    let has_findings = checked.iter().any(|file| !file.diagnostics.is_empty());
+    let has_findings =
+        !routes.is_empty() || checked.iter().any(|file| !file.diagnostics.is_empty());
     Ok(if unreadable.is_empty() { u8::from(has_findings) } else { USAGE })
+}
+
+/// Routes of the settings that no message about these files can reach.
+fn idle_routes(settings: &Settings, checked: &[Checked]) -> Vec<String> {
+    let Ok(policy) = settings.policy() else { return Vec::new() };
+    let people = checked.iter().filter_map(|file| {
+        let experiment = file.experiment.as_ref()?;
+        Some((experiment.id.clone(), People::of(experiment)))
+    });
+    unreachable_routes(&policy, &people.collect())
 }
 
 fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
@@ -146,8 +159,7 @@ fn signal_line(text: &str, name: &str) -> SourcePos {
 fn refuse_doubles(checked: &mut [Checked]) {
     let mut first: BTreeMap<String, String> = BTreeMap::new();
     for file in checked {
-        let id = file.experiment.as_ref().map(|experiment| experiment.id.clone());
-        let Some(id) = id else { continue };
+        let Some(id) = file.experiment.as_ref().map(|it| it.id.clone()) else { continue };
         let Some(other) = first.get(&id) else {
             first.insert(id, file.file.clone());
             continue;
@@ -210,7 +222,7 @@ pub(super) fn context(settings: Option<&Settings>, files: BTreeMap<String, Strin
     names.context(files)
 }
 
-fn print_text(checked: &[Checked], unreadable: &[String]) {
+fn print_text(checked: &[Checked], unreadable: &[String], routes: &[String]) {
     for file in checked {
         if !file.diagnostics.is_empty() {
             say(&spec::render(&file.file, &file.text, &file.diagnostics));
@@ -220,8 +232,11 @@ fn print_text(checked: &[Checked], unreadable: &[String]) {
     for message in unreadable {
         super::output::complain(&format!("verdictd: {message}"));
     }
+    for message in routes {
+        say(&format!("settings: warning: {message}\n"));
+    }
     let errors = count(checked, is_error);
-    let warnings = count(checked, |diagnostic| !is_error(diagnostic));
+    let warnings = count(checked, |diagnostic| !is_error(diagnostic)) + routes.len();
     let files = checked.len();
     say(&format!("{files} files checked: {errors} errors, {warnings} warnings\n"));
 }
@@ -234,7 +249,7 @@ fn count(checked: &[Checked], wanted: impl Fn(&Diagnostic) -> bool) -> usize {
     checked.iter().flat_map(|file| &file.diagnostics).filter(|d| wanted(d)).count()
 }
 
-fn print_json(checked: &[Checked], unreadable: &[String]) {
+fn print_json(checked: &[Checked], unreadable: &[String], routes: &[String]) {
     let files: Vec<_> = checked
         .iter()
         .map(|file| json!({"file": file.file, "diagnostics": file.diagnostics}))
@@ -243,6 +258,7 @@ fn print_json(checked: &[Checked], unreadable: &[String]) {
         "schema": "verdictd/check/1",
         "files": files,
         "unreadable": unreadable,
+        "routes": routes,
         "errors": count(checked, is_error),
         "warnings": count(checked, |diagnostic| !is_error(diagnostic)),
     }));
