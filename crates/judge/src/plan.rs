@@ -239,7 +239,7 @@ pub fn need_of_guardrail(
 ) -> Option<Need> {
     let (source, query) = guardrail.kind.source()?;
     let shape = match &guardrail.kind {
-        GuardrailKind::Slo(_) => Shape::BadTotal,
+        kind if kind.slo().is_some() => Shape::BadTotal,
         GuardrailKind::Limit(limit) => match (limit.of, &limit.per) {
             (LimitOf::Sampled, _) => Shape::HitsOf,
             (LimitOf::Configured, Some(_)) => Shape::UnitsOver,
