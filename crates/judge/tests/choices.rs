@@ -1,4 +1,5 @@
-//! The simulations behind ADR 0012, 0013 and 0027: clustered counts, rare events, plain series.
+//! The simulations behind ADR 0012, 0013 and 0027 (clustered counts, rare events, plain series), and
+//! six weekly looks.
 //!
 //! Shares of runs in which nothing happens and some look says that something did, with and without
 //! what is done about it. Always 100 runs per row, held to bounds; with `RUN_SLOW_TESTS=1` the 2,000
@@ -18,6 +19,8 @@ mod dice;
 mod counts;
 #[path = "choices/series.rs"]
 mod series;
+#[path = "choices/weekly.rs"]
+mod weekly;
 
 /// `(full, quick)` by the variable.
 fn runs(full: u64) -> u64 {
