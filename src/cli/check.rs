@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::SettingsArgs;
 use super::output::{Failure, USAGE, say, say_json};
+use crate::deliver::policy::{People, unreachable_routes};
 use crate::portfolio::{self, Names};
 use crate::settings::Settings;
 
@@ -28,8 +29,8 @@ pub(super) struct CheckArgs {
 struct Checked {
     file: String,
     text: String,
-    /// The experiment id, if the file has come to one.
-    id: Option<String>,
+    /// The experiment, if the file has come to one.
+    experiment: Option<Experiment>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -51,13 +52,25 @@ pub(super) fn run(args: CheckArgs) -> Result<u8, Failure> {
         }
     }
     refuse_doubles(&mut checked);
+    let routes = names.map(|settings| idle_routes(settings, &checked)).unwrap_or_default();
     if args.json {
-        print_json(&checked, &unreadable);
+        print_json(&checked, &unreadable, &routes);
     } else {
-        print_text(&checked, &unreadable);
+        print_text(&checked, &unreadable, &routes);
     }
-    let has_findings = checked.iter().any(|file| !file.diagnostics.is_empty());
+    let has_findings =
+        !routes.is_empty() || checked.iter().any(|file| !file.diagnostics.is_empty());
     Ok(if unreadable.is_empty() { u8::from(has_findings) } else { USAGE })
+}
+
+/// Routes of the settings that no message about these files can reach.
+fn idle_routes(settings: &Settings, checked: &[Checked]) -> Vec<String> {
+    let Ok(policy) = settings.policy() else { return Vec::new() };
+    let people = checked.iter().filter_map(|file| {
+        let experiment = file.experiment.as_ref()?;
+        Some((experiment.id.clone(), People::of(experiment)))
+    });
+    unreachable_routes(&policy, &people.collect())
 }
 
 fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
@@ -87,15 +100,15 @@ fn check_file(path: &Path, settings: Option<&Settings>) -> Result<Checked, Strin
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let queries = portfolio::query_files(folder.unwrap_or(Path::new("."))).unwrap_or_default();
     let parsed = spec::check(&name, &text, &context(settings, queries), None);
-    let id = parsed.experiment.map(|experiment| experiment.id);
-    Ok(Checked { file: name, text, id, diagnostics: parsed.diagnostics })
+    let (experiment, diagnostics) = (parsed.experiment, parsed.diagnostics);
+    Ok(Checked { file: name, text, experiment, diagnostics })
 }
 
 /// Two files may not claim one id: the daemon keeps the first and refuses the others.
 fn refuse_doubles(checked: &mut [Checked]) {
     let mut first: BTreeMap<String, String> = BTreeMap::new();
     for file in checked {
-        let Some(id) = file.id.clone() else { continue };
+        let Some(id) = file.experiment.as_ref().map(|it| it.id.clone()) else { continue };
         let Some(other) = first.get(&id) else {
             first.insert(id, file.file.clone());
             continue;
@@ -158,7 +171,7 @@ pub(super) fn context(settings: Option<&Settings>, files: BTreeMap<String, Strin
     names.context(files)
 }
 
-fn print_text(checked: &[Checked], unreadable: &[String]) {
+fn print_text(checked: &[Checked], unreadable: &[String], routes: &[String]) {
     for file in checked {
         if !file.diagnostics.is_empty() {
             say(&spec::render(&file.file, &file.text, &file.diagnostics));
@@ -168,8 +181,11 @@ fn print_text(checked: &[Checked], unreadable: &[String]) {
     for message in unreadable {
         super::output::complain(&format!("verdictd: {message}"));
     }
+    for message in routes {
+        say(&format!("settings: warning: {message}\n"));
+    }
     let errors = count(checked, is_error);
-    let warnings = count(checked, |diagnostic| !is_error(diagnostic));
+    let warnings = count(checked, |diagnostic| !is_error(diagnostic)) + routes.len();
     let files = checked.len();
     say(&format!("{files} files checked: {errors} errors, {warnings} warnings\n"));
 }
@@ -182,7 +198,7 @@ fn count(checked: &[Checked], wanted: impl Fn(&Diagnostic) -> bool) -> usize {
     checked.iter().flat_map(|file| &file.diagnostics).filter(|d| wanted(d)).count()
 }
 
-fn print_json(checked: &[Checked], unreadable: &[String]) {
+fn print_json(checked: &[Checked], unreadable: &[String], routes: &[String]) {
     let files: Vec<_> = checked
         .iter()
         .map(|file| json!({"file": file.file, "diagnostics": file.diagnostics}))
@@ -191,6 +207,7 @@ fn print_json(checked: &[Checked], unreadable: &[String]) {
         "schema": "verdictd/check/1",
         "files": files,
         "unreadable": unreadable,
+        "routes": routes,
         "errors": count(checked, is_error),
         "warnings": count(checked, |diagnostic| !is_error(diagnostic)),
     }));

@@ -6,17 +6,21 @@ mod check;
 mod completions;
 mod config_print;
 mod decide;
+mod deliveries;
 mod demo;
+mod endpoints;
 mod eval;
 mod explain;
 mod log;
 mod new;
 mod notify;
+mod notify_policy;
 mod output;
 mod plan;
 mod power;
 mod replay;
 mod serve;
+mod silence;
 mod slo;
 mod status;
 mod test;
@@ -91,9 +95,16 @@ enum Command {
     Test(test::TestArgs),
     /// Play experiment files over history: what would have been said, and when
     Replay(replay::ReplayArgs),
+    /// Show deliveries with every attempt; send dead ones again
+    Deliveries(deliveries::DeliveriesArgs),
+    /// Show how receivers do; enable one again
+    Endpoints(endpoints::EndpointsArgs),
     /// Work with receivers
     #[command(subcommand)]
     Notify(notify::NotifyCommand),
+    /// Hold messages back for a while
+    #[command(subcommand)]
+    Silence(silence::SilenceCommand),
     /// Play the five stories on a fast clock
     Demo(demo::DemoArgs),
     /// Work with settings
@@ -139,7 +150,10 @@ async fn run(command: Command) -> Result<u8, Failure> {
         Command::Slo(args) => slo::run(args),
         Command::Test(args) => test::run(args),
         Command::Replay(args) => replay::run(args).await,
+        Command::Deliveries(args) => deliveries::run(args).await,
+        Command::Endpoints(args) => endpoints::run(args).await,
         Command::Notify(command) => notify::run(command).await,
+        Command::Silence(command) => silence::run(command).await,
         Command::Demo(args) => demo::run(args).await,
         Command::Config(command) => config_print::run(command),
         Command::New(args) => new::run(args),

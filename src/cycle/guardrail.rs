@@ -292,7 +292,9 @@ impl GuardrailLook<'_> {
     ) -> anyhow::Result<EvaluationRecord> {
         let newest = context.newest_record.as_deref().map(EvaluationRecord::from_json).transpose();
         let newest = newest.context("the newest stored evaluation")?;
-        let observed = newest.map(|record| record.input.observations).unwrap_or_default();
+        let (observed, beside) = newest
+            .map(|record| (record.input.observations, record.input.beside))
+            .unwrap_or_default();
         let unseen = |name: &str| Observation::NoData {
             since: None,
             why: format!("no look has read `{name}` yet"),
@@ -312,6 +314,7 @@ impl GuardrailLook<'_> {
             at: self.due.slot,
             cycle: life.cycle.clone(),
             observations: observations.collect(),
+            beside,
             guardrails: statuses,
             carry: context.carry.clone(),
             unacknowledged: Vec::new(),

@@ -114,7 +114,7 @@ async fn ask(app: &Inner, old: &EvaluationRecord, life: &LifeState) -> anyhow::R
     Ok(Seen {
         points: gathered.points,
         fetched_at: gathered.fetched_at,
-        revised: decide::restate_look(old, gathered.observations),
+        revised: decide::restate_look(old, gathered.observations, gathered.beside),
     })
 }
 

@@ -129,13 +129,18 @@ async fn read(app: &Inner, rules: &Rules, at: Timestamp) -> anyhow::Result<Seen>
         if let Some(one) = seen.watched.iter_mut().find(|one| one.experiment.id == experiment) {
             one.log.push(Act {
                 at: entry.at,
+                by_person: entry.who.is_some() && !is_about_messages(&entry.kind),
                 kind: entry.kind,
-                by_person: entry.who.is_some(),
                 verdict: entry.verdict,
             });
         }
     }
     Ok(seen)
+}
+
+/// Silencing or having seen a message decides nothing about its experiment.
+fn is_about_messages(kind: &str) -> bool {
+    kind.starts_with("silence.") || kind.starts_with("notice.")
 }
 
 async fn read_one(app: &Inner, id: &str, at: Timestamp, seen: &mut Seen) -> anyhow::Result<()> {

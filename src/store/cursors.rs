@@ -73,6 +73,11 @@ impl Store {
         self.earliest("SELECT MIN(next_at) AS at FROM cursors WHERE lease_until IS NULL").await
     }
 
+    /// The earliest slot that is not answered yet, whoever is at it (domain time).
+    pub async fn earliest_slot(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.earliest("SELECT MIN(next_at) AS at FROM cursors").await
+    }
+
     /// The earliest end of a claim (wall time): when work of a lost holder becomes free.
     pub async fn earliest_lease_end(&self) -> Result<Option<Timestamp>, StoreError> {
         self.earliest("SELECT MIN(lease_until) AS at FROM cursors WHERE next_at IS NOT NULL").await

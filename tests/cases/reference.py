@@ -308,6 +308,39 @@ def main():
             print(f"rare, k = {k:.2f}: day {days}, {c} -> {t}: ln e = {ln_e:.2f}, "
                   f"p = {exp(-ln_e):.6f}, at least half: {t <= 0.5 * c}")
     before_a_test()
+    mixed_units()
+    narrowed_cohorts()
+
+
+def mixed_units():
+    """13 of 428 units a day in both arms, against 1 %; none from day 10 on."""
+    for day in range(1, 10):
+        s, n = 13 * day, 428 * day
+        ln_e = one_proportion(s, n, 0.01, 0.01, 0.01)
+        if n >= 100 and ln_e >= log(1000):
+            print(f"mixed: day {day}, {s} of {n}, ln e = {ln_e:.2f}, p = {exp(-ln_e):.1e}, "
+                  f"shown at {log(1000):.2f}")
+            break
+
+
+def narrowed_cohorts():
+    """Fewer of the eligible units are counted: the alarm's first day and its numbers."""
+    before = None
+    for day in range(1, 43):
+        # 100 eligible a day; 80 counted, from day 15 on 60; 27 % did it, from then on 36 %.
+        den = 80 * min(day, 14) + 60 * max(day - 14, 0)
+        num = 22 * min(day, 14) + 22 * max(day - 14, 0)
+        better = one_proportion(num, den, 0.27, 0.08, 0.27) >= log(20) and num / den > 0.27
+        d, se = log(den / (100 * day * 0.8)), 1 / sqrt(den)
+        n, se_n = log(num / (100 * day * 0.8 * 0.27)), 1 / sqrt(num)
+        alarm = better and d <= log(0.95) and log_interval(d, se)[1] < 0
+        if alarm != before:
+            ends = [exp(x) - 1 for x in (*log_interval(n, se_n), *log_interval(d, se))]
+            print(f"cohort on day {day}: {alarm}; {num} of {den} of {100 * day}; coverage "
+                  f"{den / (100 * day):.3f}, numerator {exp(n) - 1:.3f}, denominator "
+                  f"{exp(d) - 1:.3f}, ratio {exp(n - d) - 1:.3f}, ends "
+                  + " ".join(f"{x:.3f}" for x in ends))
+        before = alarm
 
 
 def before_a_test():

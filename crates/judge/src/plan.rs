@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::Parts;
 use crate::spec::{
-    COVARIATE, CUBES, Compare, Experiment, Form, Guardrail, GuardrailKind, LimitOf, Query, Signal,
+    Beside, BesideKind, COVARIATE, CUBES, Compare, Experiment, Form, Guardrail, GuardrailKind,
+    LimitOf, Query, Signal,
 };
 use crate::time::{Span, Timestamp, Window};
 
@@ -55,6 +56,10 @@ pub enum Shape {
     UnitsOver,
     /// `hits, n` of a sampled limit: stored as a proportion.
     HitsOf,
+    /// `mixed, units`: units in more than one arm, of all; stored as a proportion.
+    Mixed,
+    /// `units`: a count of them; stored as a proportion of itself.
+    Eligible,
 }
 
 impl Shape {
@@ -90,6 +95,8 @@ impl Shape {
             Self::BadTotal => &["bad", "total"],
             Self::UnitsOver => &["over", "units"],
             Self::HitsOf => &["hits", "n"],
+            Self::Mixed => &["mixed", "units"],
+            Self::Eligible => &["units"],
         }
     }
 
@@ -97,6 +104,7 @@ impl Shape {
     pub fn is_count(self, column: &str) -> bool {
         match self {
             Self::Form(Form::Proportion) | Self::BadTotal | Self::UnitsOver | Self::HitsOf => true,
+            Self::Mixed | Self::Eligible => true,
             Self::Form(Form::Mean | Form::Ratio) => column == "n",
             Self::Detailed { .. } => matches!(column, "num" | "den" | "n"),
             Self::Form(Form::Rate) => column == "events",
@@ -110,7 +118,7 @@ impl Shape {
             Self::Form(Form::Proportion) | Self::Detailed { share: true, .. } => "den",
             Self::Form(Form::Mean | Form::Ratio) | Self::Detailed { .. } | Self::HitsOf => "n",
             Self::BadTotal => "total",
-            Self::UnitsOver => "units",
+            Self::UnitsOver | Self::Mixed | Self::Eligible => "units",
             Self::Form(Form::Rate | Form::Value) => return None,
         })
     }
@@ -189,22 +197,36 @@ pub enum Cell {
     NonFinite,
 }
 
+/// The need of a count beside the signals over a window.
+pub fn need_of_beside(experiment: &Experiment, beside: &Beside, window: Window) -> Need {
+    let shape = match beside.kind {
+        BesideKind::MultipleExposure => Shape::Mixed,
+        BesideKind::Eligible => Shape::Eligible,
+    };
+    need_of(experiment, &beside.signal, shape, window)
+}
+
 /// The need of a signal over a window.
 pub fn need_of_signal(experiment: &Experiment, signal: &Signal, window: Window) -> Need {
+    need_of(experiment, signal, Shape::of(signal.form, &signal.query), window)
+}
+
+fn need_of(experiment: &Experiment, signal: &Signal, shape: Shape, window: Window) -> Need {
     let compare = signal.compare.as_ref().unwrap_or(&experiment.compare);
     let arms = match compare {
         Compare::Arms { control, treatment, .. } => vec![control.clone(), treatment.clone()],
         Compare::Baseline | Compare::BeforeAfter { .. } => Vec::new(),
     };
+    let grain = grain_of(signal);
     Need {
         experiment: experiment.id.clone(),
         subject: Subject::Signal(signal.name.clone()),
-        series_id: series_of_signal(experiment, signal),
+        series_id: series_id(&signal.source, &signal.query, shape, grain, &experiment.timezone),
         source: signal.source.clone(),
         query: signal.query.clone(),
-        shape: Shape::of(signal.form, &signal.query),
+        shape,
         window,
-        grain: grain_of(signal),
+        grain,
         arms,
         timezone: experiment.timezone.clone(),
     }

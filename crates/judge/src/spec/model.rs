@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::beside::{Eligible, MultipleExposure};
 use super::drift::Drift;
 use super::method::MethodName;
 use super::rule::Rule;
@@ -151,6 +152,9 @@ pub enum Compare {
         treatment: String,
         /// Planned shares by arm; absent means no split check.
         split: BTreeMap<String, f64>,
+        /// How many units were seen in more than one arm, where somebody can count them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        multiple_exposure: Option<Box<MultipleExposure>>,
     },
     /// Against the signal's stated or measured `from`.
     Baseline,
@@ -245,6 +249,9 @@ pub struct Signal {
     pub source: String,
     /// What is asked there.
     pub query: Query,
+    /// How many units could have been counted, where somebody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eligible: Option<Box<Eligible>>,
 }
 
 /// Where a signal stands before the change.
