@@ -205,18 +205,15 @@ impl<'t> Walk<'t> {
     }
 
     fn leaf(&mut self, text: &'t str) -> Result<Json, Error> {
-        let rendered = match expression(text) {
-            Some(inner) => {
-                let compiled = self.environment.compile_expression(inner)?;
-                let value = compiled.eval(self.context.clone())?;
-                placed(&value, self.escape)?
-            }
-            None => {
-                let mut kept = Kept { bytes: Vec::new(), room: self.left };
-                let template = self.environment.template_from_str(text)?;
-                drop(template.render_captured_to(self.context.clone(), &mut kept)?);
-                String::from_utf8_lossy(&kept.bytes).into_owned().into()
-            }
+        let rendered = if let Some(inner) = expression(text) {
+            let compiled = self.environment.compile_expression(inner)?;
+            let value = compiled.eval(self.context.clone())?;
+            placed(&value, self.escape)?
+        } else {
+            let mut kept = Kept { bytes: Vec::new(), room: self.left };
+            let template = self.environment.template_from_str(text)?;
+            drop(template.render_captured_to(self.context.clone(), &mut kept)?);
+            String::from_utf8_lossy(&kept.bytes).into_owned().into()
         };
         let size = rendered.to_string().len();
         self.left = self.left.checked_sub(size).ok_or_else(too_long)?;

@@ -234,7 +234,12 @@ pub(in crate::deliver) fn plain_url(url: &str) -> Option<String> {
             ')' => plain.push_str("%29"),
             '@' => plain.push_str("%40"),
             '<' | '>' | '"' | '\'' | '|' | '\\' | '`' | '[' | ']' | '*' | '~' => {
-                plain.push_str(&format!("%{:02X}", u32::from(c)));
+                // All of these are ASCII: two digits each.
+                let byte = u32::from(c);
+                plain.push('%');
+                for half in [byte >> 4, byte & 15] {
+                    plain.extend(char::from_digit(half, 16).map(|it| it.to_ascii_uppercase()));
+                }
             }
             c => plain.push(c),
         }
