@@ -72,6 +72,8 @@ pub struct Inner {
     pub started_at: Timestamp,
     /// The newest slot of the watch that was answered, in ms, so that most turns ask nothing.
     pub watched_ms: AtomicI64,
+    /// The newest slot at which nothing more was to be deleted, in milliseconds.
+    pub pruned_ms: AtomicI64,
     /// Wakes the scheduler.
     pub wake: Arc<Notify>,
     /// Where pages listen; links start here.
@@ -290,6 +292,7 @@ async fn build(
         portfolio: Portfolio::default(),
         started_at: clock.domain_now(),
         watched_ms: AtomicI64::new(i64::MIN),
+        pruned_ms: AtomicI64::new(i64::MIN),
         wake: Arc::new(Notify::new()),
         routes,
         beat: Beat::default(),

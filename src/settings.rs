@@ -95,6 +95,8 @@ pub struct DaemonSettings {
 pub struct StoreSettings {
     /// Database file.
     pub path: PathBuf,
+    /// Stored periods that nothing needs any more are kept this long; 0 = for ever.
+    pub keep_points_days: u32,
 }
 
 /// `[scheduler]`

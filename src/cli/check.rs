@@ -5,13 +5,16 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use judge::spec::{self, Context, Diagnostic, Experiment, Severity, SourcePos};
+use judge::watch;
 use serde_json::json;
 
 use super::SettingsArgs;
 use super::output::{Failure, USAGE, say, say_json};
+use crate::cycle;
 use crate::deliver::policy::{People, unreachable_routes};
 use crate::portfolio::{self, Names};
 use crate::settings::Settings;
+use crate::store::Store;
 
 /// Check experiment files
 #[derive(Debug, Args)]
@@ -35,7 +38,7 @@ struct Checked {
 }
 
 /// Exit code 0 clean, 1 findings, 2 when a file cannot be read.
-pub(super) fn run(args: CheckArgs) -> Result<u8, Failure> {
+pub(super) async fn run(args: CheckArgs) -> Result<u8, Failure> {
     // Without --config names of sources and receivers stay unchecked, and the check says so.
     let settings = args.settings.settings()?;
     let names = args.settings.config.as_ref().map(|_| &settings);
@@ -52,6 +55,9 @@ pub(super) fn run(args: CheckArgs) -> Result<u8, Failure> {
         }
     }
     refuse_doubles(&mut checked);
+    if let Some(settings) = names {
+        warn_of_proxies(&mut checked, settings).await;
+    }
     let routes = names.map(|settings| idle_routes(settings, &checked)).unwrap_or_default();
     if args.json {
         print_json(&checked, &unreadable, &routes);
@@ -102,6 +108,51 @@ fn check_file(path: &Path, settings: Option<&Settings>) -> Result<Checked, Strin
     let parsed = spec::check(&name, &text, &context(settings, queries), None);
     let (experiment, diagnostics) = (parsed.experiment, parsed.diagnostics);
     Ok(Checked { file: name, text, experiment, diagnostics })
+}
+
+/// A proxy that did not predict its outcome before, by the finished tests of the store. Without a
+/// store there is no history; one that cannot be read is told, and the rest of the check stands.
+async fn warn_of_proxies(checked: &mut [Checked], settings: &Settings) {
+    if !settings.store.path.exists() {
+        return;
+    }
+    let rows = match Store::open_read_only(&settings.store.path) {
+        Ok(store) => cycle::watch::proxies(&store).await.map_err(|error| format!("{error:#}")),
+        Err(error) => Err(error.to_string()),
+    };
+    let rows = match rows {
+        Ok(rows) => rows,
+        Err(error) => {
+            let words = format!("verdictd: proxies were not checked against the store: {error}");
+            return super::output::complain(&words);
+        }
+    };
+    for file in checked {
+        let experiment = file.experiment.as_ref();
+        let found = experiment.map(|experiment| watch::discredited(experiment, &rows));
+        for (proxy, sentence) in found.unwrap_or_default() {
+            let message = format!("proxy `{proxy}` did not predict its outcome before");
+            let hint = "find a proxy that moves before the outcome does, or prove this one anew; \
+                        `verdictd status --proxies` shows the history";
+            let pos = signal_line(&file.text, &proxy);
+            let warning = Diagnostic::new("W0119", pos, message).cause(sentence).hint(hint);
+            file.diagnostics.push(warning);
+        }
+    }
+}
+
+/// The line that begins a signal.
+fn signal_line(text: &str, name: &str) -> SourcePos {
+    let lines = (1..).zip(text.lines()).skip_while(|(_, line)| !line.starts_with("signals:"));
+    let is_it =
+        |line: &str| line.trim_start().strip_prefix(name).is_some_and(|rest| rest.starts_with(':'));
+    let found = lines.skip(1).find(|(_, line)| is_it(line));
+    found.map_or(SourcePos::FIRST, |(line, text)| {
+        let before = text.chars().take_while(|c| c.is_whitespace()).count();
+        let column = u32::try_from(before).unwrap_or(0) + 1;
+        let length = u32::try_from(name.chars().count()).unwrap_or(0);
+        SourcePos { line, column, end_column: column + length }
+    })
 }
 
 /// Two files may not claim one id: the daemon keeps the first and refuses the others.

@@ -138,7 +138,7 @@ pub fn main() -> ExitCode {
 async fn run(command: Command) -> Result<u8, Failure> {
     match command {
         Command::Serve(args) => serve::run(args).await,
-        Command::Check(args) => check::run(args),
+        Command::Check(args) => check::run(args).await,
         Command::Plan(args) => plan::run(args),
         Command::Power(args) => power::run(args),
         Command::Eval(args) => eval::run(args).await,

@@ -17,7 +17,7 @@ use crate::store::{SilenceRow, Store};
 #[derive(Debug, Subcommand)]
 pub(super) enum SilenceCommand {
     /// Silence what matches everything that is named here
-    Add(AddArgs),
+    Add(Box<AddArgs>),
     /// List silences, newest first
     List {
         /// Those that are over as well
@@ -90,7 +90,7 @@ pub(super) struct AddArgs {
 /// Whoever may write the store file is trusted with the name; the API asks for a token instead.
 pub(super) async fn run(command: SilenceCommand) -> Result<u8, Failure> {
     match command {
-        SilenceCommand::Add(args) => add(args).await,
+        SilenceCommand::Add(args) => add(*args).await,
         SilenceCommand::List { all, json, settings } => list(all, json, &settings).await,
         SilenceCommand::End { id, by, because, settings } => {
             let store = Store::open(&settings.settings()?.store.path)?;

@@ -165,7 +165,7 @@ pub fn signal_need(app: &Inner, experiment: &Experiment, signal: &Signal, window
 }
 
 /// The need of a count beside the signals, the same way.
-fn beside_need(app: &Inner, experiment: &Experiment, beside: &Beside, window: Window) -> Need {
+pub fn beside_need(app: &Inner, experiment: &Experiment, beside: &Beside, window: Window) -> Need {
     let beside = Beside { signal: grained(app, &beside.signal), ..beside.clone() };
     plan::need_of_beside(experiment, &beside, window)
 }

@@ -16,6 +16,7 @@ pub mod health;
 pub mod human;
 mod look;
 pub mod policy;
+pub mod prune;
 pub mod restate;
 pub mod say;
 pub mod slots;

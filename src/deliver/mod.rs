@@ -51,7 +51,7 @@ pub use actions::ActionConfig;
 pub use blast::{Blast, blast};
 pub use endpoint::{Arming, Endpoint, Flow, FlowRate, Network};
 pub use metrics::{DeliveryMetrics, NoMetrics};
-pub use numbers::{guardrail_line, signal_line};
+pub use numbers::{budget_line, guardrail_line, signal_line};
 pub use receivers::{Conversation, Envelope, Receipt, Receiver, ReceiverConfig};
 pub use sample::{Sample, sample_notices};
 pub use sample_send::{SampleAnswer, SampleBody, render_samples, send_samples};

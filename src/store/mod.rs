@@ -31,6 +31,7 @@ mod outbox;
 mod outbox_types;
 mod points;
 mod policy;
+mod prune;
 mod queue;
 mod reads;
 mod redeliver;

@@ -72,7 +72,9 @@ pub async fn run_due(app: &Arc<Inner>) -> anyhow::Result<usize> {
     }
     // Last: what the looks of this instant have decided is no thrash.
     let watched = cycle::watch::run_due(app).await?;
-    Ok(watched + cycle::beat::run_due(app).await?)
+    let beaten = cycle::beat::run_due(app).await?;
+    let pruned = if watched == 0 { cycle::prune::run_due(app).await? } else { 0 };
+    Ok(watched + beaten + pruned)
 }
 
 fn by_experiment(claims: Vec<Claim>) -> Vec<Vec<Claim>> {

@@ -154,11 +154,13 @@ pub fn severity(kind: NoticeKind, cause: Option<&str>, suspected: bool) -> Sever
         | NoticeKind::VerdictChange
         | NoticeKind::VerdictRevised
         | NoticeKind::ActionConfirmed
-        | NoticeKind::EngineFault => Severity::High,
+        | NoticeKind::EngineFault
+        | NoticeKind::EndpointDisabled => Severity::High,
         NoticeKind::GuardrailRecovered
         | NoticeKind::AlarmCleared
         | NoticeKind::DataRecovered
-        | NoticeKind::SourceRecovered => Severity::Low,
+        | NoticeKind::SourceRecovered
+        | NoticeKind::EndpointRecovered => Severity::Low,
         _ if suspected => Severity::Low,
         _ => Severity::Normal,
     }
@@ -196,6 +198,9 @@ fn topic(notice: &Notice, alarms: &[String]) -> String {
         NoticeKind::SourceDown | NoticeKind::SourceRecovered => format!("source:{subject}"),
         NoticeKind::ActionConfirmed | NoticeKind::ActionFailed => format!("action:{subject}"),
         NoticeKind::FileBroken => format!("file:{subject}"),
+        NoticeKind::EndpointDegraded
+        | NoticeKind::EndpointDisabled
+        | NoticeKind::EndpointRecovered => format!("endpoint:{subject}"),
         NoticeKind::ProxyWithoutOutcome
         | NoticeKind::SplitMismatch
         | NoticeKind::AlarmRaised
@@ -210,7 +215,7 @@ pub(super) fn alarm_name(key: &str) -> &str {
 }
 
 /// Every kind that a route can name.
-pub const KINDS: [NoticeKind; 22] = [
+pub const KINDS: [NoticeKind; 25] = [
     NoticeKind::VerdictContinue,
     NoticeKind::VerdictChange,
     NoticeKind::VerdictStop,
@@ -232,6 +237,9 @@ pub const KINDS: [NoticeKind; 22] = [
     NoticeKind::ActionFailed,
     NoticeKind::FileBroken,
     NoticeKind::EngineFault,
+    NoticeKind::EndpointDegraded,
+    NoticeKind::EndpointDisabled,
+    NoticeKind::EndpointRecovered,
     NoticeKind::Test,
 ];
 

@@ -90,12 +90,12 @@ pub(super) fn now() -> Timestamp {
 }
 
 /// Drains until nothing is due any more, as the demo does.
-pub(super) async fn settle(worker: &Arc<Worker>) {
+async fn settle(worker: &Arc<Worker>) {
     while worker.drain_due(now()).await.unwrap() > 0 {}
 }
 
 /// Waits for what a running task brings about, but not for ever.
-pub(super) async fn until(is_so: impl AsyncFn() -> bool) {
+async fn until(is_so: impl AsyncFn() -> bool) {
     let waiting = async {
         while !is_so().await {
             tokio::task::yield_now().await;

@@ -1,6 +1,6 @@
 //! Routes about messages: what was sent and sending it again, who hears what, who has seen it.
 
-use super::super::openapi::{doc, page};
+use super::super::openapi::{Doc, doc, page};
 use super::super::{deliveries, links, pages, silences, told};
 use super::{NO_PAGE, Routes};
 
@@ -156,13 +156,33 @@ fn linked(routes: Routes) -> Routes {
         .post(
             "/silences",
             silences::add_by_form,
-            page("A silence by form").refuses(422, "The form cannot be used"),
+            page("A silence by form")
+                .refuses(401, "The form's token is missing or not known")
+                .refuses(403, "The form is not of this daemon, or too old")
+                .refuses(422, "The form cannot be used"),
         )
         .post(
             "/silences/{id}/end",
             silences::end_by_form,
-            page("The end of a silence by form").refuses(404, NO_PAGE),
+            page("The end of a silence by form")
+                .refuses(401, "The form's token is missing or not known")
+                .refuses(403, "The form is not of this daemon, or too old")
+                .refuses(404, NO_PAGE),
         )
-        .get("/n/{token}", links::show, page("What a link of a message will do"))
-        .post("/n/{token}", links::perform, page("It is done"))
+        .get("/n/{token}", links::show, link("What a link of a message will do"))
+        .post(
+            "/n/{token}",
+            links::perform,
+            link("What a link of a message says is done")
+                .refuses(403, "The form belongs to another link")
+                .refuses(409, "It was done before")
+                .refuses(422, "A name and a reason are needed"),
+        )
+}
+
+/// A signed link of a message.
+fn link(summary: &'static str) -> Doc {
+    page(summary)
+        .refuses(404, "No link of this daemon reads so")
+        .refuses(410, "The link is too old")
 }

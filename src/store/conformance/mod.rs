@@ -35,6 +35,7 @@ macro_rules! for_each_check {
             work: tracks_that_are_not_named_end,
             work: any_interleaving_answers_each_slot_once,
             work: points_are_exact_and_versioned,
+            work: old_periods_go_whole_and_in_batches,
             work: numbers_that_are_not_finite_are_refused,
             work: context_is_what_was_committed,
             work: an_unknown_experiment_is_an_error,

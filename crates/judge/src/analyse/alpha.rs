@@ -92,7 +92,7 @@ fn stopping(experiment: &Experiment) -> usize {
     experiment.guardrails.iter().filter(stops).count()
 }
 
-/// The ledger of an experiment, in the order atoms, signals, harm, guardrails, split and mixed units.
+/// The ledger of an experiment, in the order atoms, signals, harm, guardrails, split, mixed units.
 pub fn ledger(experiment: &Experiment) -> Vec<AlphaLine> {
     let shares = Shares::of(experiment);
     let rule = &experiment.checkpoint.continue_when;

@@ -215,7 +215,7 @@ impl<'a> Player<'a> {
 
     fn guardrail(&mut self, guardrail: &Guardrail, now: Timestamp) {
         let (world, name) = (&self.case.world, guardrail.name.as_str());
-        let burns = matches!(&guardrail.kind, GuardrailKind::Slo(slo) if slo.burn.is_some());
+        let burns = guardrail.kind.slo().is_some_and(|slo| slo.burn.is_some());
         // Burn rates read sums only; the points behind them may be tens of thousands.
         let answer = if burns {
             GuardrailAnswer { failure: world.failure(name, now), ..GuardrailAnswer::default() }
@@ -238,6 +238,7 @@ impl<'a> Player<'a> {
                 slots: burns.then_some(&*slots),
                 control: burns.then_some(&*control_slots),
                 rearmed_at: self.state.rearmed_at,
+                cohort_since: Some(self.state.cycle.started_at),
             },
             failure: answer.failure,
             stored: before.clone(),

@@ -174,6 +174,7 @@ const CODES: &[(&str, &str)] = &[
     ("W0115", "a query that ignores its window"),
     ("W0116", "the mechanism moves a signal without an aim"),
     ("W0118", "a look plan that does not fit the dates"),
+    ("W0119", "a proxy that did not predict its outcome in finished tests"),
     ("W0301", "a part of an OpenSLO file is read in another way"),
 ];
 

@@ -455,6 +455,15 @@ impl GuardrailKind {
         }
     }
 
+    /// The objective whose bad and total events are counted, if it has one.
+    pub fn slo(&self) -> Option<&Slo> {
+        match self {
+            Self::Slo(slo) => Some(slo),
+            Self::ErrorBudget(budget) => budget.slo.as_deref(),
+            Self::Threshold(_) | Self::NoWorseThan(_) | Self::Limit(_) => None,
+        }
+    }
+
     /// Where it is asked, unless it reads a signal of the file.
     pub fn source(&self) -> Option<(&str, &Query)> {
         match self {
@@ -537,15 +546,18 @@ pub enum LimitOf {
     Sampled,
 }
 
-/// `error_budget: {value: .., at_least: 0}`.
+/// `error_budget: {value: .., at_least: 0%}` or `{openslo: file.yaml, at_least: 0%}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ErrorBudget {
     /// Source name.
     pub source: String,
-    /// Column `value`: remaining budget as a fraction.
+    /// Column `value`: remaining budget as a fraction; of an imported objective `bad`, `total`.
     pub query: Query,
     /// The floor.
     pub at_least: f64,
+    /// The imported objective whose budget is counted here; it has no alerts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slo: Option<Box<Slo>>,
 }
 
 /// The way back.

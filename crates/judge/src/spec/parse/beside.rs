@@ -6,15 +6,14 @@ use super::walk::{Fields, Walk};
 use crate::spec::beside::{Eligible, MIXED_AT_MOST, MultipleExposure};
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::model::{Baseline, Compare, Form};
+use crate::spec::tree::Node;
 
-/// How many units saw more than one arm. The outer `None` is a fault that was told.
+/// How many units saw more than one arm; `None` is a fault that was told.
 pub(super) fn multiple_exposure(
     walk: &mut Walk<'_>,
     compare: &Fields<'_>,
-) -> Option<Option<Box<MultipleExposure>>> {
-    let Some(node) = compare.get("multiple_exposure") else {
-        return Some(None);
-    };
+    node: &Node,
+) -> Option<Box<MultipleExposure>> {
     let path = compare.at("multiple_exposure");
     if compare.path != "compare" {
         let message = "`multiple_exposure` belongs to the experiment's own `compare`";
@@ -33,20 +32,18 @@ pub(super) fn multiple_exposure(
     }
     let wanted = Wanted { columns: &["mixed", "units"], optional: &[], arms: false };
     let (source, query) = query::source_and_query(walk, &fields, wanted);
-    Some(Some(Box::new(MultipleExposure { source: source?, query: query?, at_most })))
+    Some(Box::new(MultipleExposure { source: source?, query: query?, at_most }))
 }
 
-/// How many units a signal could have counted. The outer `None` is a fault that was told.
+/// How many units a signal could have counted; `None` is a fault that was told.
 pub(super) fn eligible(
     walk: &mut Walk<'_>,
     signal: &Fields<'_>,
+    node: &Node,
     form: Option<Form>,
     compare: Option<&Compare>,
     from: Option<Baseline>,
-) -> Option<Option<Box<Eligible>>> {
-    let Some(node) = signal.get("eligible") else {
-        return Some(None);
-    };
+) -> Option<Box<Eligible>> {
     let pos = signal.key_pos("eligible");
     if matches!(form, Some(Form::Rate | Form::Value)) {
         let message = "only units can be eligible: a rate or value counts none";
@@ -79,5 +76,5 @@ pub(super) fn eligible(
         let hint = "add `coverage: 80%`, or measure the baseline: `from: {window: 28d}`";
         return walk.fail("E0411", pos, message, hint);
     }
-    Some(Some(Box::new(Eligible { source: source?, query: query?, coverage })))
+    Some(Box::new(Eligible { source: source?, query: query?, coverage }))
 }

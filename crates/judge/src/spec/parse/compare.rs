@@ -60,7 +60,10 @@ fn arms(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<Compare> {
         Some(node) => split(walk, node, &fields.at("split")),
         None => Some(BTreeMap::new()),
     };
-    let multiple_exposure = beside::multiple_exposure(walk, fields)?;
+    let multiple_exposure = match fields.get("multiple_exposure") {
+        Some(node) => Some(beside::multiple_exposure(walk, fields, node)?),
+        None => None,
+    };
     let (control, treatment, split) = (control?, treatment?, split?);
     if control == treatment {
         let pos = fields.key_pos("treatment");

@@ -125,7 +125,8 @@ pub(in crate::spec) const LIMIT: &[&str] = &[
     "n",
 ];
 /// `error_budget`.
-pub(in crate::spec) const ERROR_BUDGET: &[&str] = &["source", "query", "value", "at_least"];
+pub(in crate::spec) const ERROR_BUDGET: &[&str] =
+    &["source", "query", "value", "at_least", "openslo", "objective"];
 /// `rollback`.
 pub(in crate::spec) const ROLLBACK: &[&str] = &["plan", "action"];
 /// `review`.

@@ -105,8 +105,11 @@ fn signal(
         None => (None, None),
     };
     let scale = Scale { form: form?, unit: unit.clone() };
-    let from = fields.get("from").map(|node| baseline(walk, node, &word("from"), &scale)).flatten();
-    let eligible = beside::eligible(walk, &fields, form, compared, from);
+    let from = fields.get("from").and_then(|node| baseline(walk, node, &word("from"), &scale));
+    let eligible = match fields.get("eligible") {
+        Some(node) => beside::eligible(walk, &fields, node, form, compared, from).map(Some),
+        None => Some(None),
+    };
     let mut change = |key: &str| match fields.get(key) {
         Some(node) => walk.change(node, &word(key), &scale).map(Some),
         None => Some(None),

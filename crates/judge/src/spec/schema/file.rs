@@ -172,7 +172,7 @@ pub(super) enum Compare {
         /// Planned shares by arm; they add up to 100%.
         split: Option<BTreeMap<String, Percent>>,
         /// How many units were seen in more than one arm; too many hold the verdict.
-        multiple_exposure: Option<MultipleExposure>,
+        multiple_exposure: Option<Box<MultipleExposure>>,
     },
     /// Against the signal's `from`.
     Baseline {},
