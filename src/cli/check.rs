@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::SettingsArgs;
 use super::output::{Failure, USAGE, say, say_json};
+use crate::deliver::actions::{Finding, findings};
 use crate::portfolio::{self, Names};
 use crate::settings::Settings;
 
@@ -51,12 +52,14 @@ pub(super) fn run(args: CheckArgs) -> Result<u8, Failure> {
         }
     }
     refuse_doubles(&mut checked);
+    let odd = names.map(|settings| findings(&settings.actions)).unwrap_or_default();
     if args.json {
-        print_json(&checked, &unreadable);
+        print_json(&checked, &unreadable, &odd);
     } else {
-        print_text(&checked, &unreadable);
+        print_text(&checked, &unreadable, &odd);
     }
-    let has_findings = checked.iter().any(|file| !file.diagnostics.is_empty());
+    let has_findings = checked.iter().any(|file| !file.diagnostics.is_empty())
+        || odd.iter().any(|finding| finding.is_fault);
     Ok(if unreadable.is_empty() { u8::from(has_findings) } else { USAGE })
 }
 
@@ -158,12 +161,16 @@ pub(super) fn context(settings: Option<&Settings>, files: BTreeMap<String, Strin
     names.context(files)
 }
 
-fn print_text(checked: &[Checked], unreadable: &[String]) {
+fn print_text(checked: &[Checked], unreadable: &[String], odd: &[Finding]) {
     for file in checked {
         if !file.diagnostics.is_empty() {
             say(&spec::render(&file.file, &file.text, &file.diagnostics));
             say("\n");
         }
+    }
+    for finding in odd {
+        let word = if finding.is_fault { "warning" } else { "note" };
+        say(&format!("{word}: action {}: {}\n", finding.action, finding.words));
     }
     for message in unreadable {
         super::output::complain(&format!("verdictd: {message}"));
@@ -182,14 +189,19 @@ fn count(checked: &[Checked], wanted: impl Fn(&Diagnostic) -> bool) -> usize {
     checked.iter().flat_map(|file| &file.diagnostics).filter(|d| wanted(d)).count()
 }
 
-fn print_json(checked: &[Checked], unreadable: &[String]) {
+fn print_json(checked: &[Checked], unreadable: &[String], odd: &[Finding]) {
     let files: Vec<_> = checked
         .iter()
         .map(|file| json!({"file": file.file, "diagnostics": file.diagnostics}))
         .collect();
+    let actions: Vec<_> = odd
+        .iter()
+        .map(|it| json!({"action": it.action, "words": it.words, "is_fault": it.is_fault}))
+        .collect();
     say_json(&json!({
         "schema": "verdictd/check/1",
         "files": files,
+        "actions": actions,
         "unreadable": unreadable,
         "errors": count(checked, is_error),
         "warnings": count(checked, |diagnostic| !is_error(diagnostic)),

@@ -1,6 +1,7 @@
 //! The command line: one file per command; data to standard output, everything else to standard
 //! error, plain text when piped, exit codes of `docs/reference/exit-codes.md`.
 
+mod actions;
 mod analyze;
 mod check;
 mod completions;
@@ -94,6 +95,9 @@ enum Command {
     /// Work with receivers
     #[command(subcommand)]
     Notify(notify::NotifyCommand),
+    /// Work with rollback actions
+    #[command(subcommand)]
+    Actions(actions::ActionsCommand),
     /// Play the five stories on a fast clock
     Demo(demo::DemoArgs),
     /// Work with settings
@@ -140,6 +144,7 @@ async fn run(command: Command) -> Result<u8, Failure> {
         Command::Test(args) => test::run(args),
         Command::Replay(args) => replay::run(args).await,
         Command::Notify(command) => notify::run(command).await,
+        Command::Actions(command) => actions::run(command).await,
         Command::Demo(args) => demo::run(args).await,
         Command::Config(command) => config_print::run(command),
         Command::New(args) => new::run(args),

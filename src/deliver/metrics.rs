@@ -10,6 +10,8 @@ pub trait DeliveryMetrics: Send + Sync + std::fmt::Debug {
     fn attempt(&self, endpoint: &str, kind: &str, outcome: &str, class: &str, seconds: f64);
     /// An endpoint was disabled by its receiver.
     fn disabled(&self, endpoint: &str);
+    /// A rollback was read back as off, so many seconds after it was ordered.
+    fn rolled_back(&self, action: &str, seconds: f64);
 }
 
 impl DeliveryMetrics for Metrics {
@@ -23,6 +25,10 @@ impl DeliveryMetrics for Metrics {
     fn disabled(&self, endpoint: &str) {
         self.daemon.delivery(endpoint, "disabled");
     }
+
+    fn rolled_back(&self, action: &str, seconds: f64) {
+        self.daemon.rolled_back(action, seconds);
+    }
 }
 
 /// Counts nothing.
@@ -32,4 +38,5 @@ pub struct NoMetrics;
 impl DeliveryMetrics for NoMetrics {
     fn attempt(&self, _: &str, _: &str, _: &str, _: &str, _: f64) {}
     fn disabled(&self, _: &str) {}
+    fn rolled_back(&self, _: &str, _: f64) {}
 }

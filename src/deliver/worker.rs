@@ -13,7 +13,7 @@ use tokio::sync::{Notify, OwnedMutexGuard, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::actions::{Action, Asked, Progress, build_action, over_limit};
+use super::actions::{Action, Asked, Progress, Reached, build_action, over_limit};
 use super::attempt::{Sent, after_action, after_send};
 use super::enqueue::Routes;
 use super::exchange::misconfigured;
@@ -358,6 +358,10 @@ impl Worker {
             (Progress::unknown(&misconfigured(cause)), 0)
         };
         let finished_at = self.clock.wall_now();
+        if progress.reached == Reached::Confirmed {
+            let seconds = ms_between(item.row.created_at, finished_at) as f64 / 1_000.0;
+            self.metrics.rolled_back(&item.row.endpoint, seconds);
+        }
         let sent = Sent { holder: &self.holder, item, started_at, finished_at };
         let plan = super::attempt::ActionPlan {
             ladder: &self.config.action_ladder,

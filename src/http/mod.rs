@@ -9,6 +9,7 @@ mod analyze;
 mod auth;
 mod decisions;
 mod experiments;
+mod flagd;
 mod health;
 mod operations;
 mod pages;
@@ -83,6 +84,7 @@ pub fn router(state: HttpState) -> Router {
         .route("/log", get(pages::log))
         .route("/alarms", get(pages::alarms))
         .route("/assets/style.css", get(pages::style))
+        .route("/flagd/flags.json", get(flagd::flags))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))

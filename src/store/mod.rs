@@ -12,8 +12,8 @@
 //!
 //! Concern by concern: `experiments`, `cursors`, `points`, `commit`, `state` (sequential state
 //! and guardrails), `outbox` (leases and attempts), `queue` (enqueue, supersede, bounds),
-//! `deliveries`, `rollback`, `reads`, `sources`, `alarms`. They speak SQL through `sql` only; `sqlite` is the
-//! engine.
+//! `deliveries`, `rollback`, `reads`, `sources`, `alarms`. They speak SQL through `sql` only;
+//! `sqlite` is the engine.
 
 mod alarms;
 mod commit;

@@ -184,6 +184,7 @@ fn seen_everything() -> Metrics {
     metrics.tripwire("slo");
     metrics.daemon.delivery("chat", "delivered");
     metrics.daemon.attempt("chat", "delivered");
+    metrics.daemon.rolled_back("turn-off", 0.04);
     let source = SourceRow { name: "s".to_owned(), is_up: true, last_ok_at: Some(at()) };
     let outbox =
         OutboxRowStat { endpoint: "chat".to_owned(), pending: 0, oldest_age_seconds: 0.0, dead: 0 };

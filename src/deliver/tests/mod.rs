@@ -6,6 +6,7 @@ mod chats;
 mod command;
 mod conversations;
 mod fake;
+mod pulled;
 mod receivers;
 mod services;
 mod worker;

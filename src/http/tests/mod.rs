@@ -2,6 +2,7 @@
 
 mod analyze;
 mod api;
+mod flagd;
 mod pages;
 mod problems;
 mod writes;
