@@ -75,6 +75,17 @@ missing_packages() {
         echo python3
         echo python3-venv
     fi
+    # npm of Debian brings hundreds of packages: only where there is none.
+    if [[ -z $(find_program node "${VERDICTD_TEST_NODE:-}") ]]; then
+        echo nodejs
+    fi
+    if [[ -z ${VERDICTD_TEST_NODE_DIR:-} ]] && ! command -v npm >/dev/null; then
+        echo npm
+    fi
+    # The certificates of the TLS tests.
+    if ! command -v openssl >/dev/null; then
+        echo openssl
+    fi
     # The bundled SQLite and the TLS library are compiled from C.
     if ! command -v cc >/dev/null; then
         echo gcc
@@ -113,6 +124,32 @@ python_env() {
     printf '%s\n' "$want" >"$stamp"
 }
 
+# The packages of tests/js and the schema of Atlassian's documents. The package that carries the
+# schema depends on a whole editor: it is fetched alone, and only that file is taken out of it.
+readonly adf_package=@atlaskit/adf-schema@57.7.22
+
+node_env() {
+    local folder=$1 stamp=$1/.verdictd-stamp want packed
+    want=$(cat tests/js/package.json - <<<"$adf_package" | sha256sum)
+    if [[ -f $stamp && $(<"$stamp") == "$want" ]]; then
+        say "Node packages: $folder is current"
+        return
+    fi
+    say "Node packages: installing into $folder"
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    cp tests/js/package.json "$folder/"
+    (
+        cd "$folder"
+        npm install --no-audit --no-fund --no-package-lock --ignore-scripts --loglevel=error
+        packed=$(npm pack --silent --ignore-scripts "$adf_package")
+        tar -xzf "$packed" --strip-components=4 package/dist/json-schema/v1/full.json
+        mv full.json adf-schema.json
+        rm "$packed"
+    ) >&2
+    printf '%s\n' "$want" >"$stamp"
+}
+
 # --- main -----------------------------------------------------------------------------------
 
 main() {
@@ -120,8 +157,9 @@ main() {
     find_program prometheus "${VERDICTD_TEST_PROMETHEUS:-}" >/dev/null
     find_program promtool "${VERDICTD_TEST_PROMTOOL:-}" >/dev/null
     find_pg_bin >/dev/null
+    find_program node "${VERDICTD_TEST_NODE:-}" >/dev/null
     install_packages
-    local prometheus promtool pg_bin python venv
+    local prometheus promtool pg_bin python venv node node_dir
     prometheus=$(find_program prometheus "${VERDICTD_TEST_PROMETHEUS:-}")
     promtool=$(find_program promtool "${VERDICTD_TEST_PROMTOOL:-}")
     pg_bin=$(find_pg_bin)
@@ -133,12 +171,22 @@ main() {
         python_env "$venv"
         python=$(cd "$venv" && pwd)/bin/python
     fi
+    node=$(find_program node "${VERDICTD_TEST_NODE:-}")
+    [[ -n $node ]] || die 'node is still missing after the installation'
+    node_dir=${VERDICTD_TEST_NODE_DIR:-}
+    if [[ -z $node_dir ]]; then
+        node_dir=${CARGO_TARGET_DIR:-target}/node
+        node_env "$node_dir"
+        node_dir=$(cd "$node_dir" && pwd)
+    fi
+    say "node $("$node" --version)"
     say "$("$prometheus" --version 2>&1 | head -n 1)"
     say "$("$pg_bin/postgres" --version)"
     say "$("$python" --version)"
     printf 'export %s=%q\n' \
         VERDICTD_TEST_PROMETHEUS "$prometheus" VERDICTD_TEST_PROMTOOL "$promtool" \
-        VERDICTD_TEST_PG_BIN "$pg_bin" VERDICTD_TEST_PYTHON "$python"
+        VERDICTD_TEST_PG_BIN "$pg_bin" VERDICTD_TEST_PYTHON "$python" \
+        VERDICTD_TEST_NODE "$node" VERDICTD_TEST_NODE_DIR "$node_dir"
 }
 
 main "$@"

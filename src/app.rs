@@ -12,15 +12,18 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use anyhow::Context as _;
 use judge::time::Timestamp;
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::SharedClock;
+use crate::cycle::beat::Beat;
 use crate::cycle::health::Health;
 use crate::cycle::sums::Sums;
 use crate::deliver;
 use crate::deliver::enqueue::Routes;
+use crate::deliver::policy::links::{self, Linker};
+use crate::deliver::policy::unreachable_routes;
 use crate::http::{self, HttpState};
 use crate::portfolio::{Names, Portfolio};
 use crate::settings::Settings;
@@ -58,6 +61,8 @@ pub struct Inner {
     pub metrics: Arc<Metrics>,
     /// Who hears what.
     pub routes: Routes,
+    /// What the policy remembers between two beats.
+    pub beat: Beat,
     /// Sends what the outbox holds.
     pub worker: Arc<deliver::Worker>,
     /// This process as a lease holder.
@@ -67,6 +72,8 @@ pub struct Inner {
     pub started_at: Timestamp,
     /// The newest slot of the watch that was answered, in ms, so that most turns ask nothing.
     pub watched_ms: AtomicI64,
+    /// The newest slot at which nothing more was to be deleted, in milliseconds.
+    pub pruned_ms: AtomicI64,
     /// Wakes the scheduler.
     pub wake: Arc<Notify>,
     /// Where pages listen; links start here.
@@ -103,6 +110,7 @@ impl App {
         spawn("reload", Box::pin(tasks::reload::run(app.inner.clone(), app.token.clone())));
         spawn("evaluate", Box::pin(tasks::evaluate::run(app.inner.clone(), app.token.clone())));
         spawn("deliver", Box::pin(tasks::deliver::run(app.inner.clone(), app.token.clone())));
+        spawn("heartbeat", Box::pin(tasks::heartbeat::run(app.inner.clone(), app.token.clone())));
         app.ready.store(true, Ordering::SeqCst);
         Ok(app)
     }
@@ -126,7 +134,7 @@ impl App {
         sources: Sources,
     ) -> anyhow::Result<Self> {
         let holder = manual_holder(&clock);
-        let options = StoreOptions { durable: false, ..StoreOptions::default() };
+        let options = StoreOptions { durable: false, ..store_options(&settings) };
         let store = Store::open_with(&settings.store.path, options).context("open the store")?;
         Self::assemble(settings, clock, Parts { store, sources }, None, holder).await
     }
@@ -143,7 +151,7 @@ impl App {
         let (tasks, token) = (TaskTracker::new(), CancellationToken::new());
         let ready = Arc::new(AtomicBool::new(listener.is_none()));
         if let Some(listener) = listener {
-            let router = http::router(http_state(&inner, &ready));
+            let router = http::router(http_state(&inner, &ready, &token));
             let stop = token.clone().cancelled_owned();
             tasks.spawn(async move {
                 let served = axum::serve(listener, router).with_graceful_shutdown(stop).await;
@@ -221,8 +229,18 @@ struct Parts {
 impl Parts {
     /// The store and the sources that the settings name.
     fn of(settings: &Settings) -> anyhow::Result<Self> {
-        let store = Store::open(&settings.store.path).context("open the store")?;
+        let store = Store::open_with(&settings.store.path, store_options(settings));
+        let store = store.context("open the store")?;
         Ok(Self { store, sources: sources_of(settings)? })
+    }
+}
+
+/// The bounds of the queues, as configured.
+fn store_options(settings: &Settings) -> StoreOptions {
+    StoreOptions {
+        queue_rows: settings.delivery.queue_rows,
+        queue_bytes: settings.delivery.queue_bytes,
+        ..StoreOptions::default()
     }
 }
 
@@ -255,10 +273,18 @@ async fn build(
         Some(address) if settings.daemon.external_url.is_empty() => format!("http://{address}"),
         _ => settings.external_url(),
     };
-    let routes = Routes::from_settings(&settings, external_url.clone());
+    let mut routes = Routes::from_settings(&settings, external_url.clone());
+    let key = links::key(settings.notify.link_secret.as_ref(), &store).await;
+    let valid_hours = i64::try_from(settings.notify.link_valid_hours).unwrap_or(168);
+    routes.linker =
+        Some(Linker { key: key.context("the key of links")?, valid_ms: valid_hours * 3_600_000 });
+    for warning in unreachable_routes(&routes.policy, &BTreeMap::new()) {
+        tracing::warn!("{warning}");
+    }
     let worker = deliver::Worker::build(&settings, store.clone(), clock.clone(), &holder)
         .context("receivers and actions")?
-        .with_metrics(metrics.clone());
+        .with_metrics(metrics.clone())
+        .with_routes(routes.clone());
     let known = store.sources().await?;
     Ok(Inner {
         health: Health::new(known, settings.scheduler.source_down_after_secs),
@@ -267,8 +293,10 @@ async fn build(
         portfolio: Portfolio::default(),
         started_at: clock.domain_now(),
         watched_ms: AtomicI64::new(i64::MIN),
+        pruned_ms: AtomicI64::new(i64::MIN),
         wake: Arc::new(Notify::new()),
         routes,
+        beat: Beat::default(),
         worker: Arc::new(worker),
         settings,
         store,
@@ -291,8 +319,11 @@ fn names(settings: &Settings) -> Names {
     }
 }
 
-fn http_state(inner: &Arc<Inner>, ready: &Arc<AtomicBool>) -> HttpState {
+fn http_state(inner: &Arc<Inner>, ready: &Arc<AtomicBool>, token: &CancellationToken) -> HttpState {
     HttpState {
+        external_url: inner.external_url.as_str().into(),
+        waiting: Arc::new(Semaphore::new(inner.settings.gates.max_waiting)),
+        stop: token.clone(),
         store: inner.store.clone(),
         settings: inner.settings.clone(),
         clock: inner.clock.clone(),

@@ -1,15 +1,18 @@
 //! The one constructor of outgoing HTTP and TLS: sources, receivers and actions share it.
 //!
 //! Invariants: one crypto provider (ring), the system's roots plus at most one extra CA file, no
-//! redirects (a redirect would carry credentials elsewhere), no proxies from the environment.
+//! redirects (a redirect would carry credentials elsewhere), no proxies from the environment. A
+//! client certificate is read at each handshake, so that a renewed one needs no restart.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::CertificateDer;
+use rustls::client::ResolvesClientCert;
 use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, RootCertStore, SignatureScheme};
 
 /// How long a connection may take to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -25,6 +28,14 @@ pub enum ClientError {
         /// What is wrong with it.
         cause: String,
     },
+    /// The client certificate or its key cannot be used.
+    #[error("client certificate {path}: {cause}")]
+    ClientCertificate {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it, without its content.
+        cause: String,
+    },
     /// The TLS or HTTP library refused.
     #[error("HTTP client: {0}")]
     Library(String),
@@ -32,6 +43,14 @@ pub enum ClientError {
 
 /// TLS settings: system roots plus the certificates of `extra_ca` (PEM, one or more).
 pub fn tls_config(extra_ca: Option<&Path>) -> Result<ClientConfig, ClientError> {
+    tls_config_as(extra_ca, None)
+}
+
+/// As [`tls_config`]; servers that ask who we are get the certificate of `identity`.
+pub fn tls_config_as(
+    extra_ca: Option<&Path>,
+    identity: Option<ClientIdentity>,
+) -> Result<ClientConfig, ClientError> {
     let mut roots = RootCertStore::empty();
     // A system without certificates still reaches plain HTTP and the extra CA; every other
     // handshake then fails with "unknown issuer", which names the cause.
@@ -43,9 +62,55 @@ pub fn tls_config(extra_ca: Option<&Path>) -> Result<ClientConfig, ClientError> 
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| ClientError::Library(error.to_string()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(config)
+        .with_root_certificates(roots);
+    let Some(identity) = identity else {
+        return Ok(config.with_no_client_auth());
+    };
+    // A file that cannot be used is told at the start, not at the first handshake.
+    identity.read()?;
+    Ok(config.with_client_cert_resolver(Arc::new(identity)))
+}
+
+/// Where our certificate and its key are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientIdentity {
+    /// PEM, our certificate first, then those between it and an authority.
+    pub certificate: PathBuf,
+    /// PEM: PKCS#8, PKCS#1 or SEC1.
+    pub key: PathBuf,
+}
+
+impl ClientIdentity {
+    fn read(&self) -> Result<CertifiedKey, ClientError> {
+        let wrong = |path: &Path, cause: String| ClientError::ClientCertificate {
+            path: path.to_owned(),
+            cause,
+        };
+        let chain = CertificateDer::pem_file_iter(&self.certificate)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(|error| wrong(&self.certificate, error.to_string()))?;
+        if chain.is_empty() {
+            return Err(wrong(&self.certificate, "holds no certificate".to_owned()));
+        }
+        let key = PrivateKeyDer::from_pem_file(&self.key)
+            .map_err(|error| wrong(&self.key, error.to_string()))?;
+        CertifiedKey::from_der(chain, key, &rustls::crypto::ring::default_provider())
+            .map_err(|error| wrong(&self.key, error.to_string()))
+    }
+}
+
+impl ResolvesClientCert for ClientIdentity {
+    fn resolve(&self, _: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        // Without a usable file no certificate is shown, and the server's refusal is the error.
+        let unusable = |error: &ClientError| tracing::warn!(%error, "no client certificate");
+        let certified = self.read().inspect_err(unusable).ok()?;
+        certified.key.choose_scheme(schemes)?;
+        Some(Arc::new(certified))
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
 }
 
 fn add_extra_ca(roots: &mut RootCertStore, path: &Path) -> Result<(), ClientError> {

@@ -9,10 +9,13 @@ pub mod clock;
 pub mod cycle;
 pub mod deliver;
 pub mod demo;
+pub mod failpoint;
+pub mod gate;
 #[cfg(test)]
 mod golden;
 pub mod http;
 pub mod http_client;
+pub mod inbound;
 pub mod portfolio;
 pub mod replay;
 pub mod secret;

@@ -3,6 +3,9 @@
 //! Unknown keys and unknown `VERDICTD_*` variables are errors; secrets are references by type
 //! (`crate::secret`). [`Loaded::print`] shows every value with the layer it came from.
 
+mod gates;
+mod heartbeat;
+mod policy;
 mod ranges;
 
 use std::collections::BTreeMap;
@@ -15,6 +18,10 @@ use serde::{Deserialize, Serialize};
 use crate::deliver::{ActionConfig, ReceiverConfig};
 use crate::secret::SecretRef;
 use crate::sources::SourceConfig;
+
+pub use gates::{GateSettings, GateToken};
+pub use heartbeat::{HeartbeatMethod, HeartbeatSettings};
+pub use policy::{DigestSettings, NotifySettings, QuietSettings, RouteSettings};
 
 /// The compiled-in defaults, also the reference of all keys.
 pub const DEFAULTS: &str = include_str!("../config/default.toml");
@@ -35,14 +42,27 @@ pub struct Settings {
     pub scheduler: SchedulerSettings,
     /// How messages are sent.
     pub delivery: DeliverySettings,
+    /// The dead-man's switch.
+    pub heartbeat: HeartbeatSettings,
     /// Pages and API.
     pub http: HttpSettings,
+    /// What rollouts ask.
+    pub gates: GateSettings,
     /// `/metrics`.
     pub metrics: MetricsSettings,
     /// What is watched over time and over the portfolio.
     pub alarms: AlarmSettings,
     /// Logging.
     pub log: LogSettings,
+    /// Repeats, links to acknowledge and snooze.
+    pub notify: NotifySettings,
+    /// Who hears what beside `notify`, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<RouteSettings>,
+    /// Hours in which messages wait, by name.
+    pub quiet_hours: BTreeMap<String, QuietSettings>,
+    /// Messages that stand for many, by name.
+    pub digests: BTreeMap<String, DigestSettings>,
     /// Where numbers come from, by name.
     pub sources: BTreeMap<String, SourceConfig>,
     /// Where messages go, by name.
@@ -75,6 +95,8 @@ pub struct DaemonSettings {
 pub struct StoreSettings {
     /// Database file.
     pub path: PathBuf,
+    /// Stored periods that nothing needs any more are kept this long; 0 = for ever.
+    pub keep_points_days: u32,
 }
 
 /// `[scheduler]`
@@ -113,6 +135,14 @@ pub struct DeliverySettings {
     pub concurrency: usize,
     /// Expiry of messages.
     pub expire_after_hours: u64,
+    /// Expiry of messages to chats.
+    pub chat_expire_after_hours: u64,
+    /// Open messages of one endpoint.
+    pub queue_rows: u64,
+    /// Open bytes of one endpoint.
+    pub queue_bytes: u64,
+    /// Receiver of notices about delivery itself.
+    pub fallback: String,
 }
 
 /// `[http]`
@@ -133,8 +163,13 @@ pub struct HttpSettings {
 pub struct TokenSettings {
     /// The identity this token speaks for; compared with `can_stop`.
     pub name: String,
-    /// The token.
-    pub token: SecretRef,
+    /// The bearer token.
+    #[serde(default)]
+    pub token: Option<SecretRef>,
+    /// What signs this identity's requests after Standard Webhooks: `whsec_`, or the public key
+    /// `whpk_`.
+    #[serde(default)]
+    pub signing_secret: Option<SecretRef>,
     /// Whether it may do everything.
     #[serde(default)]
     pub admin: bool,
@@ -310,7 +345,10 @@ fn merge(layers: Vec<Layer>) -> Result<Loaded, SettingsError> {
         let place = blame(&error, &layers);
         invalid(&place, &error)
     })?;
-    let faults = ranges::faults(&settings);
+    let mut faults = ranges::faults(&settings);
+    for (name, receiver) in &settings.receivers {
+        faults.extend(receiver.faults().into_iter().map(|it| format!("receivers.{name}: {it}")));
+    }
     if !faults.is_empty() {
         return Err(SettingsError::Invalid(faults.join("\n")));
     }
@@ -382,10 +420,23 @@ impl Loaded {
         let width = self.origins.iter().map(|(key, value, _)| key.len() + value.len() + 3).max();
         let width = width.unwrap_or(0).min(72);
         let lines = self.origins.iter().map(|(key, value, layer)| {
-            let setting = format!("{key} = {}", without_credentials(value));
+            // The path of a hook is often its credential; that of a source is not.
+            let is_endpoint = key.starts_with("receivers.") || key.starts_with("actions.");
+            let value = if is_endpoint { without_path(value) } else { without_credentials(value) };
+            let setting = format!("{key} = {value}");
             format!("{setting:<width$}  # {layer}\n")
         });
         lines.collect()
+    }
+}
+
+/// An address with scheme, host and port only.
+fn without_path(value: &str) -> String {
+    let shown = without_credentials(value);
+    let Some((scheme, rest)) = shown.split_once("://") else { return shown };
+    match rest.split_once(['/', '?', '#']) {
+        Some((host, path)) if !path.is_empty() => format!("{scheme}://{host}/…"),
+        _ => shown,
     }
 }
 
@@ -498,6 +549,10 @@ mod tests {
         assert_eq!(shown, "https://***@example.com/x?***");
         assert_eq!(without_credentials("http://a.example/p@q"), "http://a.example/p@q");
         assert_eq!(without_credentials("verdictd.db"), "verdictd.db");
+        assert_eq!(without_path("https://hooks.example/services/T/B"), "https://hooks.example/…");
+        assert_eq!(without_path("https://hooks.example?key=k"), "https://hooks.example/…");
+        assert_eq!(without_path("https://jira.example/"), "https://jira.example/");
+        assert_eq!(without_path("a, b/c"), "a, b/c");
     }
 
     #[test]
@@ -520,6 +575,6 @@ mod tests {
             assert!(error.contains("{env = ") && error.contains("tokens"), "{error}");
         }
         let token = &loaded("{env = \"A\"}").unwrap().settings.http.tokens[0].token;
-        assert_eq!(*token, SecretRef::Env("A".to_owned()));
+        assert_eq!(*token, Some(SecretRef::Env("A".to_owned())));
     }
 }

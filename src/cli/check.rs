@@ -5,13 +5,17 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use judge::spec::{self, Context, Diagnostic, Experiment, Severity, SourcePos};
+use judge::watch;
 use serde_json::json;
 
 use super::SettingsArgs;
 use super::output::{Failure, USAGE, say, say_json};
+use crate::cycle;
 use crate::deliver::actions::{Finding, findings};
+use crate::deliver::policy::{People, unreachable_routes};
 use crate::portfolio::{self, Names};
 use crate::settings::Settings;
+use crate::store::Store;
 
 /// Check experiment files
 #[derive(Debug, Args)]
@@ -29,13 +33,27 @@ pub(super) struct CheckArgs {
 struct Checked {
     file: String,
     text: String,
-    /// The experiment id, if the file has come to one.
-    id: Option<String>,
+    /// The experiment, if the file has come to one.
+    experiment: Option<Experiment>,
     diagnostics: Vec<Diagnostic>,
 }
 
+/// What is odd about the settings themselves.
+struct Odd {
+    /// Routes that nothing reaches.
+    routes: Vec<String>,
+    /// Actions that cannot do what they promise.
+    actions: Vec<Finding>,
+}
+
+impl Odd {
+    fn is_fault(&self) -> bool {
+        !self.routes.is_empty() || self.actions.iter().any(|finding| finding.is_fault)
+    }
+}
+
 /// Exit code 0 clean, 1 findings, 2 when a file cannot be read.
-pub(super) fn run(args: CheckArgs) -> Result<u8, Failure> {
+pub(super) async fn run(args: CheckArgs) -> Result<u8, Failure> {
     // Without --config names of sources and receivers stay unchecked, and the check says so.
     let settings = args.settings.settings()?;
     let names = args.settings.config.as_ref().map(|_| &settings);
@@ -52,15 +70,29 @@ pub(super) fn run(args: CheckArgs) -> Result<u8, Failure> {
         }
     }
     refuse_doubles(&mut checked);
-    let odd = names.map(|settings| findings(&settings.actions)).unwrap_or_default();
+    if let Some(settings) = names {
+        warn_of_proxies(&mut checked, settings).await;
+    }
+    let routes = names.map(|settings| idle_routes(settings, &checked)).unwrap_or_default();
+    let actions = names.map(|settings| findings(&settings.actions)).unwrap_or_default();
+    let odd = Odd { routes, actions };
     if args.json {
         print_json(&checked, &unreadable, &odd);
     } else {
         print_text(&checked, &unreadable, &odd);
     }
-    let has_findings = checked.iter().any(|file| !file.diagnostics.is_empty())
-        || odd.iter().any(|finding| finding.is_fault);
+    let has_findings = odd.is_fault() || checked.iter().any(|file| !file.diagnostics.is_empty());
     Ok(if unreadable.is_empty() { u8::from(has_findings) } else { USAGE })
+}
+
+/// Routes of the settings that no message about these files can reach.
+fn idle_routes(settings: &Settings, checked: &[Checked]) -> Vec<String> {
+    let Ok(policy) = settings.policy() else { return Vec::new() };
+    let people = checked.iter().filter_map(|file| {
+        let experiment = file.experiment.as_ref()?;
+        Some((experiment.id.clone(), People::of(experiment)))
+    });
+    unreachable_routes(&policy, &people.collect())
 }
 
 fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
@@ -90,15 +122,60 @@ fn check_file(path: &Path, settings: Option<&Settings>) -> Result<Checked, Strin
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let queries = portfolio::query_files(folder.unwrap_or(Path::new("."))).unwrap_or_default();
     let parsed = spec::check(&name, &text, &context(settings, queries), None);
-    let id = parsed.experiment.map(|experiment| experiment.id);
-    Ok(Checked { file: name, text, id, diagnostics: parsed.diagnostics })
+    let (experiment, diagnostics) = (parsed.experiment, parsed.diagnostics);
+    Ok(Checked { file: name, text, experiment, diagnostics })
+}
+
+/// A proxy that did not predict its outcome before, by the finished tests of the store. Without a
+/// store there is no history; one that cannot be read is told, and the rest of the check stands.
+async fn warn_of_proxies(checked: &mut [Checked], settings: &Settings) {
+    if !settings.store.path.exists() {
+        return;
+    }
+    let rows = match Store::open_read_only(&settings.store.path) {
+        Ok(store) => cycle::watch::proxies(&store).await.map_err(|error| format!("{error:#}")),
+        Err(error) => Err(error.to_string()),
+    };
+    let rows = match rows {
+        Ok(rows) => rows,
+        Err(error) => {
+            let words = format!("verdictd: proxies were not checked against the store: {error}");
+            return super::output::complain(&words);
+        }
+    };
+    for file in checked {
+        let experiment = file.experiment.as_ref();
+        let found = experiment.map(|experiment| watch::discredited(experiment, &rows));
+        for (proxy, sentence) in found.unwrap_or_default() {
+            let message = format!("proxy `{proxy}` did not predict its outcome before");
+            let hint = "find a proxy that moves before the outcome does, or prove this one anew; \
+                        `verdictd status --proxies` shows the history";
+            let pos = signal_line(&file.text, &proxy);
+            let warning = Diagnostic::new("W0119", pos, message).cause(sentence).hint(hint);
+            file.diagnostics.push(warning);
+        }
+    }
+}
+
+/// The line that begins a signal.
+fn signal_line(text: &str, name: &str) -> SourcePos {
+    let lines = (1..).zip(text.lines()).skip_while(|(_, line)| !line.starts_with("signals:"));
+    let is_it =
+        |line: &str| line.trim_start().strip_prefix(name).is_some_and(|rest| rest.starts_with(':'));
+    let found = lines.skip(1).find(|(_, line)| is_it(line));
+    found.map_or(SourcePos::FIRST, |(line, text)| {
+        let before = text.chars().take_while(|c| c.is_whitespace()).count();
+        let column = u32::try_from(before).unwrap_or(0) + 1;
+        let length = u32::try_from(name.chars().count()).unwrap_or(0);
+        SourcePos { line, column, end_column: column + length }
+    })
 }
 
 /// Two files may not claim one id: the daemon keeps the first and refuses the others.
 fn refuse_doubles(checked: &mut [Checked]) {
     let mut first: BTreeMap<String, String> = BTreeMap::new();
     for file in checked {
-        let Some(id) = file.id.clone() else { continue };
+        let Some(id) = file.experiment.as_ref().map(|it| it.id.clone()) else { continue };
         let Some(other) = first.get(&id) else {
             first.insert(id, file.file.clone());
             continue;
@@ -161,22 +238,25 @@ pub(super) fn context(settings: Option<&Settings>, files: BTreeMap<String, Strin
     names.context(files)
 }
 
-fn print_text(checked: &[Checked], unreadable: &[String], odd: &[Finding]) {
+fn print_text(checked: &[Checked], unreadable: &[String], odd: &Odd) {
     for file in checked {
         if !file.diagnostics.is_empty() {
             say(&spec::render(&file.file, &file.text, &file.diagnostics));
             say("\n");
         }
     }
-    for finding in odd {
+    for finding in &odd.actions {
         let word = if finding.is_fault { "warning" } else { "note" };
         say(&format!("{word}: action {}: {}\n", finding.action, finding.words));
     }
     for message in unreadable {
         super::output::complain(&format!("verdictd: {message}"));
     }
+    for message in &odd.routes {
+        say(&format!("settings: warning: {message}\n"));
+    }
     let errors = count(checked, is_error);
-    let warnings = count(checked, |diagnostic| !is_error(diagnostic));
+    let warnings = count(checked, |diagnostic| !is_error(diagnostic)) + odd.routes.len();
     let files = checked.len();
     say(&format!("{files} files checked: {errors} errors, {warnings} warnings\n"));
 }
@@ -189,12 +269,13 @@ fn count(checked: &[Checked], wanted: impl Fn(&Diagnostic) -> bool) -> usize {
     checked.iter().flat_map(|file| &file.diagnostics).filter(|d| wanted(d)).count()
 }
 
-fn print_json(checked: &[Checked], unreadable: &[String], odd: &[Finding]) {
+fn print_json(checked: &[Checked], unreadable: &[String], odd: &Odd) {
     let files: Vec<_> = checked
         .iter()
         .map(|file| json!({"file": file.file, "diagnostics": file.diagnostics}))
         .collect();
     let actions: Vec<_> = odd
+        .actions
         .iter()
         .map(|it| json!({"action": it.action, "words": it.words, "is_fault": it.is_fault}))
         .collect();
@@ -203,6 +284,7 @@ fn print_json(checked: &[Checked], unreadable: &[String], odd: &[Finding]) {
         "files": files,
         "actions": actions,
         "unreadable": unreadable,
+        "routes": odd.routes,
         "errors": count(checked, is_error),
         "warnings": count(checked, |diagnostic| !is_error(diagnostic)),
     }));

@@ -7,17 +7,21 @@ mod check;
 mod completions;
 mod config_print;
 mod decide;
+mod deliveries;
 mod demo;
+mod endpoints;
 mod eval;
 mod explain;
 mod log;
 mod new;
 mod notify;
+mod notify_policy;
 mod output;
 mod plan;
 mod power;
 mod replay;
 mod serve;
+mod silence;
 mod slo;
 mod status;
 mod test;
@@ -92,12 +96,19 @@ enum Command {
     Test(test::TestArgs),
     /// Play experiment files over history: what would have been said, and when
     Replay(replay::ReplayArgs),
+    /// Show deliveries with every attempt; send dead ones again
+    Deliveries(deliveries::DeliveriesArgs),
+    /// Show how receivers do; enable one again
+    Endpoints(endpoints::EndpointsArgs),
     /// Work with receivers
     #[command(subcommand)]
     Notify(notify::NotifyCommand),
     /// Work with rollback actions
     #[command(subcommand)]
     Actions(actions::ActionsCommand),
+    /// Hold messages back for a while
+    #[command(subcommand)]
+    Silence(silence::SilenceCommand),
     /// Play the five stories on a fast clock
     Demo(demo::DemoArgs),
     /// Work with settings
@@ -131,7 +142,7 @@ pub fn main() -> ExitCode {
 async fn run(command: Command) -> Result<u8, Failure> {
     match command {
         Command::Serve(args) => serve::run(args).await,
-        Command::Check(args) => check::run(args),
+        Command::Check(args) => check::run(args).await,
         Command::Plan(args) => plan::run(args),
         Command::Power(args) => power::run(args),
         Command::Eval(args) => eval::run(args).await,
@@ -143,8 +154,11 @@ async fn run(command: Command) -> Result<u8, Failure> {
         Command::Slo(args) => slo::run(args),
         Command::Test(args) => test::run(args),
         Command::Replay(args) => replay::run(args).await,
+        Command::Deliveries(args) => deliveries::run(args).await,
+        Command::Endpoints(args) => endpoints::run(args).await,
         Command::Notify(command) => notify::run(command).await,
         Command::Actions(command) => actions::run(command).await,
+        Command::Silence(command) => silence::run(command).await,
         Command::Demo(args) => demo::run(args).await,
         Command::Config(command) => config_print::run(command),
         Command::New(args) => new::run(args),

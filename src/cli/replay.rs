@@ -296,8 +296,8 @@ fn text_aa(done: &Rehearsed, seed: u64) -> String {
         ),
     };
     let left_out = "guardrails with sources of their own are left out\n\
-                    made from this data: a real effect in them stays as spread between periods \n\
-                    and can lift a share above what is allowed\n";
+                    made from this data: the effect is taken off as one difference; what it did \n\
+                    more in some periods than in others stays as spread\n";
     let columns = ["SAID AT ANY LOOK", "SHARE OF RUNS", "ALLOWED", "NAIVE |z| > 1.96"];
     format!("{head}{}{unchanged}{left_out}", table(&columns, &rows))
 }

@@ -5,14 +5,16 @@
 //! window `w` fires above an error ratio of `f B`; at a constant ratio `E` it takes `f B w / E`,
 //! and never comes when `E <= f B`; it spends `f w / P` of the budget of a period `P` first.
 
+mod rules;
+
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use judge::prose::{count, format_level};
 use judge::spec::openslo::{ImportedSlo, SloMethod};
 use judge::spec::{
-    self, BudgetPeriod, BurnRule, BurnSeverity, CalendarUnit, Diagnostic, Form, GuardrailKind,
-    Severity, Slo,
+    self, BadCount, BudgetPeriod, BurnRule, BurnSeverity, CalendarUnit, Diagnostic, Form, Severity,
+    Slo,
 };
 use judge::time::Span;
 use serde_json::{Value, json};
@@ -43,6 +45,9 @@ pub(super) struct SloArgs {
     /// One JSON document instead of text
     #[arg(long)]
     json: bool,
+    /// The same alerts as Prometheus recording and alerting rules, instead of text
+    #[arg(long, conflicts_with = "json")]
+    rules: bool,
 }
 
 /// One objective, whatever it was written in.
@@ -58,6 +63,9 @@ struct Shown {
     bad: String,
     total: String,
     alerts: Vec<(BurnRule, Option<String>)>,
+    min_events: f64,
+    keep_firing_for: Span,
+    or_bad: Option<BadCount>,
     notes: Vec<String>,
 }
 
@@ -83,7 +91,9 @@ pub(super) fn run(args: SloArgs) -> Result<u8, Failure> {
             return Err(Failure::usage(format!("{name} has no `{wanted}`; it has {known}")));
         }
     }
-    if args.json {
+    if args.rules {
+        say(&rules::text(&name, &shown).map_err(Failure::usage)?);
+    } else if args.json {
         say_json(&document(&name, &shown, &diagnostics, args.per_day));
     } else {
         print_text(&name, &text, &shown, &diagnostics, args.per_day);
@@ -106,9 +116,11 @@ fn of_experiment(
     let parsed = spec::parse(name, text, &context(names, files));
     let mut shown = Vec::new();
     for guardrail in parsed.experiment.iter().flat_map(|experiment| &experiment.guardrails) {
-        if let GuardrailKind::Slo(slo) = &guardrail.kind {
+        if let Some(slo) = guardrail.kind.slo() {
             let zone = parsed.experiment.as_ref().map(|experiment| experiment.timezone.clone());
-            shown.push(Shown::guardrail(&guardrail.name, slo, zone));
+            let keep_firing_for = guardrail.keep_firing_for;
+            let one = Shown::guardrail(&guardrail.name, slo, zone);
+            shown.push(Shown { keep_firing_for, ..one });
         }
     }
     let errors = parsed.diagnostics.into_iter().filter(|one| one.severity == Severity::Error);
@@ -136,6 +148,9 @@ impl Shown {
             bad: slo.bad,
             total: slo.total,
             alerts: slo.alerts.into_iter().map(|alert| (alert.rule, Some(alert.policy))).collect(),
+            min_events: 0.0,
+            keep_firing_for: Span::ZERO,
+            or_bad: None,
             notes: slo.notes,
         }
     }
@@ -158,6 +173,9 @@ impl Shown {
             bad: column("bad"),
             total: column("total"),
             alerts: rules.map(|rule| (rule, None)).collect(),
+            min_events: slo.burn.as_ref().map_or(0.0, |burn| burn.min_events),
+            keep_firing_for: Span::ZERO,
+            or_bad: slo.burn.as_ref().and_then(|burn| burn.or_bad),
             notes: Vec::new(),
         }
     }

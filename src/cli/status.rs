@@ -1,6 +1,9 @@
 //! `verdictd status`: the portfolio worst first, beside a running daemon.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
+use judge::analyse::GuardrailStatus;
 use judge::lifecycle::LifeState;
 use judge::watch::{Kept, ProxyRow, proxy_sentence, sentence};
 use serde::Deserialize;
@@ -8,6 +11,7 @@ use serde_json::json;
 
 use super::SettingsArgs;
 use super::output::{Failure, Style, say, say_json, table, wrapped};
+use crate::deliver::budget_line;
 use crate::store::{BrokenFile, ExperimentRow, Store};
 
 /// List experiments
@@ -34,8 +38,10 @@ pub(super) async fn run(args: StatusArgs) -> Result<u8, Failure> {
     let mut rows = store.experiments().await?;
     rows.sort_by_key(|row| (urgency(row), row.id.clone()));
     let broken = store.broken_files().await?;
+    let budgets = budgets(&store, &rows).await?;
     if args.json {
-        let experiments: Vec<_> = rows.iter().map(as_json).collect();
+        let experiments: Vec<_> =
+            rows.iter().map(|row| as_json(row, budgets.get(&row.id))).collect();
         let files: Vec<_> = broken
             .iter()
             .map(|file| json!({"file": file.file, "diagnostics": file.diagnostics_text}))
@@ -52,9 +58,25 @@ pub(super) async fn run(args: StatusArgs) -> Result<u8, Failure> {
         say("no experiments yet; `verdictd new --template product my-test` writes a first one\n");
         return Ok(0);
     }
-    say(&text(&rows, &broken, Style::of_stdout()));
+    say(&text(&rows, &budgets, &broken, Style::of_stdout()));
     say(&alarm_lines(&alarms));
     Ok(0)
+}
+
+/// Stored guardrails that have an error budget, by experiment.
+type Budgets = BTreeMap<String, Vec<GuardrailStatus>>;
+
+async fn budgets(store: &Store, rows: &[ExperimentRow]) -> Result<Budgets, Failure> {
+    let mut found = Budgets::new();
+    for row in rows {
+        let context = store.context(&row.id).await?;
+        let all = context.map(|context| context.guardrails).unwrap_or_default();
+        let own: Vec<_> = all.into_iter().filter(|one| budget_line(one).is_some()).collect();
+        if !own.is_empty() {
+            found.insert(row.id.clone(), own);
+        }
+    }
+    Ok(found)
 }
 
 /// One line for each alarm that is on.
@@ -95,7 +117,12 @@ struct Report {
 }
 
 /// A line of facts and the reason below it for each, so that nothing is cut at 80 columns.
-pub(super) fn text(rows: &[ExperimentRow], broken: &[BrokenFile], style: Style) -> String {
+pub(super) fn text(
+    rows: &[ExperimentRow],
+    budgets: &Budgets,
+    broken: &[BrokenFile],
+    style: Style,
+) -> String {
     let verdict = |row: &ExperimentRow| {
         let last = row.last.as_ref();
         last.map_or_else(|| "-".to_owned(), |last| format!("{}: {}", last.verdict, last.cause))
@@ -119,6 +146,10 @@ pub(super) fn text(rows: &[ExperimentRow], broken: &[BrokenFile], style: Style) 
         let headline = row.last.as_ref().map_or("not looked at yet", |last| &last.headline);
         let reason = headline.split_once(own.as_str()).map_or(headline, |(_, reason)| reason);
         out.push_str(&wrapped("    ", "    ", reason));
+        for status in budgets.get(&row.id).into_iter().flatten() {
+            let line = budget_line(status).unwrap_or_default();
+            out.push_str(&wrapped("    ", "        ", &format!("{}: {line}", status.name)));
+        }
     }
     for file in broken {
         let first = file.diagnostics_text.lines().next().unwrap_or_default();
@@ -132,10 +163,25 @@ fn life(row: &ExperimentRow) -> String {
     state.map_or_else(|_| "unreadable".to_owned(), |state| crate::cycle::say::word(&state.life))
 }
 
-fn as_json(row: &ExperimentRow) -> serde_json::Value {
+fn as_json(row: &ExperimentRow, budgets: Option<&Vec<GuardrailStatus>>) -> serde_json::Value {
+    let budget = |status: &GuardrailStatus| {
+        let burn = status.burn.as_ref();
+        json!({
+            "guardrail": status.name,
+            "state": status.state,
+            "budget_left": status.budget_left,
+            "burn": burn.map(|burn| burn.burn),
+            "exhausted_at": burn.and_then(|burn| burn.exhausted_at).map(|at| at.to_string()),
+            "period_ends_at": burn.map(|burn| burn.period.end.to_string()),
+            "trips_at": burn.and_then(|burn| burn.trips_at),
+            "evaluated_at": status.evaluated_at.map(|at| at.to_string()),
+        })
+    };
+    let budgets: Vec<_> = budgets.into_iter().flatten().map(budget).collect();
     json!({
         "id": row.id,
         "title": row.title,
+        "budgets": budgets,
         "life": life(row),
         "revision": row.revision,
         "verdict": row.last.as_ref().map(|last| last.verdict.clone()),

@@ -11,7 +11,7 @@ use judge::observe::{self, Observation, SeriesInput, SourceFailure};
 use judge::plan::{self, Need};
 use judge::points::Point;
 use judge::record::Cycle;
-use judge::spec::{Experiment, Signal};
+use judge::spec::{Beside, Experiment, Signal};
 use judge::time::{Span, Timestamp, Window};
 
 use super::fetch::{self, Fetched};
@@ -24,6 +24,8 @@ use crate::store::{NewPoints, StoreError};
 pub struct Gathered {
     /// One per signal.
     pub observations: BTreeMap<String, Observation>,
+    /// One per count beside the signals.
+    pub beside: BTreeMap<String, Observation>,
     /// To be stored with the evaluation.
     pub points: Vec<NewPoints>,
     /// Definition of each signal as the file says it now.
@@ -39,6 +41,7 @@ impl Gathered {
     pub fn empty() -> Self {
         Self {
             observations: BTreeMap::new(),
+            beside: BTreeMap::new(),
             points: Vec::new(),
             series: BTreeMap::new(),
             fetched_at: None,
@@ -56,12 +59,18 @@ pub async fn gather(
     at_checkpoint: bool,
 ) -> Result<Gathered, StoreError> {
     let began = std::time::Instant::now();
-    let asked = experiment
-        .signals
+    let window = Window { start: cycle.started_at, end: at };
+    let beside = experiment.beside();
+    let signals = experiment.signals.iter();
+    let of_signals = signals.map(|one| (one, signal_need(app, experiment, one, window)));
+    let of_beside =
+        beside.iter().map(|one| (&one.signal, beside_need(app, experiment, one, window)));
+    let needs: Vec<_> = of_signals.chain(of_beside).collect();
+    let asked = needs
         .iter()
-        .map(|signal| signal_series(app, experiment, cycle, signal, at, at_checkpoint));
+        .map(|(signal, need)| series(app, experiment, cycle, signal, need, at, at_checkpoint));
     let mut gathered = Gathered::empty();
-    for (signal, series) in experiment.signals.iter().zip(join_all(asked).await) {
+    for ((signal, _), series) in needs.iter().zip(join_all(asked).await) {
         let series = series?;
         let input = SeriesInput {
             points: &series.points,
@@ -70,8 +79,12 @@ pub async fn gather(
             lateness: series.lateness,
         };
         let observation = observe::observe(experiment, signal, cycle, at, &input);
-        gathered.observations.insert(signal.name.clone(), observation);
-        gathered.series.insert(signal.name.clone(), series.id.clone());
+        if experiment.signal(&signal.name).is_some() {
+            gathered.observations.insert(signal.name.clone(), observation);
+            gathered.series.insert(signal.name.clone(), series.id.clone());
+        } else {
+            gathered.beside.insert(signal.name.clone(), observation);
+        }
         gathered.fetched_at = gathered.fetched_at.max(series.fetched_at);
         if !series.fresh.is_empty() {
             gathered.points.push(NewPoints {
@@ -97,15 +110,15 @@ struct Series {
     fetched_at: Option<Timestamp>,
 }
 
-async fn signal_series(
+async fn series(
     app: &Inner,
     experiment: &Experiment,
     cycle: &Cycle,
     signal: &Signal,
+    need: &Need,
     at: Timestamp,
     at_checkpoint: bool,
 ) -> Result<Series, StoreError> {
-    let need = signal_need(app, experiment, signal, Window { start: cycle.started_at, end: at });
     let newest_end = app.store.newest_point_end(&need.series_id).await?;
     let known = Known {
         newest_end: newest_end.filter(|end| {
@@ -129,7 +142,7 @@ async fn signal_series(
     let start = baseline.map_or(cycle.started_at, |window| window.start.min(cycle.started_at));
     let stored = app.store.points(&need.series_id, Window { start, end: at }).await?;
     let lateness = app.sources.get(&need.source).map_or(Span::ZERO, |source| source.lateness());
-    Ok(joined(need.series_id, stored, asked, newest_end, lateness))
+    Ok(joined(need.series_id.clone(), stored, asked, newest_end, lateness))
 }
 
 fn joined(
@@ -148,7 +161,16 @@ fn joined(
 
 /// The need of a signal with the source's own grain where the file names none.
 pub fn signal_need(app: &Inner, experiment: &Experiment, signal: &Signal, window: Window) -> Need {
+    plan::need_of_signal(experiment, &grained(app, signal), window)
+}
+
+/// The need of a count beside the signals, the same way.
+pub fn beside_need(app: &Inner, experiment: &Experiment, beside: &Beside, window: Window) -> Need {
+    let beside = Beside { signal: grained(app, &beside.signal), ..beside.clone() };
+    plan::need_of_beside(experiment, &beside, window)
+}
+
+fn grained(app: &Inner, signal: &Signal) -> Signal {
     let grain = app.sources.get(&signal.source).map_or(Span::days(1), |source| source.grain());
-    let signal = Signal { grain: Some(signal.grain.unwrap_or(grain)), ..signal.clone() };
-    plan::need_of_signal(experiment, &signal, window)
+    Signal { grain: Some(signal.grain.unwrap_or(grain)), ..signal.clone() }
 }

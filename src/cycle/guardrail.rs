@@ -18,7 +18,7 @@ use judge::plan::{self, Need, Shape};
 use judge::points::Point;
 use judge::prose;
 use judge::record::{Carry, EvaluationRecord, LookInput};
-use judge::spec::{Experiment, Form, Guardrail, GuardrailKind, SloScope};
+use judge::spec::{Experiment, Form, Guardrail, Slo, SloScope};
 use judge::time::{Span, Timestamp, Window, add_ms, aligned_slot};
 
 use super::fetch::{self, Fetched};
@@ -53,7 +53,8 @@ pub async fn run(
     let offset = offset_ms(app, &claim.experiment, &claim.track, every);
     let reason = missed_reason(app, claim.next_at);
     let due = slots::guardrail(&claim.track, claim.next_at, now, every, offset, reason);
-    let seen = ask(app, &loaded.experiment, &life, guardrail, due.slot, every, false).await?;
+    let seen =
+        ask(app, &loaded.experiment, &life, guardrail, due.slot, every, Anew::Newest).await?;
     let lateness = lateness(app, guardrail);
     let grain = grain_of(app, guardrail, every);
     let look = GuardrailLook { app, claim, loaded, guardrail, due, seen, every, grain, lateness };
@@ -98,7 +99,19 @@ pub(super) struct Series {
     pub(super) fetched: Option<Fetched>,
 }
 
-/// Asks for the periods that can have changed, or for `all` of them.
+/// Which periods are asked again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Anew {
+    /// New ones and a little behind them: an ordinary look.
+    Newest,
+    /// Those before an old slot, as an ordinary look at it would have.
+    Behind,
+    /// All that the finding of an old slot stands on: a lifetime, or the windows of the alerts.
+    /// The rest of a budget only says how much of it is left.
+    Finding,
+}
+
+/// Asks for the periods that can have changed.
 pub(super) async fn ask(
     app: &Inner,
     experiment: &Experiment,
@@ -106,17 +119,19 @@ pub(super) async fn ask(
     guardrail: &Guardrail,
     at: Timestamp,
     every: Span,
-    all: bool,
+    anew: Anew,
 ) -> anyhow::Result<Seen> {
     let grain = grain_of(app, guardrail, every);
     let whole = Window { start: reaches_to(life, guardrail, at, grain), end: at };
     // A look at an old slot again reads the points themselves: kept sums belong to the newest.
-    let burns = matches!(&guardrail.kind, GuardrailKind::Slo(slo) if slo.burn.is_some());
-    let sums_up = burns && !all;
+    let slo = guardrail.kind.slo();
+    let sums_up = slo.is_some_and(|slo| slo.burn.is_some()) && anew == Anew::Newest;
+    let alerts = slo.and_then(Slo::alert_reach);
+    let since = alerts.filter(|_| anew == Anew::Finding).map(|reach| add_ms(at, -reach.ms));
+    let how = How { at, sums_up, anew, since: since.unwrap_or(whole.start).max(whole.start) };
     let cohort = plan::need_of_guardrail(experiment, guardrail, grain, whole);
     let control = plan::need_of_control(experiment, guardrail, grain, whole);
-    let (cohort, control) =
-        tokio::join!(series(app, cohort, at, sums_up, all), series(app, control, at, sums_up, all));
+    let (cohort, control) = tokio::join!(series(app, cohort, how), series(app, control, how));
     Ok(Seen { cohort: cohort?, control: control? })
 }
 
@@ -134,44 +149,55 @@ impl Seen {
     }
 }
 
-/// The first instant that the judgement reads: the cycle's start, a window's reach, or for a
-/// service its history before the start.
-fn reaches_to(life: &LifeState, guardrail: &Guardrail, at: Timestamp, grain: Span) -> Timestamp {
-    let started_at = lifecycle::guardrail_cycle(life).started_at;
-    let GuardrailKind::Slo(slo) = &guardrail.kind else {
-        return started_at;
-    };
-    let Some(reach) = slo.reach() else {
-        return started_at;
+/// The first instant that the judgement reads: the cycle's start (or a rearm), a window's reach, or
+/// for a service its history before the start.
+pub(super) fn reaches_to(
+    life: &LifeState,
+    guardrail: &Guardrail,
+    at: Timestamp,
+    grain: Span,
+) -> Timestamp {
+    let reach = guardrail.kind.slo().and_then(|slo| Some((slo.reach()?, slo.scope)));
+    let Some((reach, scope)) = reach else {
+        return lifecycle::guardrail_cycle(life).started_at;
     };
     let reached = aligned_slot(add_ms(at, -reach.ms), grain, 0);
-    match (slo.scope, life.rearmed_at) {
-        (SloScope::Treatment, _) => reached.max(started_at),
-        (SloScope::Service, Some(rearmed_at)) => reached.max(rearmed_at),
-        (SloScope::Service, None) => reached,
+    // A rearm starts the alerts anew; what is spent of a budget stays spent.
+    match scope {
+        SloScope::Treatment => reached.max(life.cycle.started_at),
+        SloScope::Service => reached,
     }
 }
 
-async fn series(
-    app: &Inner,
-    need: Option<Need>,
+/// How a series is asked.
+#[derive(Debug, Clone, Copy)]
+struct How {
     at: Timestamp,
     sums_up: bool,
-    all: bool,
-) -> anyhow::Result<Series> {
+    anew: Anew,
+    /// Nothing before this is asked.
+    since: Timestamp,
+}
+
+async fn series(app: &Inner, need: Option<Need>, how: How) -> anyhow::Result<Series> {
     let Some(need) = need else {
         return Ok(Series::default());
     };
+    let How { at, sums_up, anew, since } = how;
     let whole = need.window;
     let is_count = need.shape != Shape::Form(Form::Value);
     let newest_end = app.store.newest_point_end(&need.series_id).await?;
+    let known_to = match anew {
+        Anew::Newest => newest_end,
+        Anew::Behind => Some(at),
+        Anew::Finding => None,
+    };
     let known = Known {
-        newest_end: newest_end
-            .filter(|end| *end > whole.start && !all && !restates(app, &need.source)),
+        newest_end: known_to.filter(|end| *end > whole.start && !restates(app, &need.source)),
         grain: need.grain,
         lookback: app.settings.scheduler.lookback_periods,
     };
-    let Some(window) = windows::of_guardrail(whole.start, at, is_count, known) else {
+    let Some(window) = windows::of_guardrail(since, at, is_count, known) else {
         return Ok(Series::default());
     };
     let fetched = fetch::fetch(app, Need { window, ..need.clone() }, at).await;
@@ -271,6 +297,7 @@ impl GuardrailLook<'_> {
                 slots: cohort.slots.as_ref(),
                 control: control.slots.as_ref(),
                 rearmed_at: life.rearmed_at,
+                cohort_since: Some(life.cycle.started_at),
             },
             failure,
             stored: before.cloned(),
@@ -292,7 +319,9 @@ impl GuardrailLook<'_> {
     ) -> anyhow::Result<EvaluationRecord> {
         let newest = context.newest_record.as_deref().map(EvaluationRecord::from_json).transpose();
         let newest = newest.context("the newest stored evaluation")?;
-        let observed = newest.map(|record| record.input.observations).unwrap_or_default();
+        let (observed, beside) = newest
+            .map(|record| (record.input.observations, record.input.beside))
+            .unwrap_or_default();
         let unseen = |name: &str| Observation::NoData {
             since: None,
             why: format!("no look has read `{name}` yet"),
@@ -312,6 +341,7 @@ impl GuardrailLook<'_> {
             at: self.due.slot,
             cycle: life.cycle.clone(),
             observations: observations.collect(),
+            beside,
             guardrails: statuses,
             carry: context.carry.clone(),
             unacknowledged: Vec::new(),

@@ -3,7 +3,7 @@
 //! Name and because are required, both stay in the log; `judge::lifecycle` says what is allowed
 //! and what it does. A trip that is rearmed starts its guardrails anew from that instant.
 
-use judge::analyse;
+use judge::analyse::Allocated;
 use judge::decide::AlarmKind;
 use judge::lifecycle::{self, HumanAction, HumanDecision, LifeState, NotAllowed};
 use judge::record::EvaluationRecord;
@@ -165,14 +165,17 @@ async fn acknowledge_split(
         let newest = EvaluationRecord::from_json(&json)?;
         let life: LifeState = serde_json::from_str(&context.life_json)?;
         let since = life.cycle.allocation.as_ref().map(|allocation| allocation.since);
-        let is_off = newest.alarms.iter().any(|alarm| alarm.kind == AlarmKind::Srm);
+        let off = [AlarmKind::Srm, AlarmKind::MultipleExposure];
+        let is_off = newest.alarms.iter().any(|alarm| off.contains(&alarm.kind));
         // A second word on the same look is no second epoch.
         if !is_off || since.is_some_and(|since| since >= newest.input.at) {
             return Ok(false);
         }
-        let counts = analyse::split_counts(&newest.input);
-        let seen: Vec<_> = counts.iter().map(|(arm, units)| format!("{arm} {units}")).collect();
-        let after = lifecycle::acknowledge_split(&life, counts, at);
+        let counted = Allocated::of(&newest.input);
+        let arms = counted.counts.iter().map(|(arm, units)| format!("{arm} {units}"));
+        let mixed = counted.mixed.map(|(mixed, units)| format!("in both {mixed} of {units}"));
+        let seen: Vec<_> = arms.chain(mixed).collect();
+        let after = lifecycle::acknowledge_split(&life, counted, at);
         let epoch = after.cycle.allocation.as_ref().map_or(0, |allocation| allocation.epoch);
         let mut commit = Commit::new(experiment, context.state_version, after.cycle.number);
         commit.life_json = Some(serde_json::to_string(&after)?);
@@ -183,8 +186,8 @@ async fn acknowledge_split(
             verdict: None,
             because: Some(because.to_owned()),
             text: format!(
-                "{who} acknowledged the split mismatch ({}): allocation epoch {epoch} begins, the \
-                 split is checked on later units\nbecause {because}",
+                "{who} acknowledged how units were split ({}): allocation epoch {epoch} begins, \
+                 the split is checked on later units\nbecause {because}",
                 seen.join(", ")
             ),
             evaluation_id: Some(newest.id),

@@ -185,6 +185,7 @@ fn input_of(
         unacknowledged: changed.map(|(name, _)| name.clone()).collect(),
         alarms_since: say::alarms_since(&context.last_said_json),
         observations: gathered.observations,
+        beside: gathered.beside,
         guardrails: guardrails_in_order(loaded, context),
         carry,
     }

@@ -8,12 +8,15 @@
 //! decided on; when that moved on, `decide` runs again on the same frozen observations without
 //! asking anybody again (engine.md 4). Messages are rows of the same transaction.
 
+pub mod beat;
 pub mod fetch;
 pub mod gather;
 pub mod guardrail;
 pub mod health;
 pub mod human;
 mod look;
+pub mod policy;
+pub mod prune;
 pub mod restate;
 pub mod say;
 pub mod slots;

@@ -17,6 +17,7 @@ use judge::prose;
 use judge::record::EvaluationRecord;
 use judge::time::{Span, Timestamp, add_ms};
 
+use super::guardrail::Anew;
 use super::look::new_evaluation;
 use super::{MAX_STALE, commit_timed, gather, guardrail, life_at, say};
 use crate::app::Inner;
@@ -65,7 +66,8 @@ pub(super) async fn run(
     else {
         return end(app, claim, &context, &life).await;
     };
-    let seen = ask(app, &old, &life).await?;
+    let is_last = next_at(app, &old, claim.next_at).is_none();
+    let seen = ask(app, &old, &life, is_last).await?;
     Restate { app, claim, old, seen }.commit(context).await
 }
 
@@ -105,16 +107,24 @@ struct Seen {
     revised: Option<EvaluationRecord>,
 }
 
-async fn ask(app: &Inner, old: &EvaluationRecord, life: &LifeState) -> anyhow::Result<Seen> {
+/// A guardrail's periods are short and its slots near: only the last one asks for more than an
+/// ordinary look would.
+async fn ask(
+    app: &Inner,
+    old: &EvaluationRecord,
+    life: &LifeState,
+    is_last: bool,
+) -> anyhow::Result<Seen> {
     if let Some(rail) = tripped_rail(old) {
-        return ask_guardrail(app, old, rail, life).await;
+        let anew = if is_last { Anew::Finding } else { Anew::Behind };
+        return ask_guardrail(app, old, rail, life, anew).await;
     }
     let (experiment, cycle) = (&old.input.experiment, &old.input.cycle);
     let gathered = gather::gather(app, experiment, cycle, old.input.at, true).await?;
     Ok(Seen {
         points: gathered.points,
         fetched_at: gathered.fetched_at,
-        revised: decide::restate_look(old, gathered.observations),
+        revised: decide::restate_look(old, gathered.observations, gathered.beside),
     })
 }
 
@@ -123,13 +133,14 @@ async fn ask_guardrail(
     old: &EvaluationRecord,
     rail: &judge::spec::Guardrail,
     life: &LifeState,
+    anew: Anew,
 ) -> anyhow::Result<Seen> {
     let every = guardrail::rhythm(app, rail);
     let experiment = &old.input.experiment;
     // The life of the trip's own instant: a rearm after it does not move its window.
     let began = life.rearmed_at.filter(|at| *at <= old.input.at);
     let then = LifeState { cycle: old.input.cycle.clone(), rearmed_at: began, ..life.clone() };
-    let asked = guardrail::ask(app, experiment, &then, rail, old.input.at, every, true).await?;
+    let asked = guardrail::ask(app, experiment, &then, rail, old.input.at, every, anew).await?;
     let tripped = old.guardrails.iter().find(|status| status.name == rail.name);
     let (Some(tripped), Some(fetched)) = (tripped, &asked.cohort.fetched) else {
         return Ok(Seen { points: Vec::new(), fetched_at: None, revised: None });
@@ -144,7 +155,11 @@ async fn ask_guardrail(
         lateness: guardrail::lateness(app, rail),
         points: &asked.cohort.points,
         control: &asked.control.points,
-        burn: BurnInput { rearmed_at: then.rearmed_at, ..BurnInput::default() },
+        burn: BurnInput {
+            rearmed_at: then.rearmed_at,
+            cohort_since: Some(then.cycle.started_at),
+            ..BurnInput::default()
+        },
         failure: fetched.failure.clone(),
         stored: Some(decide::before_trip(tripped)),
         carry: &guardrail::carry_of(&old.input.carry, &then, &rail.name),
@@ -154,6 +169,20 @@ async fn ask_guardrail(
         fetched_at: Some(fetched.fetched_at),
         revised: decide::restate_trip(old, &outcome.status),
     })
+}
+
+/// One period on, until a lookback has passed since the verdict's slot.
+fn next_at(app: &Inner, old: &EvaluationRecord, slot: Timestamp) -> Option<Timestamp> {
+    let period = period(app, old);
+    let periods = i64::from(app.settings.scheduler.lookback_periods);
+    let last = add_ms(old.input.at, periods * period.ms);
+    let now = app.clock.domain_now();
+    let mut next = add_ms(slot, period.ms);
+    // After downtime one look at the newest data does for all the slots that were missed.
+    while add_ms(next, period.ms) <= now.min(last) {
+        next = add_ms(next, period.ms);
+    }
+    (next <= last).then_some(next)
 }
 
 struct Restate<'a> {
@@ -203,7 +232,7 @@ impl Restate<'_> {
         let mut commit = Commit::new(&experiment.id, version, context.cycle.max(life.cycle.number));
         commit.claim = Some(self.claim.clone());
         commit.slot = Some(slot);
-        commit.next_at = self.next_at(slot);
+        commit.next_at = next_at(app, &self.old, slot);
         commit.points.clone_from(&self.seen.points);
         for points in &mut commit.points {
             points.fetched_at = slot;
@@ -218,20 +247,6 @@ impl Restate<'_> {
             commit.outbox = say::outbox(app, experiment, &notices, Some(record), version);
         }
         Ok(commit)
-    }
-
-    /// One period on, until a lookback has passed since the verdict's slot.
-    fn next_at(&self, slot: Timestamp) -> Option<Timestamp> {
-        let period = period(self.app, &self.old);
-        let periods = i64::from(self.app.settings.scheduler.lookback_periods);
-        let last = add_ms(self.old.input.at, periods * period.ms);
-        let now = self.app.clock.domain_now();
-        let mut next = add_ms(slot, period.ms);
-        // After downtime one look at the newest data does for all the slots that were missed.
-        while add_ms(next, period.ms) <= now.min(last) {
-            next = add_ms(next, period.ms);
-        }
-        (next <= last).then_some(next)
     }
 
     fn note(&self, revised: Option<&EvaluationRecord>, restated: usize) {

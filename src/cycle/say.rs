@@ -166,8 +166,11 @@ fn readers_of(app: &Inner, source: &str) -> Vec<String> {
 
 fn reads_source(experiment: &Experiment, source: &str) -> bool {
     let by_signal = experiment.signals.iter().any(|signal| signal.source == source);
+    let beside = experiment.beside().iter().any(|count| count.signal.source == source);
     let mut rails = experiment.guardrails.iter();
-    by_signal || rails.any(|rail| rail.kind.source().is_some_and(|(name, _)| name == source))
+    by_signal
+        || beside
+        || rails.any(|rail| rail.kind.source().is_some_and(|(name, _)| name == source))
 }
 
 /// Tells a refused file once per content, to its experiment's receivers if it has a last good

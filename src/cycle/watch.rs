@@ -13,13 +13,13 @@ use judge::lifecycle::{self, LifeState};
 use judge::notice::{Notice, NoticeKind};
 use judge::record::EvaluationRecord;
 use judge::time::{Span, Timestamp, add_ms, aligned_slot};
-use judge::watch::{self, Act, Finished, Kept, PORTFOLIO, Rules, Step, Watched};
+use judge::watch::{self, Act, Finished, Kept, PORTFOLIO, ProxyRow, Rules, Step, Watched};
 use serde_json::json;
 
 use super::say;
 use crate::app::Inner;
 use crate::deliver::enqueue;
-use crate::store::{LogFilter, LogRow, OutboxRow, WatchCommit};
+use crate::store::{LogFilter, LogRow, OutboxRow, Store, WatchCommit};
 
 /// The log is read at least this far back, beside what the rules need.
 const REACH_DAYS: i64 = 100;
@@ -57,7 +57,7 @@ struct Seen {
 async fn answer(app: &Inner, slot: Timestamp, before: Option<Timestamp>) -> anyhow::Result<bool> {
     let rules = rules(app, slot);
     let seen = read(app, &rules, slot).await?;
-    let proxies = watch::proxies(&history(app).await?);
+    let proxies = proxies(&app.store).await?;
     let found = watch::alarms(&seen.watched, &proxies, &rules, slot);
     let open = app.store.open_alarms().await?;
     let step = watch::step(&open, found, &seen.unseen, slot);
@@ -129,13 +129,18 @@ async fn read(app: &Inner, rules: &Rules, at: Timestamp) -> anyhow::Result<Seen>
         if let Some(one) = seen.watched.iter_mut().find(|one| one.experiment.id == experiment) {
             one.log.push(Act {
                 at: entry.at,
+                by_person: entry.who.is_some() && !is_about_messages(&entry.kind),
                 kind: entry.kind,
-                by_person: entry.who.is_some(),
                 verdict: entry.verdict,
             });
         }
     }
     Ok(seen)
+}
+
+/// Silencing or having seen a message decides nothing about its experiment.
+fn is_about_messages(kind: &str) -> bool {
+    kind.starts_with("silence.") || kind.starts_with("notice.")
 }
 
 async fn read_one(app: &Inner, id: &str, at: Timestamp, seen: &mut Seen) -> anyhow::Result<()> {
@@ -163,10 +168,24 @@ async fn read_one(app: &Inner, id: &str, at: Timestamp, seen: &mut Seen) -> anyh
     Ok(())
 }
 
+/// What the finished tests of a store say about each pair of proxy and outcome.
+pub async fn proxies(store: &Store) -> anyhow::Result<Vec<ProxyRow>> {
+    Ok(watch::proxies(&history(store).await?))
+}
+
+/// What the newest slot of the watch said about them; nothing before the first.
+pub async fn reported(store: &Store) -> anyhow::Result<Vec<ProxyRow>> {
+    let Some(watch) = store.watch().await? else {
+        return Ok(Vec::new());
+    };
+    let report: serde_json::Value = serde_json::from_str(&watch.report_json)?;
+    Ok(serde_json::from_value(report["proxies"].clone()).unwrap_or_default())
+}
+
 /// Pairs of every finished cycle; of a restated verdict the newest record counts.
-async fn history(app: &Inner) -> anyhow::Result<Vec<Finished>> {
+async fn history(store: &Store) -> anyhow::Result<Vec<Finished>> {
     let mut newest = BTreeMap::new();
-    for json in app.store.finished_records().await? {
+    for json in store.finished_records().await? {
         // A record of another engine that does not read any more is no history.
         let Ok(record) = EvaluationRecord::from_json(&json) else { continue };
         let cycle = (record.input.experiment.id.clone(), record.input.cycle.number);

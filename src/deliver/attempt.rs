@@ -25,6 +25,8 @@ pub(super) struct Sent<'a> {
     pub(super) item: &'a OutboxItem,
     pub(super) started_at: Timestamp,
     pub(super) finished_at: Timestamp,
+    /// Until when the receiver's destination is paused.
+    pub(super) paused_until: Option<Timestamp>,
 }
 
 impl Sent<'_> {
@@ -45,9 +47,11 @@ impl Sent<'_> {
             class: class.to_owned(),
             detail,
             outcome,
+            uses_rung: true,
             extra_outbox: Vec::new(),
             log: Vec::new(),
             learnt: None,
+            endpoint: None,
         }
     }
 }
@@ -79,21 +83,22 @@ pub(super) fn after_send(
         }
         Err(error) => error,
     };
+    let is_paused = error.class == ErrorClass::RateLimited;
     let next = match error.then {
         // Sent again by hand is one attempt, unless it was never sent at all.
         Then::Retry { .. } if sent.item.manual => None,
-        // Waiting for a configuration uses up no rung: the row's expiry ends it.
-        Then::Retry { after } if error.class == ErrorClass::Disabled => {
-            let wait = after.unwrap_or_default();
-            Some(add_ms(sent.finished_at, i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)))
-        }
+        // "Too many" is no failure of the message: the pause decides, and its expiry ends it.
+        Then::Retry { .. } if is_paused => Some(sent.paused_until.unwrap_or(sent.finished_at)),
         Then::Retry { after } => {
-            next_attempt_at(ladder, sent.item.attempt, sent.finished_at, after, jitter)
+            let finished = sent.item.rung.saturating_add(1);
+            next_attempt_at(ladder, finished, sent.finished_at, after, jitter)
         }
         Then::Permanent | Then::Shrink | Then::Disable => None,
     };
     let outcome = next.map_or(Outcome::Dead, |next_at| Outcome::Retry { next_at });
-    sent.attempt(error.status, error.class.as_str(), error.detail, outcome)
+    let mut attempt = sent.attempt(error.status, error.class.as_str(), error.detail, outcome);
+    attempt.uses_rung = !is_paused;
+    attempt
 }
 
 /// How an action is followed.

@@ -98,7 +98,7 @@ mod tests {
         let samples = sample_notices("2026-08-11T00:00:00Z".parse().unwrap());
         let trip = samples.into_iter().find(|it| it.notice.kind.as_str() == "guardrail.tripped");
         let mut record = trip.unwrap().record.unwrap();
-        let Compare::Arms { treatment, control, split } = &mut record.input.experiment.compare
+        let Compare::Arms { treatment, control, split, .. } = &mut record.input.experiment.compare
         else {
             panic!("the sample has arms");
         };

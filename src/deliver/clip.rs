@@ -46,6 +46,20 @@ pub(super) fn slack_text(text: &str, max: usize, lines: bool) -> String {
     clipped(pieces, max, |piece| piece.encode_utf16().count())
 }
 
+/// Escaped for HTML (text and quoted attributes), at most `max` characters (UTF-16 units) after
+/// escaping.
+pub(super) fn html_text(text: &str, max: usize) -> String {
+    let pieces = text.chars().filter_map(shown).map(|c| match c {
+        '&' => "&amp;".to_owned(),
+        '<' => "&lt;".to_owned(),
+        '>' => "&gt;".to_owned(),
+        '"' => "&quot;".to_owned(),
+        '\'' => "&#39;".to_owned(),
+        c => c.to_string(),
+    });
+    clipped(pieces, max, |piece| piece.encode_utf16().count())
+}
+
 /// Escaped for Markdown as chats read it, at most `max` characters (UTF-16 units) after escaping:
 /// no emphasis, link, quote or heading, and no `@` that could call anybody (a zero-width space
 /// follows it).
@@ -104,6 +118,12 @@ mod tests {
             assert!(bytes <= max, "{bytes} > {max}");
             assert!(!kept.contains('\u{202e}') && !kept.contains('\n'));
         }
+    }
+
+    #[test]
+    fn html_text_is_text_wherever_it_stands() {
+        assert_eq!(html_text("<a href='x\">&", 100), "&lt;a href=&#39;x&quot;&gt;&amp;");
+        assert_eq!(html_text("<<<", 7), "&lt;…");
     }
 
     #[test]

@@ -14,8 +14,11 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::SendError;
-use super::egress::{EgressError, check_url};
-use super::exchange::{client, misconfigured};
+use super::cidr::Cidr;
+use super::egress::{EgressError, Lookup, Policy, system_lookup};
+use super::exchange::{Connection, client, misconfigured};
+use super::proxy::ProxyUrl;
+use crate::http_client::ClientIdentity;
 use crate::secret::SecretRef;
 
 /// Keys that are shared between kinds.
@@ -31,23 +34,70 @@ pub struct Network {
     /// PEM file with an authority to trust beside the system's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
-    /// Whether private and loopback addresses are meant.
+    /// PEM file with our certificate, for servers that ask for one; read at each handshake.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_cert: Option<PathBuf>,
+    /// PEM file with the key of `client_cert`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_key: Option<PathBuf>,
+    /// The proxy to go through (`http`, `https`, `socks5`, `socks5h`); none is taken from the
+    /// environment. A secret if it holds credentials.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<ProxyUrl>,
+    /// Private networks that are meant, such as `10.0.0.0/8`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<Cidr>,
+    /// Whether private and loopback addresses are meant, all of them.
     pub allow_private: bool,
+    /// Whether plain http is refused.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub https_only: bool,
 }
 
 impl SharedKeys for Network {
-    const KEYS: &'static [&'static str] = &["ca_file", "allow_private"];
+    const KEYS: &'static [&'static str] =
+        &["ca_file", "client_cert", "client_key", "proxy", "allow", "allow_private", "https_only"];
 }
 
 impl Network {
     /// A client that connects only where this endpoint may.
     pub(super) fn client(&self) -> Result<Client, String> {
-        client(self.allow_private, self.ca_file.as_deref())
+        self.client_with(system_lookup())
+    }
+
+    /// As [`Network::client`], with another resolution of names.
+    pub(super) fn client_with(&self, lookup: Lookup) -> Result<Client, String> {
+        let identity = match (&self.client_cert, &self.client_key) {
+            (None, None) => None,
+            (Some(certificate), Some(key)) => {
+                Some(ClientIdentity { certificate: certificate.clone(), key: key.clone() })
+            }
+            _ => return Err("`client_cert` and `client_key` belong together".to_owned()),
+        };
+        client(Connection {
+            policy: self.policy(),
+            lookup,
+            ca_file: self.ca_file.clone(),
+            identity,
+            proxy: self.proxy.as_ref().map(ProxyUrl::read).transpose()?,
+        })
+    }
+
+    /// Which addresses may be connected to.
+    pub(super) fn policy(&self) -> Policy {
+        // A proxy that cannot be read is told where the client is made.
+        let proxy = self.proxy.as_ref().and_then(|proxy| proxy.read().ok());
+        Policy {
+            allow_private: self.allow_private,
+            allow: self.allow.clone(),
+            https_only: self.https_only,
+            proxy_host: proxy.and_then(|url| url.host_str().map(str::to_owned)),
+        }
     }
 
     /// Parses a URL and checks what needs no resolution.
     pub(super) fn checked(&self, url: &str) -> Result<Url, EgressError> {
-        check_url(url, self.allow_private)
+        self.policy().check(url)
     }
 
     /// Reads a URL that is itself a secret, at the moment of use.
@@ -86,18 +136,40 @@ impl SharedKeys for Arming {
         &["armed", "armed_by", "armed_because", "dry_run", "max_per_day"];
 }
 
-/// Actions have keys for arming, receivers have none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NoKeys {}
+/// How much a receiver is sent, and for how long; what is absent is its kind's own.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Flow {
+    /// Messages per second and at once, in place of the kind's limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<FlowRate>,
+    /// Messages older than this are not sent any more, in hours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expire_after_hours: Option<u64>,
+}
 
-impl SharedKeys for NoKeys {
-    const KEYS: &'static [&'static str] = &[];
+/// `rate = {per_sec = 1.0, burst = 5}`
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FlowRate {
+    /// Messages per second in the long run; may be a fraction.
+    pub per_sec: f64,
+    /// Messages at once after a quiet time.
+    #[serde(default = "one")]
+    pub burst: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+impl SharedKeys for Flow {
+    const KEYS: &'static [&'static str] = &["rate", "expire_after_hours"];
 }
 
 /// The table of one endpoint: shared keys and those of its kind `K`.
 #[derive(Debug, Clone, PartialEq, JsonSchema)]
-pub struct Endpoint<K, S = NoKeys> {
+pub struct Endpoint<K, S = Flow> {
     /// How it is reached.
     pub network: Network,
     /// Further shared keys.
@@ -169,6 +241,7 @@ mod tests {
         };
         assert_eq!(listed::<Network>(), sorted(fields::<Network>()));
         assert_eq!(listed::<Arming>(), sorted(fields::<Arming>()));
+        assert_eq!(listed::<Flow>(), sorted(fields::<Flow>()));
     }
 
     #[test]

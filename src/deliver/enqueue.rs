@@ -3,7 +3,7 @@
 //! Ids are derived from notice and endpoint, bodies are rendered once per receiver, and what is
 //! urgent or final says so. The rows are written in the transaction of the evaluation.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use judge::ids;
@@ -12,10 +12,12 @@ use judge::record::{EvaluationRecord, canonical_json};
 use judge::time::{DAY_MS, Timestamp, add_ms};
 use serde_json::{Value, json};
 
-use super::payload::{Links, generic, name_target};
+use super::payload::{Links, fitting, generic, name_target};
+use super::policy::links::Linker;
+use super::policy::{self, Facts, Fate, Ground, Policy, Ruling, Shared};
 use super::{ActionConfig, ReceiverConfig};
 use crate::settings::Settings;
-use crate::store::{Lane, OutboxRow};
+use crate::store::{Lane, OutboxRow, Told, Withheld};
 
 /// A hundred years: the store's instants have an end, so "never" is a date far beyond any use.
 const NEVER_MS: i64 = 36_500 * DAY_MS;
@@ -29,10 +31,20 @@ pub struct Routes {
     pub receivers: BTreeMap<String, ReceiverConfig>,
     /// Receivers of notices about sources, files and faults; empty = those of the experiments.
     pub operators: Vec<String>,
+    /// Receiver of notices about delivery itself; empty = the operators.
+    pub fallback: String,
     /// Messages older than this are not sent any more.
     pub expire_after: Duration,
+    /// The same for chats, where an old message only confuses.
+    pub chat_expire_after: Duration,
     /// Where links lead.
     pub links: Links,
+    /// Who hears what when, as configured.
+    pub policy: Policy,
+    /// What is in force beside it.
+    pub standing: Shared,
+    /// Puts links to acknowledge and snooze into messages.
+    pub linker: Option<Linker>,
     /// What each action turns off.
     pub targets: BTreeMap<String, String>,
 }
@@ -43,8 +55,14 @@ impl Routes {
         Self {
             receivers: settings.receivers.clone(),
             operators: settings.daemon.operators.clone(),
+            fallback: settings.delivery.fallback.clone(),
             expire_after: Duration::from_hours(settings.delivery.expire_after_hours),
+            chat_expire_after: Duration::from_hours(settings.delivery.chat_expire_after_hours),
             links: Links { external_url },
+            // The settings were refused if it is not sound.
+            policy: settings.policy().unwrap_or_default(),
+            standing: Shared::default(),
+            linker: None,
             targets: settings
                 .actions
                 .iter()
@@ -53,18 +71,56 @@ impl Routes {
         }
     }
 
-    /// Whom a notice goes to: names that exist, each once, in order of name.
-    fn endpoints<'a>(&'a self, kind: NoticeKind, notify: &'a [String]) -> BTreeSet<&'a String> {
-        let operational = matches!(
-            kind,
-            NoticeKind::SourceDown
-                | NoticeKind::SourceRecovered
-                | NoticeKind::FileBroken
-                | NoticeKind::EngineFault
-        );
-        let wanted: &[String] =
-            if operational && !self.operators.is_empty() { &self.operators } else { notify };
-        wanted.iter().filter(|name| self.receivers.contains_key(*name)).collect()
+    /// How long a message to that receiver is worth sending.
+    fn expire_after(&self, receiver: &ReceiverConfig) -> Duration {
+        let of_kind = if receiver.is_chat() { self.chat_expire_after } else { self.expire_after };
+        receiver.flow().expire_after_hours.map_or(of_kind, Duration::from_hours)
+    }
+
+    /// Who hears about that endpoint's own troubles: never the endpoint itself.
+    pub(super) fn about_endpoint(&self, endpoint: &str) -> Vec<String> {
+        let fallback = Some(&self.fallback).filter(|name| !name.is_empty() && *name != endpoint);
+        match fallback {
+            Some(name) => vec![name.clone()],
+            None => self.operators.iter().filter(|name| *name != endpoint).cloned().collect(),
+        }
+    }
+
+    /// Puts links to acknowledge and snooze into a message.
+    pub fn link(
+        &self,
+        message: &mut Value,
+        facts: &Facts,
+        notice: &str,
+        partition: &str,
+        now: Timestamp,
+    ) {
+        if let Some(linker) = &self.linker {
+            linker.add(message, facts, notice, partition, &self.links.external_url, now);
+        }
+    }
+
+    /// How long a message to that receiver may wait.
+    pub fn expire_ms(&self, receiver: &str) -> i64 {
+        let known = self.receivers.get(receiver);
+        let wait = known.map_or(self.expire_after, |receiver| self.expire_after(receiver));
+        i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// What becomes of a notice at everybody who is named.
+    pub fn rulings(&self, facts: &Facts, notify: &[String], now: Timestamp) -> Vec<Ruling> {
+        let receivers = self.receivers.keys().cloned().collect();
+        policy::decide(
+            facts,
+            Ground {
+                policy: &self.policy,
+                standing: &self.standing.get(),
+                notify,
+                operators: &self.operators,
+                receivers: &receivers,
+                now,
+            },
+        )
     }
 }
 
@@ -112,35 +168,75 @@ pub fn rows(
     rows
 }
 
-/// One row per receiver of one notice.
+/// One row per receiver of one notice, sent now or later, or withheld with its reason.
 pub(super) fn message_rows(
     addressed: Addressed<'_>,
     notify: &[String],
     routes: &Routes,
 ) -> Vec<OutboxRow> {
     let Addressed { notice, content, partition, final_state, wall_now, sequence } = addressed;
-    let expire_ms = i64::try_from(routes.expire_after.as_millis()).unwrap_or(i64::MAX);
-    let row = |endpoint: &String| {
-        let receiver = routes.receivers.get(endpoint)?;
-        Some(OutboxRow {
-            id: ids::message_id(&notice.id, endpoint),
-            endpoint: endpoint.clone(),
+    let standing = routes.standing.get();
+    let facts = Facts::of(notice, content, standing.people.get(&notice.experiment));
+    let mut content = content.clone();
+    routes.link(&mut content, &facts, &notice.id, partition, wall_now);
+    let content = &fitting(content);
+    let row = |ruling: Ruling| {
+        let receiver = routes.receivers.get(&ruling.receiver);
+        let not_before = match ruling.fate {
+            Fate::Queue { until } => until.max(wall_now),
+            _ => wall_now,
+        };
+        let expire_ms = routes.expire_ms(&ruling.receiver);
+        OutboxRow {
+            id: ids::message_id(&notice.id, &ruling.receiver),
             partition: partition.to_owned(),
             kind: notice.kind.as_str().to_owned(),
-            urgent: notice.kind.is_urgent(),
+            urgent: facts.is_tripwire(),
             lane: Lane::Message,
             notice_id: notice.id.clone(),
-            body: receiver.render(content),
+            body: receiver.map_or_else(String::new, |receiver| receiver.render(content)),
             content: canonical_json(content),
             created_at: wall_now,
-            not_before: wall_now,
-            expires_at: add_ms(wall_now, expire_ms),
+            not_before,
+            expires_at: add_ms(not_before, expire_ms),
             final_state,
             sequence,
-            conversation: receiver.conversation(content),
-        })
+            conversation: receiver.and_then(|receiver| receiver.conversation(content)),
+            told: told(&facts, &ruling),
+            endpoint: ruling.receiver,
+        }
     };
-    routes.endpoints(notice.kind, notify).into_iter().filter_map(row).collect()
+    routes.rulings(&facts, notify, wall_now).into_iter().map(row).collect()
+}
+
+/// What the row keeps of the policy's answer.
+fn told(facts: &Facts, ruling: &Ruling) -> Told {
+    Told {
+        reason: ruling.reason.clone(),
+        topic: facts.topic.clone(),
+        severity: facts.severity.as_str().to_owned(),
+        lasting: facts.is_lasting(),
+        withheld: match &ruling.fate {
+            Fate::Send | Fate::Queue { .. } => None,
+            Fate::Digest(name) => Some(Withheld::Digest(name.clone())),
+            Fate::Silenced(id) => Some(Withheld::Silence(id.clone())),
+            Fate::NotRouted => Some(Withheld::NoReceiver),
+        },
+    }
+}
+
+/// Rows of a notice about delivery itself, for whoever runs it.
+pub(super) fn message_rows_about(
+    notice: &Notice,
+    routes: &Routes,
+    wall_now: Timestamp,
+) -> Vec<OutboxRow> {
+    let sequence = wall_now.as_millisecond();
+    let notify = routes.about_endpoint(&notice.subject);
+    let mut rows = rows(std::slice::from_ref(notice), None, &notify, routes, wall_now, sequence);
+    // Whatever a route says: who is in trouble is not asked to carry the news of it.
+    rows.retain(|row| row.endpoint != notice.subject);
+    rows
 }
 
 /// Messages of one partition are sent in order.
@@ -149,6 +245,7 @@ fn partition(notice: &Notice) -> String {
         _ if !notice.experiment.is_empty() => notice.experiment.clone(),
         NoticeKind::FileBroken => format!("file:{}", notice.subject),
         NoticeKind::AlarmRaised | NoticeKind::AlarmCleared => "portfolio".to_owned(),
+        kind if kind.is_about_delivery() => format!("endpoint:{}", notice.subject),
         _ => format!("source:{}", notice.subject),
     }
 }
@@ -218,5 +315,6 @@ pub fn action_row(
         final_state: true,
         sequence,
         conversation: None,
+        told: Told::default(),
     }
 }

@@ -4,7 +4,8 @@
 //! [`ANSWER_CAP`] and no further; redirects are not followed. When the status has arrived and
 //! the body has not, both facts are kept: what they mean is the receiver's business.
 
-use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use judge::time::Timestamp;
@@ -13,10 +14,11 @@ use reqwest::{Client, RequestBuilder, Response};
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
-use super::egress::{GuardedResolver, redacted, refusal};
+use super::egress::{GuardedResolver, Lookup, Policy, redacted, refusal};
 use super::retry::{RETRY_AFTER_CAP, parse_retry_after};
-use super::{ErrorClass, SendError, Then};
-use crate::http_client;
+use super::scrub::Scrubber;
+use super::{ErrorClass, SendError, Then, skew};
+use crate::http_client::{self, ClientIdentity};
 
 /// How much of an answer is read.
 pub(super) const ANSWER_CAP: usize = 16 * 1024;
@@ -37,6 +39,8 @@ pub(super) struct Answer {
     headers: HeaderMap,
     /// The first [`ANSWER_CAP`] bytes, or why they did not come.
     pub(super) body: Result<String, SendError>,
+    /// What of the request must not be repeated.
+    scrubber: Scrubber,
 }
 
 impl Answer {
@@ -48,7 +52,7 @@ impl Answer {
     /// Words for the attempt log: the answer, or what became of it.
     pub(super) fn detail(&self) -> String {
         match &self.body {
-            Ok(text) => cut(text),
+            Ok(text) => cut(&self.scrubber.clean(text)),
             Err(error) => format!("HTTP {}, then {}", self.status, error.detail),
         }
     }
@@ -85,21 +89,37 @@ pub(super) fn said_by(answer: &Answer, then: Then, class: ErrorClass) -> SendErr
     SendError { then, class, status: Some(answer.status), detail }
 }
 
-/// A client that connects only where the guard allows.
-pub(super) fn client(allow_private: bool, ca_file: Option<&Path>) -> Result<Client, String> {
-    let tls = http_client::tls_config(ca_file).map_err(|error| error.to_string())?;
-    Client::builder()
+/// How one endpoint is connected to.
+pub(super) struct Connection {
+    pub(super) policy: Policy,
+    pub(super) lookup: Lookup,
+    pub(super) ca_file: Option<PathBuf>,
+    pub(super) identity: Option<ClientIdentity>,
+    pub(super) proxy: Option<Url>,
+}
+
+/// A client that connects only where the guard allows, through no proxy but the given one.
+pub(super) fn client(connection: Connection) -> Result<Client, String> {
+    let Connection { policy, lookup, ca_file, identity, proxy } = connection;
+    let tls = http_client::tls_config_as(ca_file.as_deref(), identity)
+        .map_err(|error| error.to_string())?;
+    let builder = Client::builder()
         .tls_backend_preconfigured(tls)
-        .dns_resolver(GuardedResolver { allow_private })
+        .https_only(policy.https_only)
+        .dns_resolver(GuardedResolver { policy: Arc::new(policy), lookup })
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .no_gzip()
         .referer(false)
         .retry(reqwest::retry::never())
         .connect_timeout(CONNECT_TIMEOUT)
-        .user_agent(concat!("verdictd/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(|error| error.without_url().to_string())
+        .user_agent(concat!("verdictd/", env!("CARGO_PKG_VERSION")));
+    let unusable = |error: reqwest::Error| error.without_url().to_string();
+    let builder = match proxy {
+        Some(url) => builder.proxy(reqwest::Proxy::all(url).map_err(unusable)?),
+        None => builder,
+    };
+    builder.build().map_err(unusable)
 }
 
 /// Sends one request; `now` is the wall clock that `Retry-After` dates are held against.
@@ -120,14 +140,19 @@ pub(super) async fn exchange_up_to(
     timeout: Duration,
     now: Timestamp,
 ) -> Result<Answer, SendError> {
-    let deadline = Instant::now() + timeout;
-    let response = match timeout_at(deadline, request.send()).await {
+    let began = Instant::now();
+    let deadline = began + timeout;
+    let (client, request) = request.build_split();
+    let request = request.map_err(|error| no_answer(error, url))?;
+    let scrubber = Scrubber::of(&request);
+    let response = match timeout_at(deadline, client.execute(request)).await {
         Err(_) => return Err(timed_out(url, "no answer")),
         Ok(Err(error)) => return Err(no_answer(error, url)),
         Ok(Ok(response)) => response,
     };
     let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     let retry_after = retry_after.and_then(|value| parse_retry_after(value, now));
+    skew::note(response.headers(), now, began.elapsed());
     let status = response.status().as_u16();
     let headers = response.headers().clone();
     let body = match timeout_at(deadline, read_capped(response, cap)).await {
@@ -135,7 +160,7 @@ pub(super) async fn exchange_up_to(
         Ok(Err(error)) => Err(no_answer(error, url)),
         Ok(Ok(text)) => Ok(text),
     };
-    Ok(Answer { status, retry_after, headers, body })
+    Ok(Answer { status, retry_after, headers, body, scrubber })
 }
 
 async fn read_capped(mut response: Response, cap: usize) -> Result<String, reqwest::Error> {

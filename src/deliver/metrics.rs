@@ -2,28 +2,35 @@
 //!
 //! A trait, so that the worker knows no registry: the daemon counts in its own, tests in none.
 
+use crate::store::EndpointState;
 use crate::telemetry::Metrics;
 
 /// What the telemetry room counts.
 pub trait DeliveryMetrics: Send + Sync + std::fmt::Debug {
     /// One finished attempt; `outcome` and `class` are bounded labels.
     fn attempt(&self, endpoint: &str, kind: &str, outcome: &str, class: &str, seconds: f64);
-    /// An endpoint was disabled by its receiver.
-    fn disabled(&self, endpoint: &str);
+    /// Messages that died without an attempt saying so: `expired` or `queue_full`.
+    fn dropped(&self, endpoint: &str, kind: &str, note: &str, count: u64);
+    /// Whether a receiver is sent to.
+    fn endpoint_state(&self, endpoint: &str, state: EndpointState);
     /// A rollback was read back as off, so many seconds after it was ordered.
     fn rolled_back(&self, action: &str, seconds: f64);
 }
 
 impl DeliveryMetrics for Metrics {
-    fn attempt(&self, endpoint: &str, _kind: &str, outcome: &str, class: &str, _seconds: f64) {
+    fn attempt(&self, endpoint: &str, kind: &str, outcome: &str, class: &str, _seconds: f64) {
         self.daemon.attempt(endpoint, if class == "ok" { "delivered" } else { class });
         if matches!(outcome, "delivered" | "dead" | "confirmed") {
-            self.daemon.delivery(endpoint, outcome);
+            self.daemon.delivery(endpoint, kind, outcome, class, 1);
         }
     }
 
-    fn disabled(&self, endpoint: &str) {
-        self.daemon.delivery(endpoint, "disabled");
+    fn dropped(&self, endpoint: &str, kind: &str, note: &str, count: u64) {
+        self.daemon.delivery(endpoint, kind, "dead", note, count);
+    }
+
+    fn endpoint_state(&self, endpoint: &str, state: EndpointState) {
+        self.daemon.endpoint_state(endpoint, state.code());
     }
 
     fn rolled_back(&self, action: &str, seconds: f64) {
@@ -37,6 +44,7 @@ pub struct NoMetrics;
 
 impl DeliveryMetrics for NoMetrics {
     fn attempt(&self, _: &str, _: &str, _: &str, _: &str, _: f64) {}
-    fn disabled(&self, _: &str) {}
+    fn dropped(&self, _: &str, _: &str, _: &str, _: u64) {}
+    fn endpoint_state(&self, _: &str, _: EndpointState) {}
     fn rolled_back(&self, _: &str, _: f64) {}
 }

@@ -9,22 +9,37 @@
 
 pub mod actions;
 mod attempt;
+mod attend;
 mod blast;
+mod bucket;
+pub mod cidr;
+mod circuit;
 mod clip;
+mod cloudevents;
 pub mod egress;
 mod endpoint;
 pub mod enqueue;
 mod exchange;
+pub mod heart;
+mod leaves;
 mod metrics;
 mod numbers;
 pub mod payload;
+pub mod policy;
+pub mod proxy;
 pub mod receivers;
 pub mod retry;
 mod sample;
 mod sample_send;
-mod sign;
+mod scrub;
+pub(crate) mod sign;
+mod skew;
+mod smtp;
 #[cfg(test)]
 mod tests;
+mod traffic;
+mod upkeep;
+pub mod view;
 mod words;
 mod worker;
 
@@ -34,12 +49,12 @@ use std::time::Duration;
 
 pub use actions::ActionConfig;
 pub use blast::{Blast, blast};
-pub use endpoint::{Arming, Endpoint, Network};
+pub use endpoint::{Arming, Endpoint, Flow, FlowRate, Network};
 pub use metrics::{DeliveryMetrics, NoMetrics};
-pub use numbers::{guardrail_line, signal_line};
+pub use numbers::{budget_line, guardrail_line, signal_line};
 pub use receivers::{Conversation, Envelope, Receipt, Receiver, ReceiverConfig};
 pub use sample::{Sample, sample_notices};
-pub use sample_send::{SampleAnswer, send_samples};
+pub use sample_send::{SampleAnswer, SampleBody, render_samples, send_samples};
 pub use worker::Worker;
 
 /// A boxed future: keeps the trait object-safe without a macro.

@@ -74,6 +74,18 @@ pub fn guardrail_line(experiment: &Experiment, status: &GuardrailStatus) -> Stri
     text
 }
 
+/// One error budget in one line: `63 % of the budget left, burn rate 0.8`; `None` without one.
+pub fn budget_line(status: &GuardrailStatus) -> Option<String> {
+    let words = match (&status.burn, status.budget_left) {
+        (Some(burn), left) => budget_words(burn, left),
+        (None, Some(left)) => {
+            format!("; {} of the budget left", format_level(left, Form::Proportion, None))
+        }
+        (None, None) => return None,
+    };
+    Some(words.trim_start_matches([';', ',', ' ']).to_owned())
+}
+
 /// What is left of a budget, how fast it goes, until when, and what would trip.
 fn budget_words(burn: &BurnStatus, left: Option<f64>) -> String {
     let mut text = String::new();

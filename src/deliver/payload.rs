@@ -373,7 +373,7 @@ pub(super) fn action_result(trip: &Value, notice: &Notice, ending: &Ending) -> V
 }
 
 /// Drops lists and story if a message became too large by what was put in.
-fn fitting(mut message: Value) -> Value {
+pub(super) fn fitting(mut message: Value) -> Value {
     for key in ["labels", "mechanism", "aim", "checkpoint", "signals", "guardrails"] {
         if canonical_json(&message).len() <= MAX_BYTES {
             break;

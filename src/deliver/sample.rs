@@ -70,6 +70,12 @@ pub fn sample_notices(at: Timestamp) -> Vec<Sample> {
         about(Kind::ActionFailed, "turn-off-checklist"),
         lone(Kind::FileBroken, "sample.yaml", "E0102 at 12:3: unknown key `sorce`"),
         about(Kind::EngineFault, ""),
+        lone(Kind::EndpointDegraded, "team-chat", "5 attempts in a row failed; the last: timeout"),
+        lone(Kind::EndpointDisabled, "team-chat", "It said that it is gone (HTTP 410)."),
+        lone(Kind::EndpointRecovered, "team-chat", "It had failed for 12 minutes."),
+        lone(Kind::DeliveryDropped, "team-chat", "3 expired, 1 pushed out of a full queue."),
+        lone(Kind::ClockSkewed, "team-chat", "Its clock is 183 s behind ours."),
+        lone(Kind::ClockAgreed, "team-chat", "The difference is below 2 minutes."),
         lone(Kind::Test, "", "Sent by `verdictd notify test`."),
     ]
 }
@@ -145,6 +151,7 @@ fn sample_record(
         carry: BTreeMap::new(),
         unacknowledged: Vec::new(),
         alarms_since: BTreeMap::new(),
+        beside: BTreeMap::new(),
     };
     Some(EvaluationRecord {
         schema: SCHEMA.to_owned(),

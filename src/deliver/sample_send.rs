@@ -1,4 +1,5 @@
-//! `notify test`: every sample, marked as one, sent once to one receiver.
+//! `notify test` and `notify render`: every sample, marked as one, sent to one receiver or only
+//! shown as it would be sent.
 
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use judge::time::Timestamp;
 use serde_json::Value;
 
 use super::payload::{Links, generic};
-use super::sample::sample_notices;
+use super::sample::{Sample, sample_notices};
 use super::{BuildError, Conversation, Envelope, ReceiverConfig};
 
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -24,6 +25,36 @@ pub struct SampleAnswer {
     pub detail: String,
 }
 
+/// How a receiver would show one sample.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SampleBody {
+    /// Event type of the sample.
+    pub kind: &'static str,
+    /// `webhook-id` that it would have.
+    pub id: String,
+    /// What would be stored for sending.
+    pub body: String,
+}
+
+/// A sample of every kind in the form of one receiver; nothing is sent.
+pub fn render_samples(
+    name: &str,
+    config: &ReceiverConfig,
+    external_url: &str,
+    wall_now: Timestamp,
+) -> Vec<SampleBody> {
+    let links = Links { external_url: external_url.to_owned() };
+    let rendered = |sample: Sample| {
+        let content = generic(&sample.notice, sample.record.as_ref(), &links, 0);
+        SampleBody {
+            kind: sample.notice.kind.as_str(),
+            id: ids::message_id(&sample.notice.id, name),
+            body: config.render(&marked(content, sample.notice.kind)),
+        }
+    };
+    sample_notices(wall_now).into_iter().map(rendered).collect()
+}
+
 /// Sends a sample of every kind to one receiver, one after the other, without retries.
 pub async fn send_samples(
     name: &str,
@@ -32,23 +63,22 @@ pub async fn send_samples(
     wall_now: Timestamp,
 ) -> Result<Vec<SampleAnswer>, BuildError> {
     let receiver = config.build(name)?;
-    let links = Links { external_url: external_url.to_owned() };
     let mut answers = Vec::new();
-    for sample in sample_notices(wall_now) {
-        let content = generic(&sample.notice, sample.record.as_ref(), &links, 0);
+    for sample in render_samples(name, config, external_url, wall_now) {
         let envelope = Envelope {
-            id: ids::message_id(&sample.notice.id, name),
-            body: config.render(&marked(content, sample.notice.kind)),
+            id: sample.id,
+            body: sample.body,
             sent_at: wall_now,
             timeout: TIMEOUT,
+            is_manual: true,
             conversation: Conversation::default(),
         };
         let (is_ok, detail) = match receiver.send(&envelope).await {
-            Ok(receipt) => (true, format!("HTTP {} {}", receipt.status, receipt.detail)),
+            Ok(receipt) => (true, format!("{} {}", receipt.status, receipt.detail)),
             Err(error) => (false, error.to_string()),
         };
-        let kind = sample.notice.kind.as_str();
-        answers.push(SampleAnswer { kind, is_ok, detail: detail.trim().to_owned() });
+        let detail = detail.trim().to_owned();
+        answers.push(SampleAnswer { kind: sample.kind, is_ok, detail });
     }
     Ok(answers)
 }

@@ -221,6 +221,24 @@ fn plain_words(notice: &Notice, record: Option<&EvaluationRecord>) -> Words {
             ("FILE REFUSED", format!("{subject} has errors; the last good revision stays"))
         }
         NoticeKind::EngineFault => ("FAULT", "the judge failed on this experiment".to_owned()),
+        NoticeKind::EndpointDegraded => {
+            ("RECEIVER FAILS", format!("{subject} failed several times in a row"))
+        }
+        NoticeKind::EndpointDisabled => {
+            ("RECEIVER OFF", format!("nothing more is sent to {subject}"))
+        }
+        NoticeKind::EndpointRecovered => {
+            ("RECEIVER BACK", format!("{subject} takes messages again"))
+        }
+        NoticeKind::DeliveryDropped => {
+            ("MESSAGES UNSENT", format!("messages to {subject} were given up unsent"))
+        }
+        NoticeKind::ClockSkewed => {
+            ("CLOCK", format!("the clock of {subject} and ours differ by more than 2 minutes"))
+        }
+        NoticeKind::ClockAgreed => {
+            ("CLOCK AGREES", format!("the clock of {subject} and ours agree again"))
+        }
         NoticeKind::Test => ("TEST", "this is a test send; nothing happened".to_owned()),
         NoticeKind::VerdictContinue => ("CONTINUE", String::new()),
         NoticeKind::VerdictChange => ("CHANGE", String::new()),
@@ -270,6 +288,21 @@ fn plain_next(kind: NoticeKind) -> Vec<String> {
         NoticeKind::ActionConfirmed => "The flag stays as it is until a person turns it on again.",
         NoticeKind::ActionFailed => "A person must check the flag now; verdictd goes on trying.",
         NoticeKind::FileBroken => "Run `verdictd check` on the file.",
+        NoticeKind::EndpointDegraded => {
+            "It is probed with one message at a time; the others wait and lose no attempt."
+        }
+        NoticeKind::EndpointDisabled => {
+            "What is queued waits. Put it right, then run `verdictd endpoints enable NAME` or \
+             change its settings."
+        }
+        NoticeKind::DeliveryDropped => {
+            "`verdictd deliveries --state dead` lists them, `verdictd deliveries resend` sends \
+             them again."
+        }
+        NoticeKind::ClockSkewed => {
+            "Check the time synchronisation of both: receivers refuse signatures older than \
+             5 minutes."
+        }
         _ => return Vec::new(),
     };
     vec![line.to_owned()]

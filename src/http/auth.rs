@@ -1,4 +1,4 @@
-//! Who is asking: bearer tokens for everything that writes.
+//! Who is asking: bearer tokens for everything that writes (signatures: `signed`).
 //!
 //! Tokens are compared by their SHA-256 in constant time, every configured one each time, so that
 //! neither length nor position leaks. The identity is the token's name, never a field of the body.
@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use super::Problem;
-use crate::settings::Settings;
+use crate::settings::{Settings, TokenSettings};
 
 /// An authenticated caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,17 +40,25 @@ pub(super) fn identify(settings: &Settings, headers: &HeaderMap) -> Result<Ident
     let given = Sha256::digest(given.as_bytes());
     let mut found = None;
     for token in &settings.http.tokens {
-        let Ok(secret) = token.token.read() else {
+        let Some(reference) = &token.token else {
+            continue;
+        };
+        let Ok(secret) = reference.read() else {
             tracing::warn!(token = token.name, "a token cannot be read and is ignored");
             continue;
         };
         let known = Sha256::digest(secret.expose().as_bytes());
         if bool::from(known.as_slice().ct_eq(given.as_slice())) {
-            let is_admin = token.admin || settings.daemon.admins.contains(&token.name);
-            found = Some(Identity { name: token.name.clone(), is_admin });
+            found = Some(identity_of(settings, token));
         }
     }
     let refused =
         || Problem::new(StatusCode::UNAUTHORIZED, "wrong_token", "this token is not known here");
     found.ok_or_else(refused)
+}
+
+/// Whom a token speaks for.
+pub(super) fn identity_of(settings: &Settings, token: &TokenSettings) -> Identity {
+    let is_admin = token.admin || settings.daemon.admins.contains(&token.name);
+    Identity { name: token.name.clone(), is_admin }
 }

@@ -3,13 +3,14 @@
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use judge::lifecycle::{HumanDecision, NotAllowed};
 use judge::time::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{HttpState, Problem, auth};
+use super::signed::Caller;
+use super::{HttpState, Problem};
 use crate::cycle::human::{self, Decree, DecreeError};
 use crate::store::{LogFilter, LogRow};
 
@@ -68,10 +69,9 @@ pub(super) async fn list(
 
 pub(super) async fn record(
     State(state): State<HttpState>,
-    headers: HeaderMap,
+    Caller(identity): Caller,
     body: Result<Json<NewDecision>, JsonRejection>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let identity = auth::identify(&state.settings, &headers)?;
     let Json(new) =
         body.map_err(|rejection| Problem::new(rejection.status(), "body", rejection.body_text()))?;
     if new.because.chars().count() > MAX_BECAUSE {

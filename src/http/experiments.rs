@@ -74,37 +74,6 @@ pub(super) async fn one(
     Ok(Json(document))
 }
 
-/// Flat, without nulls for used fields, always 200 for a known experiment: a gate reads this.
-pub(super) async fn verdict(
-    State(state): State<HttpState>,
-    Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
-    let row = find(&state, &id).await?;
-    let life: LifeState = serde_json::from_str(&row.life_json)?;
-    let Some(last) = &row.last else {
-        return Ok(Json(json!({
-            "experiment": id, "verdict": "collecting", "cause": "on_track", "final": false,
-            "reason": "not looked at yet", "life": word(&life.life), "sequence": row.state_version,
-        })));
-    };
-    Ok(Json(json!({
-        "experiment": id,
-        "verdict": last.verdict,
-        "cause": last.cause,
-        "final": is_final(&life),
-        "reason": last.headline,
-        "life": word(&life.life),
-        "evaluated_at": last.scheduled_at.to_string(),
-        "evaluation": last.number,
-        "sequence": row.state_version,
-    })))
-}
-
-fn is_final(life: &LifeState) -> bool {
-    use judge::lifecycle::Life;
-    matches!(life.life, Life::Graduated | Life::Stopped | Life::Archived)
-}
-
 pub(super) async fn evaluations(
     State(state): State<HttpState>,
     Path(id): Path<String>,

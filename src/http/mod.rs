@@ -8,27 +8,35 @@ mod alarms;
 mod analyze;
 mod auth;
 mod decisions;
+mod deliveries;
 mod experiments;
 mod flagd;
+mod gates;
 mod health;
+mod links;
+mod openapi;
 mod operations;
 mod pages;
 mod problem;
+mod routes;
+mod signed;
+mod silences;
 #[cfg(test)]
 mod tests;
+mod told;
+mod verdict;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::routing::{get, post};
+use axum::http::{HeaderName, HeaderValue, header};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
-use tower_http::timeout::TimeoutLayer;
 
 use crate::clock::SharedClock;
 use crate::settings::Settings;
@@ -36,9 +44,10 @@ use crate::store::Store;
 use crate::telemetry::Metrics;
 
 pub use problem::Problem;
+use signed::Door;
+pub use silences::silence_json;
+pub use told::told_json;
 
-/// Longest time one answer may take.
-const DEADLINE: Duration = Duration::from_secs(20);
 /// Nothing is loaded from anywhere else, nothing is inline, nobody may frame us.
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; \
                       form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -56,40 +65,22 @@ pub struct HttpState {
     pub metrics: Arc<Metrics>,
     /// Whether the daemon has read its files and begun to work.
     pub ready: Arc<AtomicBool>,
+    /// Where links begin, without a slash at the end.
+    pub external_url: Arc<str>,
+    /// Long polls that may still begin.
+    pub waiting: Arc<Semaphore>,
+    /// Cancelled when the daemon stops: nobody waits any longer.
+    pub stop: CancellationToken,
 }
 
 /// All routes.
 pub fn router(state: HttpState) -> Router {
     let max_body_bytes = state.settings.http.max_body_bytes;
-    let api = Router::new()
-        .route("/experiments", get(experiments::list))
-        .route("/experiments/{id}", get(experiments::one))
-        .route("/experiments/{id}/verdict", get(experiments::verdict))
-        .route("/experiments/{id}/evaluations", get(experiments::evaluations))
-        .route("/experiments/{id}/evaluations/{number}", get(experiments::evaluation))
-        .route("/decisions", get(decisions::list).post(decisions::record))
-        .route("/analyze", post(analyze::answer))
-        .route("/analyze/methods", get(analyze::methods))
-        .route("/analyze/methods/{name}", get(analyze::method))
-        .route("/alarms", get(alarms::list))
-        .route("/proxies", get(alarms::proxies))
-        .route("/kill-list", get(alarms::kill_list))
-        .route("/sources", get(operations::sources))
-        .route("/deliveries", get(operations::deliveries));
-    let router = Router::new()
-        .nest("/api/v1", api)
-        .route("/", get(pages::portfolio))
-        .route("/x/{id}", get(pages::experiment))
-        .route("/x/{id}/e/{number}", get(pages::evaluation))
-        .route("/log", get(pages::log))
-        .route("/alarms", get(pages::alarms))
-        .route("/assets/style.css", get(pages::style))
-        .route("/flagd/flags.json", get(flagd::flags))
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
-        .route("/metrics", get(health::metrics))
+    let router = routes::all()
+        .into_router()
         .fallback(problem::no_route)
         .method_not_allowed_fallback(problem::no_method)
+        .layer(axum::middleware::from_fn_with_state(Door::new(state.clone()), signed::verify))
         .with_state(state);
     guarded(router, max_body_bytes)
 }
@@ -102,7 +93,6 @@ fn guarded(router: Router, max_body_bytes: usize) -> Router {
     router
         .layer(DefaultBodyLimit::max(max_body_bytes))
         .layer(axum::middleware::from_fn(problem::with_request_id))
-        .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, DEADLINE))
         .layer(CatchPanicLayer::custom(problem::from_panic))
         .layer(PropagateRequestIdLayer::x_request_id())
         .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))

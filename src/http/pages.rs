@@ -5,7 +5,9 @@
 
 mod alarms;
 mod evaluation;
+mod notice;
 mod portfolio;
+mod silences;
 
 use axum::extract::{Path, Query, State};
 use axum::http::header;
@@ -78,6 +80,13 @@ pub(super) async fn alarms(State(state): State<HttpState>) -> Result<Markup, Pro
     alarms::page(&state).await
 }
 
+pub(super) use notice::{AskedOf, answer_page, ask_page};
+pub(super) use silences::said_page;
+
+pub(super) async fn silences(State(state): State<HttpState>) -> Result<Markup, Problem> {
+    silences::page(&state).await
+}
+
 /// Which entries of the log.
 #[derive(Debug, Deserialize)]
 pub(super) struct LogQuery {
@@ -123,6 +132,7 @@ fn layout(title: &str, up: &str, body: &Markup) -> Markup {
                     nav aria-label="Pages" {
                         a href=(format!("{up}/")) { "Portfolio" } " "
                         a href=(format!("{up}/alarms")) { "Alarms" } " "
+                        a href=(format!("{up}/silences")) { "Silences" } " "
                         a href=(format!("{up}/log")) { "Decision log" }
                     }
                 }

@@ -9,6 +9,7 @@ use axum::middleware::Next;
 use axum::response::IntoResponse;
 use serde_json::{Value, json};
 
+use crate::cycle::policy::PolicyError;
 use crate::store::StoreError;
 
 /// An error as the caller sees it.
@@ -57,6 +58,16 @@ impl From<StoreError> for Problem {
     }
 }
 
+impl From<PolicyError> for Problem {
+    fn from(error: PolicyError) -> Self {
+        match error {
+            PolicyError::Refused(words) => Self::invalid(words),
+            PolicyError::Unknown(words) => Self::not_found(words),
+            PolicyError::Store(error) => error.into(),
+        }
+    }
+}
+
 impl From<serde_json::Error> for Problem {
     fn from(error: serde_json::Error) -> Self {
         Self::internal(&error)
@@ -83,6 +94,10 @@ impl IntoResponse for Problem {
         response
     }
 }
+
+/// Marks an answer that is no problem whatever its status: a gate says no in plain words.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Plain;
 
 /// 404 for paths that do not exist.
 pub(super) async fn no_route() -> Problem {
@@ -114,8 +129,16 @@ pub(super) async fn with_request_id(request: Request, next: Next) -> Response<Bo
     if response.status().is_success() || response.status().is_redirection() {
         return response;
     }
+    if response.extensions().get::<Plain>().is_some() {
+        return response;
+    }
     let lines = HeaderValue::from_static("application/jsonl");
     if response.headers().get(header::CONTENT_TYPE) == Some(&lines) {
+        return response;
+    }
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    if kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html")) {
+        // Whoever sent a form reads a page, also when it was refused.
         return response;
     }
     let (parts, body) = response.into_parts();

@@ -10,13 +10,22 @@ use super::{
     Claim, Commit, Committed, LogEntry, Missed, NewEvaluation, Store, StoreError, StoreOptions,
     cursors, points, queue, state,
 };
+use crate::failpoint::{self, Point};
 
 impl Store {
     /// Commits one evaluation with everything it changes. Safe to repeat.
     pub async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
         points::refuse_non_finite(&commit.points)?;
         let options = self.options;
-        self.write(move |sql| apply(sql, &commit, &options)).await
+        let tells = !commit.outbox.is_empty();
+        let committed = self.write(move |sql| apply(sql, &commit, &options)).await?;
+        if tells {
+            failpoint::reached(Point::Inserted);
+        }
+        if matches!(committed, Committed::Fresh { .. }) {
+            self.tell_news();
+        }
+        Ok(committed)
     }
 
     /// Records what a person said about an experiment, against the state they saw.

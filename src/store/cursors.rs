@@ -68,9 +68,20 @@ impl Store {
         .await
     }
 
+    /// Tracks of an experiment that have not ended.
+    pub async fn tracks(&self, experiment: &str) -> Result<Vec<String>, StoreError> {
+        let experiment = experiment.to_owned();
+        self.read(move |sql| running(sql, &experiment)).await
+    }
+
     /// The earliest instant at which an unclaimed track is due (domain time).
     pub async fn earliest_due(&self) -> Result<Option<Timestamp>, StoreError> {
         self.earliest("SELECT MIN(next_at) AS at FROM cursors WHERE lease_until IS NULL").await
+    }
+
+    /// The earliest slot that is not answered yet, whoever is at it (domain time).
+    pub async fn earliest_slot(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.earliest("SELECT MIN(next_at) AS at FROM cursors").await
     }
 
     /// The earliest end of a claim (wall time): when work of a lost holder becomes free.

@@ -17,7 +17,7 @@ impl Store {
                      CAST(SUM(CASE WHEN closed_at IS NULL THEN 1 ELSE 0 END) AS BIGINT) AS pending,
                      MIN(CASE WHEN closed_at IS NULL THEN created_at END) AS oldest_at,
                      CAST(SUM(CASE WHEN state = 'dead' THEN 1 ELSE 0 END) AS BIGINT) AS dead
-                 FROM outbox GROUP BY endpoint ORDER BY endpoint",
+                 FROM outbox WHERE endpoint <> '' GROUP BY endpoint ORDER BY endpoint",
                 args![],
             )?;
             rows.iter()
@@ -39,7 +39,7 @@ impl Store {
         self.read(move |sql| {
             let rows = sql.query(
                 &format!(
-                    "SELECT {ROW_COLUMNS}, state, next_at, closed_at, note, superseded_by,
+                    "SELECT {ROW_COLUMNS}, position, state, next_at, closed_at, note, superseded_by,
                          collapsed, holder
                      FROM outbox
                      WHERE (CAST(?1 AS TEXT) IS NULL OR id = ?1)
@@ -47,6 +47,8 @@ impl Store {
                          AND (CAST(?3 AS TEXT) IS NULL OR partition_key = ?3)
                          AND (CAST(?4 AS TEXT) IS NULL OR state = ?4)
                          AND (CAST(?5 AS BIGINT) IS NULL OR created_at >= ?5)
+                         AND (CAST(?7 AS TEXT) IS NULL OR kind = ?7)
+                         AND (CAST(?8 AS BIGINT) IS NULL OR position < ?8)
                      ORDER BY position DESC LIMIT ?6"
                 ),
                 args![
@@ -56,6 +58,8 @@ impl Store {
                     filter.state.map(DeliveryState::as_str),
                     filter.since,
                     filter.limit,
+                    filter.kind.as_ref(),
+                    filter.before,
                 ],
             )?;
             rows.iter().map(|row| delivery(sql, row)).collect()
@@ -89,6 +93,7 @@ fn delivery(sql: &dyn Sql, row: &Row) -> Result<Delivery, StoreError> {
     )?;
     Ok(Delivery {
         row: enqueued,
+        position: row.int("position")?,
         state: delivery_state(row)?,
         next_at: row.time("next_at")?,
         closed_at: row.opt_time("closed_at")?,
@@ -126,9 +131,13 @@ fn action_view(row: &Row) -> Result<ActionView, StoreError> {
         DeliveryState::Confirmed => ActionState::Confirmed,
         // `Delivered` says that it was sent, not that the flag was read back.
         DeliveryState::Delivered => ActionState::Accepted,
-        DeliveryState::Unconfirmed | DeliveryState::Dead | DeliveryState::Superseded => {
-            ActionState::Unconfirmed
-        }
+        // Actions are neither routed nor silenced: such a state is one that nobody confirmed.
+        DeliveryState::Unconfirmed
+        | DeliveryState::Dead
+        | DeliveryState::Superseded
+        | DeliveryState::Silenced
+        | DeliveryState::Digest
+        | DeliveryState::NotRouted => ActionState::Unconfirmed,
     };
     Ok(ActionView {
         id: row.text("id")?,

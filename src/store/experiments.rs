@@ -113,7 +113,11 @@ impl Store {
     /// new revision brings it forward (never to a slot that was answered). Tracks that are not
     /// named end.
     pub async fn ensure_experiment(&self, new: NewExperiment) -> Result<bool, StoreError> {
-        self.write(move |sql| ensure(sql, &new)).await
+        let changed = self.write(move |sql| ensure(sql, &new)).await?;
+        if changed {
+            self.tell_news();
+        }
+        Ok(changed)
     }
 
     /// Every experiment, by id.
@@ -170,7 +174,7 @@ impl Store {
 
 /// A stop that a person has rearmed since: the run goes on, and where it stands is not known
 /// until its next look.
-fn is_over(last: &EvaluationRow, life_json: &str) -> bool {
+pub(super) fn is_over(last: &EvaluationRow, life_json: &str) -> bool {
     let life: Option<LifeState> = serde_json::from_str(life_json).ok();
     let rearmed_at = life.and_then(|life| life.rearmed_at);
     last.verdict == "stop" && rearmed_at.is_some_and(|at| last.scheduled_at < at)

@@ -12,8 +12,9 @@
 //!
 //! Concern by concern: `experiments`, `cursors`, `points`, `commit`, `state` (sequential state
 //! and guardrails), `outbox` (leases and attempts), `queue` (enqueue, supersede, bounds),
-//! `deliveries`, `rollback`, `reads`, `sources`, `alarms`. They speak SQL through `sql` only;
-//! `sqlite` is the engine.
+//! `redeliver` (sending again), `endpoints` (circuits), `policy` (silences, acknowledgements,
+//! digests), `standing` (what gates ask), `rollback`, `deliveries`, `reads`, `sources`, `alarms`.
+//! They speak SQL through `sql` only; `sqlite` is the engine.
 
 mod alarms;
 mod commit;
@@ -22,17 +23,23 @@ mod conformance;
 mod conversations;
 mod cursors;
 mod deliveries;
+mod endpoint_types;
+mod endpoints;
 mod experiments;
 mod migrations;
 mod outbox;
 mod outbox_types;
 mod points;
+mod policy;
+mod prune;
 mod queue;
 mod reads;
+mod redeliver;
 mod rollback;
 mod sources;
 mod sql;
 mod sqlite;
+mod standing;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -43,11 +50,16 @@ use std::sync::Arc;
 
 use sql::Sql;
 use sqlite::Pool;
+use tokio::sync::watch;
 
 pub use alarms::{Watch, WatchCommit};
 pub use conversations::Known;
+pub use endpoint_types::*;
 pub use outbox_types::*;
+pub use policy::{AckRow, Entry, SilenceRow};
+pub use redeliver::{MOST_REDELIVERED, Redeliver};
 pub use rollback::{ActionUse, Pulled};
+pub use standing::{Decreed, GateRow};
 pub use types::*;
 
 /// A cheap handle to one open store; clones share it.
@@ -56,6 +68,7 @@ pub struct Store {
     pool: Arc<Pool>,
     options: StoreOptions,
     place: Arc<Place>,
+    news: Arc<watch::Sender<u64>>,
 }
 
 /// The file that was opened: a path may come to name another one, or none.
@@ -69,6 +82,10 @@ impl Place {
     fn of(path: &Path) -> Arc<Self> {
         Arc::new(Self { path: path.to_owned(), id: file_id(path) })
     }
+}
+
+fn news() -> Arc<watch::Sender<u64>> {
+    Arc::new(watch::Sender::new(0))
 }
 
 /// Device and inode.
@@ -86,14 +103,14 @@ impl Store {
     /// Opens the file with other bounds than the default ones.
     pub fn open_with(path: &Path, options: StoreOptions) -> Result<Self, StoreError> {
         let pool = Arc::new(Pool::open(path, options.readers, options.durable)?);
-        Ok(Self { pool, options, place: Place::of(path) })
+        Ok(Self { pool, options, place: Place::of(path), news: news() })
     }
 
     /// Opens an existing file beside a running daemon; every write is [`StoreError::ReadOnly`].
     pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
         let options = StoreOptions { readers: 1, ..StoreOptions::default() };
         let pool = Arc::new(Pool::open_read_only(path)?);
-        Ok(Self { pool, options, place: Place::of(path) })
+        Ok(Self { pool, options, place: Place::of(path), news: news() })
     }
 
     /// Whether what is committed would still be there tomorrow: the path names the file that was
@@ -115,6 +132,17 @@ impl Store {
             sql.exec("UPDATE counters SET value = value WHERE name = 'log'", sql::args![]).map(drop)
         })
         .await
+    }
+
+    /// Changes whenever this process committed something about an experiment: a reader that waits
+    /// looks again then. What other processes write is not told here.
+    pub fn news(&self) -> watch::Receiver<u64> {
+        self.news.subscribe()
+    }
+
+    /// Wakes everybody who waits for news.
+    fn tell_news(&self) {
+        self.news.send_modify(|count| *count = count.wrapping_add(1));
     }
 
     async fn write<T: Send + 'static>(

@@ -6,7 +6,7 @@
 
 use judge::time::Timestamp;
 
-use super::LogEntry;
+use super::{EndpointRow, LogEntry};
 
 /// Messages inform; actions change something and are followed until that is confirmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -50,6 +50,53 @@ pub struct OutboxRow {
     pub sequence: i64,
     /// The conversation it belongs to, for receivers that keep one.
     pub conversation: Option<String>,
+    /// What the policy said.
+    pub told: Told,
+}
+
+/// Why a receiver hears something, or does not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Told {
+    /// In words.
+    pub reason: String,
+    /// What it is about, within its partition.
+    pub topic: String,
+    /// `low`, `normal`, `high` or `page`.
+    pub severity: String,
+    /// Whether it says that something is wrong and stays so until it is over.
+    pub lasting: bool,
+    /// Not to be sent: the row is closed from the start.
+    pub withheld: Option<Withheld>,
+}
+
+/// What holds a row back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Withheld {
+    /// A silence, by id.
+    Silence(String),
+    /// A digest, by name, that will say it.
+    Digest(String),
+    /// No receiver is named.
+    NoReceiver,
+}
+
+impl Withheld {
+    /// The state of the row.
+    pub fn state(&self) -> DeliveryState {
+        match self {
+            Self::Silence(_) => DeliveryState::Silenced,
+            Self::Digest(_) => DeliveryState::Digest,
+            Self::NoReceiver => DeliveryState::NotRouted,
+        }
+    }
+
+    /// Id of the silence or name of the digest.
+    pub fn by(&self) -> Option<&str> {
+        match self {
+            Self::Silence(by) | Self::Digest(by) => Some(by),
+            Self::NoReceiver => None,
+        }
+    }
 }
 
 /// Where a row stands.
@@ -63,6 +110,12 @@ pub enum DeliveryState {
     Dead,
     /// A newer verdict took its place before it was ever attempted.
     Superseded,
+    /// Held back by a silence.
+    Silenced,
+    /// Waits for a digest, or was said by one: see `superseded_by`.
+    Digest,
+    /// Nobody was named as its receiver.
+    NotRouted,
     /// Action: asked for.
     Requested,
     /// Action: the other side took it.
@@ -81,6 +134,9 @@ impl DeliveryState {
             Self::Delivered => "delivered",
             Self::Dead => "dead",
             Self::Superseded => "superseded",
+            Self::Silenced => "silenced",
+            Self::Digest => "digest",
+            Self::NotRouted => "not_routed",
             Self::Requested => "requested",
             Self::Accepted => "accepted",
             Self::Unconfirmed => "unconfirmed",
@@ -95,6 +151,9 @@ impl DeliveryState {
             Self::Delivered,
             Self::Dead,
             Self::Superseded,
+            Self::Silenced,
+            Self::Digest,
+            Self::NotRouted,
             Self::Requested,
             Self::Accepted,
             Self::Unconfirmed,
@@ -106,7 +165,16 @@ impl DeliveryState {
 
     /// Nothing more will be done about it.
     pub fn is_closed(self) -> bool {
-        matches!(self, Self::Delivered | Self::Dead | Self::Superseded | Self::Confirmed)
+        matches!(
+            self,
+            Self::Delivered
+                | Self::Dead
+                | Self::Superseded
+                | Self::Silenced
+                | Self::Digest
+                | Self::NotRouted
+                | Self::Confirmed
+        )
     }
 }
 
@@ -123,6 +191,10 @@ pub struct OutboxItem {
     pub collapsed: u64,
     /// Sent again by hand: one attempt, no ladder.
     pub manual: bool,
+    /// A person asked for this attempt, with or without the ladder after it.
+    pub is_asked_for: bool,
+    /// Rungs of the ladder that were used up before this attempt.
+    pub rung: u32,
     /// When the first attempt started.
     pub first_attempt_at: Timestamp,
 }
@@ -179,12 +251,16 @@ pub struct Attempt {
     pub detail: String,
     /// What it led to.
     pub outcome: Outcome,
+    /// It used up a rung of the ladder; meeting a pause does not.
+    pub uses_rung: bool,
     /// Messages that follow from it (`action.confirmed`, ...).
     pub extra_outbox: Vec<OutboxRow>,
     /// Decision log entries that follow from it; written for the row's partition.
     pub log: Vec<LogEntry>,
     /// What was learnt of the row's conversation (JSON), whatever the outcome.
     pub learnt: Option<String>,
+    /// What it changed about its receiver.
+    pub endpoint: Option<EndpointRow>,
 }
 
 /// Whether an attempt was recorded.
@@ -222,6 +298,8 @@ pub struct AttemptRow {
 pub struct Delivery {
     /// The row as it was enqueued.
     pub row: OutboxRow,
+    /// Its place among all rows, from 1: pages are cut by it.
+    pub position: i64,
     /// Where it stands.
     pub state: DeliveryState,
     /// When it is due next, while open.
@@ -251,8 +329,12 @@ pub struct DeliveryFilter {
     pub partition: Option<String>,
     /// Only in this state.
     pub state: Option<DeliveryState>,
+    /// Only of this event type.
+    pub kind: Option<String>,
     /// Only made at or after.
     pub since: Option<Timestamp>,
+    /// Only older ones than the row at this position.
+    pub before: Option<i64>,
     /// At most so many.
     pub limit: usize,
 }
@@ -260,7 +342,16 @@ pub struct DeliveryFilter {
 impl Default for DeliveryFilter {
     /// The newest page.
     fn default() -> Self {
-        Self { id: None, endpoint: None, partition: None, state: None, since: None, limit: 100 }
+        Self {
+            id: None,
+            endpoint: None,
+            partition: None,
+            state: None,
+            kind: None,
+            since: None,
+            before: None,
+            limit: 100,
+        }
     }
 }
 

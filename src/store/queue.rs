@@ -8,18 +8,22 @@ use std::collections::BTreeMap;
 use judge::time::Timestamp;
 
 use super::sql::{Row, Sql, args, bad, next_count};
-use super::{Lane, OutboxRow, Store, StoreError, StoreOptions};
+use super::{DeliveryState, Lane, OutboxRow, Store, StoreError, StoreOptions, Told, Withheld};
+use crate::failpoint::{self, Point};
 
 /// Columns of a row as it was enqueued.
 pub(super) const ROW_COLUMNS: &str = "id, endpoint, partition_key, sequence, kind, urgent, lane, \
-    notice_id, body, content, created_at, not_before, expires_at, final_state, conversation";
+    notice_id, body, content, created_at, not_before, expires_at, final_state, conversation, \
+    reason, topic, severity, lasting, withheld_by, withheld_as";
 
 impl Store {
     /// Enqueues what belongs to no evaluation (source and file notices, test sends). The same id
     /// a second time changes nothing.
     pub async fn enqueue(&self, rows: Vec<OutboxRow>) -> Result<(), StoreError> {
         let options = self.options;
-        self.write(move |sql| enqueue(sql, &rows, &options)).await
+        self.write(move |sql| enqueue(sql, &rows, &options)).await?;
+        failpoint::reached(Point::Inserted);
+        Ok(())
     }
 }
 
@@ -29,9 +33,13 @@ pub(super) fn enqueue(
     rows: &[OutboxRow],
     options: &StoreOptions,
 ) -> Result<(), StoreError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    failpoint::reached(Point::BeforeInsert);
     let mut grown = BTreeMap::new();
     for row in rows {
-        if insert(sql, row)? {
+        if insert(sql, row)? && row.told.withheld.is_none() {
             supersede(sql, row)?;
             grown.insert(row.endpoint.as_str(), row.created_at);
         }
@@ -47,9 +55,11 @@ fn insert(sql: &dyn Sql, row: &OutboxRow) -> Result<bool, StoreError> {
     let touched = sql.exec(
         "INSERT INTO outbox (id, endpoint, partition_key, sequence, position, kind, urgent, lane,
              notice_id, body, content, bytes, created_at, not_before, expires_at, final_state,
-             state, next_at, attempts, manual, collapsed, conversation)
+             state, next_at, attempts, manual, collapsed, conversation, reason, topic, severity,
+             lasting, withheld_as, withheld_by, closed_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,
-             'pending', ?14, 0, 0, 0, ?17)
+             COALESCE(?22, 'pending'), ?14, 0, 0, 0, ?17, ?18, ?19, ?20, ?21, ?22, ?23,
+             CASE WHEN ?22 IS NULL THEN NULL ELSE ?13 END)
          ON CONFLICT (id) DO NOTHING",
         args![
             &row.id,
@@ -69,6 +79,12 @@ fn insert(sql: &dyn Sql, row: &OutboxRow) -> Result<bool, StoreError> {
             row.expires_at,
             row.final_state,
             row.conversation.as_deref(),
+            &row.told.reason,
+            &row.told.topic,
+            &row.told.severity,
+            row.told.lasting,
+            row.told.withheld.as_ref().map(|withheld| withheld.state().as_str()),
+            row.told.withheld.as_ref().and_then(Withheld::by),
         ],
     )?;
     Ok(touched > 0)
@@ -183,5 +199,25 @@ pub(super) fn outbox_row(row: &Row) -> Result<OutboxRow, StoreError> {
         final_state: row.flag("final_state")?,
         sequence: row.int("sequence")?,
         conversation: row.opt_text("conversation")?,
+        told: told(row)?,
+    })
+}
+
+/// What the policy said; rows of before it existed say nothing.
+fn told(row: &Row) -> Result<Told, StoreError> {
+    let by = row.opt_text("withheld_by")?;
+    let state = row.opt_text("withheld_as")?;
+    let withheld = match state.as_deref().and_then(DeliveryState::parse) {
+        Some(DeliveryState::Silenced) => by.map(Withheld::Silence),
+        Some(DeliveryState::Digest) => by.map(Withheld::Digest),
+        Some(DeliveryState::NotRouted) => Some(Withheld::NoReceiver),
+        _ => None,
+    };
+    Ok(Told {
+        reason: row.text("reason")?,
+        topic: row.text("topic")?,
+        severity: row.text("severity")?,
+        lasting: row.flag("lasting")?,
+        withheld,
     })
 }

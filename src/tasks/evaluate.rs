@@ -43,6 +43,7 @@ pub async fn run(app: Arc<Inner>, token: CancellationToken) -> anyhow::Result<()
 
 /// Runs everything due at the clock's instant once; says how many evaluations ran.
 pub async fn run_due(app: &Arc<Inner>) -> anyhow::Result<usize> {
+    cycle::beat::refresh(app).await?;
     let lease = Duration::from_secs(app.settings.scheduler.lease_secs);
     let (domain_now, wall_now) = (app.clock.domain_now(), app.clock.wall_now());
     let claims = app.store.claim_due(domain_now, wall_now, &app.holder, lease, BATCH).await?;
@@ -70,7 +71,10 @@ pub async fn run_due(app: &Arc<Inner>) -> anyhow::Result<usize> {
         return Ok(count);
     }
     // Last: what the looks of this instant have decided is no thrash.
-    cycle::watch::run_due(app).await
+    let watched = cycle::watch::run_due(app).await?;
+    let beaten = cycle::beat::run_due(app).await?;
+    let pruned = if watched == 0 { cycle::prune::run_due(app).await? } else { 0 };
+    Ok(watched + beaten + pruned)
 }
 
 fn by_experiment(claims: Vec<Claim>) -> Vec<Vec<Claim>> {

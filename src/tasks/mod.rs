@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 pub mod arming;
 pub mod deliver;
 pub mod evaluate;
+pub mod heartbeat;
 pub mod reload;
 
 /// A task's future.

@@ -11,10 +11,11 @@ use anyhow::Context as _;
 use judge::lifecycle::{self, Life, LifeState, RevisionEffect};
 use judge::spec;
 use judge::time::{Span, Timestamp, Window, add_ms, aligned_slot};
+use judge::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::Inner;
-use crate::cycle::{gather, guardrail, say};
+use crate::cycle::{self, gather, guardrail, say};
 use crate::portfolio::{Broken, Loaded, Scan};
 use crate::store::{
     BrokenFile, Commit, Committed, Context, CursorSpec, LogEntry, NewExperiment, Revision,
@@ -64,8 +65,12 @@ pub async fn reload(app: &Arc<Inner>) -> anyhow::Result<()> {
         report_broken(app, file).await?;
     }
     let mut failed = None;
+    let proxies = if has_news { cycle::watch::reported(&app.store).await? } else { Vec::new() };
     for loaded in loaded {
         let id = loaded.experiment.id.clone();
+        for (_, sentence) in watch::discredited(&loaded.experiment, &proxies) {
+            tracing::warn!(experiment.id = id, code = "W0119", "{sentence}");
+        }
         let registered = register(app, &loaded).await;
         if let Err(error) = registered.with_context(|| format!("register `{id}`")) {
             // One experiment must not keep the others out; this one is tried again.

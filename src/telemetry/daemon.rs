@@ -47,6 +47,8 @@ pub struct DaemonMetrics {
     outbox_oldest_age: Family<Labels, FloatGauge>,
     deliveries: Family<Labels, Counter>,
     delivery_attempts: Family<Labels, Counter>,
+    endpoint_state: Family<Labels, Gauge>,
+    heartbeats: Family<Labels, Counter>,
     dead_letters: Family<Labels, Gauge>,
     rollback_confirmed: Histograms,
     reload_successful: Gauge,
@@ -55,6 +57,7 @@ pub struct DaemonMetrics {
     clock_jump: Seconds,
     leader: Gauge,
     alarms: Family<Labels, Gauge>,
+    gates: Family<Labels, Counter>,
 }
 
 fn rollback_histogram() -> Histogram {
@@ -75,6 +78,8 @@ impl DaemonMetrics {
         let metrics = Self::unregistered();
         metrics.register_work(registry);
         metrics.register_delivery(registry);
+        let asked = "Answers of gates, by gate and whether it opened";
+        registry.register("gate_answers", asked, metrics.gates.clone());
         let build = Family::<Labels, Gauge>::default();
         build.get_or_create(&label("version", env!("CARGO_PKG_VERSION"))).set(1);
         registry.register("build_info", "Version of this daemon", build);
@@ -88,6 +93,12 @@ impl DaemonMetrics {
         for (name, count) in counts {
             self.alarms.get_or_create(&label("alarm", name)).set(*count);
         }
+    }
+
+    /// A gate answered.
+    pub fn gate_asked(&self, gate: &str, is_open: bool) {
+        let answer = if is_open { "open" } else { "closed" };
+        self.gates.get_or_create(&pair("gate", gate, "answer", answer)).inc();
     }
 
     fn unregistered() -> Self {
@@ -107,6 +118,8 @@ impl DaemonMetrics {
             outbox_oldest_age: Family::default(),
             deliveries: Family::default(),
             delivery_attempts: Family::default(),
+            endpoint_state: Family::default(),
+            heartbeats: Family::default(),
             dead_letters: Family::default(),
             rollback_confirmed: Histograms::new_with_constructor(rollback_histogram),
             reload_successful: Gauge::default(),
@@ -115,6 +128,7 @@ impl DaemonMetrics {
             clock_jump: Seconds::default(),
             leader: Gauge::default(),
             alarms: Family::default(),
+            gates: Family::default(),
         }
     }
 
@@ -167,7 +181,21 @@ impl DaemonMetrics {
             "Age of the oldest message not sent yet",
             self.outbox_oldest_age.clone(),
         );
-        r.register("deliveries", "Messages by what became of them", self.deliveries.clone());
+        r.register(
+            "deliveries",
+            "Messages by what became of them, and why (ok, the error class, expired, queue_full)",
+            self.deliveries.clone(),
+        );
+        r.register(
+            "heartbeats",
+            "Pings of the dead-man's switch: sent, failed or held, and why",
+            self.heartbeats.clone(),
+        );
+        r.register(
+            "endpoint_state",
+            "Whether the receiver is sent to: 0 ok, 1 degraded (probed only), 2 disabled",
+            self.endpoint_state.clone(),
+        );
         r.register(
             "delivery_attempts",
             "Attempts by class (delivered or the error class)",
@@ -252,9 +280,21 @@ impl DaemonMetrics {
         self.tripwires.get_or_create(&label("kind", kind)).inc();
     }
 
-    /// One delivery ended: `delivered`, `dead`, `superseded`, `confirmed`.
-    pub fn delivery(&self, endpoint: &str, outcome: &str) {
-        self.deliveries.get_or_create(&pair("endpoint", endpoint, "outcome", outcome)).inc();
+    /// Deliveries ended: `delivered`, `dead`, `confirmed`, and why.
+    pub fn delivery(&self, endpoint: &str, kind: &str, outcome: &str, reason: &str, count: u64) {
+        let mut labels = pair("endpoint", endpoint, "kind", kind);
+        labels.extend(pair("outcome", outcome, "reason", reason));
+        self.deliveries.get_or_create(&labels).inc_by(count);
+    }
+
+    /// A ping of the dead-man's switch: `sent`, `failed` or `held`, and why.
+    pub fn heartbeat(&self, outcome: &str, reason: &str) {
+        self.heartbeats.get_or_create(&pair("outcome", outcome, "reason", reason)).inc();
+    }
+
+    /// Whether a receiver is sent to, as a number.
+    pub fn endpoint_state(&self, endpoint: &str, code: i64) {
+        self.endpoint_state.get_or_create(&label("endpoint", endpoint)).set(code);
     }
 
     /// One attempt ended: `delivered` or an error class.

@@ -182,9 +182,12 @@ fn seen_everything() -> Metrics {
     metrics.slots_missed("busy", 1);
     metrics.source_request("prometheus", None);
     metrics.tripwire("slo");
-    metrics.daemon.delivery("chat", "delivered");
+    metrics.daemon.delivery("chat", "test", "delivered", "ok", 1);
+    metrics.daemon.endpoint_state("chat", 0);
+    metrics.daemon.heartbeat("sent", "ok");
     metrics.daemon.attempt("chat", "delivered");
     metrics.daemon.rolled_back("turn-off", 0.04);
+    metrics.daemon.gate_asked("promote", true);
     let source = SourceRow { name: "s".to_owned(), is_up: true, last_ok_at: Some(at()) };
     let outbox =
         OutboxRowStat { endpoint: "chat".to_owned(), pending: 0, oldest_age_seconds: 0.0, dead: 0 };

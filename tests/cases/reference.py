@@ -5,7 +5,7 @@ Plain Python on the formulas of Johari et al. (mixture SPRT, two sides), Howard 
 and the exact beta-binomial e-process; nothing is shared with the Rust sources. Run it to see every
 number that a case quotes:  python3 tests/cases/reference.py
 """
-from math import erfc, exp, floor, lgamma, log, sqrt
+from math import erfc, exp, floor, lgamma, log, pi, sqrt
 
 
 def spread(total, count, upto):
@@ -28,12 +28,48 @@ def ln_e_one(z, r):
     return log(2) + ln_e_two(z, r) + log(max(phi, 1e-300))
 
 
-class Arms:
-    """Control xc of nc, treatment xt of nt, mixing sd tau."""
+def t_quantile(df, upper=0.025):
+    """The t that `upper` of the distribution lies above: Simpson's rule, then bisection."""
+    scale = exp(lgamma((df + 1) / 2) - lgamma(df / 2)) / sqrt(df * pi)
+    density = lambda x: scale * (1 + x * x / df) ** (-(df + 1) / 2)
 
-    def __init__(self, xc, nc, xt, nt, tau):
+    def tail(t, steps=2000):
+        h = t / steps
+        inner = sum((4 if i % 2 else 2) * density(i * h) for i in range(1, steps))
+        return 0.5 - h / 3 * (density(0) + inner + density(t))
+
+    low, high = 0.0, 20.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if tail(middle) > upper else (low, middle)
+    return low
+
+
+def widening(cells):
+    """What the difference of two arms over `(xt, nt, xc, nc)` periods is widened by (ADR 0027): its
+    dispersion in sevens, averaged with a prior of 2 that counts for six, with t, above 1.5."""
+    spread_of = expected = 0.0
+    for at in range(0, len(cells), 7):
+        group = cells[at:at + 7]
+        weights = [1 / (1 / nt + 1 / nc) for _, nt, _, nc in group]
+        gaps = [xt / nt - xc / nc for xt, nt, xc, nc in group]
+        mean = sum(w * gap for w, gap in zip(weights, gaps)) / sum(weights)
+        spread_of += sum(w * (gap - mean) ** 2 for w, gap in zip(weights, gaps))
+        for xt, nt, xc, nc in group:
+            p, n = (xt + xc) / (nt + nc), nt + nc
+            expected += p * (1 - p) * n / (n - 1) * (len(group) - 1) / len(group)
+    df = len(cells) - -(-len(cells) // 7)
+    seen = spread_of / expected if df else 0.0
+    phi = (seen * df + 2 * 6) / (df + 6)
+    return phi * (t_quantile(df + 6) / 1.959964) ** 2 if phi > 1.5 else 1.0
+
+
+class Arms:
+    """Control xc of nc, treatment xt of nt, mixing sd tau, both variances widened."""
+
+    def __init__(self, xc, nc, xt, nt, tau, wide=1.0):
         self.pc, self.pt, self.tau = xc / nc, xt / nt, tau
-        self.vc, self.vt = variance(xc, nc), variance(xt, nt)
+        self.vc, self.vt = wide * variance(xc, nc), wide * variance(xt, nt)
         self.d = self.pt - self.pc
 
     def half(self, alpha=0.05):
@@ -82,10 +118,13 @@ def split_ln_bf(counts, shares, k=100):
     return mixed - sum(c * log(s) for c, s in zip(counts, shares))
 
 
-def arms_on(day, xc, xt, n, tau, days=28):
+def arms_on(day, xc, xt, n, tau, days=28, nt=None):
     """The two arms when `day` periods of `days` have matured."""
-    at = lambda total: spread(total, days, day)
-    return Arms(at(xc), at(n), at(xt), at(n), tau)
+    totals = xt, nt or n, xc, n
+    upto = lambda count: [spread(total, days, count) for total in totals]
+    periods = [[b - a for a, b in zip(upto(i), upto(i + 1))] for i in range(day)]
+    treated, of, held, of_held = upto(day)
+    return Arms(held, of_held, treated, of, tau, widening(periods))
 
 
 def first_day(found, days=28):
@@ -184,8 +223,7 @@ def cookie_cats():
     Day-1 retention 44.819 % of 44,700 against 44.228 % of 45,489, day-7 19.020 % against 18.200 %.
     """
     def on(day, control, treatment):
-        at = lambda total: spread(total, 14, day)
-        return Arms(at(control), at(44700), at(treatment), at(45489), 0.01)
+        return arms_on(day, control, treatment, 44700, 0.01, 14, 45489)
 
     returned = [on(day, 20034, 20119).state(0.01) for day in range(1, 15)]
     stayed = [on(day, 8502, 8279) for day in range(1, 15)]
@@ -201,6 +239,9 @@ def cookie_cats():
 
 
 def main():
+    for xt, n, m in [(1380, 6000, 0.08), (1000, 5000, 0.03)]:
+        states = [arms_on(day, 1620, xt, 6000, 0.08, 28, n).state(m) for day in range(1, 8)]
+        print(f"finished 1,620 of 6,000 -> {xt} of {n}, for {m}: {' '.join(states)}")
     theatre()
     cookie_cats()
     aim, proxy = 0.08, 0.04  # tau: |35 % - 27 %|, and 10 % of 40 %
@@ -267,6 +308,39 @@ def main():
             print(f"rare, k = {k:.2f}: day {days}, {c} -> {t}: ln e = {ln_e:.2f}, "
                   f"p = {exp(-ln_e):.6f}, at least half: {t <= 0.5 * c}")
     before_a_test()
+    mixed_units()
+    narrowed_cohorts()
+
+
+def mixed_units():
+    """13 of 428 units a day in both arms, against 1 %; none from day 10 on."""
+    for day in range(1, 10):
+        s, n = 13 * day, 428 * day
+        ln_e = one_proportion(s, n, 0.01, 0.01, 0.01)
+        if n >= 100 and ln_e >= log(1000):
+            print(f"mixed: day {day}, {s} of {n}, ln e = {ln_e:.2f}, p = {exp(-ln_e):.1e}, "
+                  f"shown at {log(1000):.2f}")
+            break
+
+
+def narrowed_cohorts():
+    """Fewer of the eligible units are counted: the alarm's first day and its numbers."""
+    before = None
+    for day in range(1, 43):
+        # 100 eligible a day; 80 counted, from day 15 on 60; 27 % did it, from then on 36 %.
+        den = 80 * min(day, 14) + 60 * max(day - 14, 0)
+        num = 22 * min(day, 14) + 22 * max(day - 14, 0)
+        better = one_proportion(num, den, 0.27, 0.08, 0.27) >= log(20) and num / den > 0.27
+        d, se = log(den / (100 * day * 0.8)), 1 / sqrt(den)
+        n, se_n = log(num / (100 * day * 0.8 * 0.27)), 1 / sqrt(num)
+        alarm = better and d <= log(0.95) and log_interval(d, se)[1] < 0
+        if alarm != before:
+            ends = [exp(x) - 1 for x in (*log_interval(n, se_n), *log_interval(d, se))]
+            print(f"cohort on day {day}: {alarm}; {num} of {den} of {100 * day}; coverage "
+                  f"{den / (100 * day):.3f}, numerator {exp(n) - 1:.3f}, denominator "
+                  f"{exp(d) - 1:.3f}, ratio {exp(n - d) - 1:.3f}, ends "
+                  + " ".join(f"{x:.3f}" for x in ends))
+        before = alarm
 
 
 def before_a_test():

@@ -2,6 +2,7 @@
 //! kept over restarts, told once, cleared with an all-clear, shown by the API and the page.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use judge::lifecycle::{HumanAction, HumanDecision};
@@ -12,6 +13,7 @@ use verdictd::app::App;
 use verdictd::clock::ManualClock;
 use verdictd::cycle::human::{Decree, decide};
 
+use super::fakes::daemon::{run, text as text_of};
 use super::fakes::home::{Home, Idea, day_text};
 use super::fakes::http::Site;
 use super::fakes::receiver::Receiver;
@@ -163,4 +165,40 @@ async fn two_idle_months_are_thrash_until_somebody_stops() {
     assert!(told.iter().all(|(kind, _)| kind == "alarm.cleared"), "{told:?}");
     assert_eq!(told.iter().filter(|(_, keys)| keys == "thrash.no_kills").count(), 1);
     app.shutdown().await.unwrap();
+}
+
+/// Eight tests in which the proxy moved and the outcome did not: `check` says so of a ninth file.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn check_warns_of_a_proxy_that_did_not_predict_before() {
+    let home = Home::new();
+    let mut text = "day,arm,num,den\n".to_owned();
+    for day in 0..14 {
+        for arm in ["control", "treatment"] {
+            writeln!(text, "{},{arm},270,1000", day_text(day - 7)).unwrap();
+        }
+    }
+    home.put("data/finished.csv", text);
+    let ids: Vec<String> = (1..=8).map(|number| format!("copy-{number}")).collect();
+    for id in &ids {
+        home.experiment(&Idea { id, guardrails: CALM, notify: "", ..Idea::default() });
+    }
+    let path = home.settings("http://127.0.0.1:9", "");
+    let settings = verdictd::settings::load(Some(&path), &[], &[]).unwrap().settings;
+    let clock = Arc::new(ManualClock::new(start()));
+    let app = App::start_manual(settings, clock.clone(), None).await.unwrap();
+    for day in 1..=7 {
+        clock.advance_to(add_ms(start(), day * DAY_MS));
+        app.settle().await.unwrap();
+    }
+    app.shutdown().await.unwrap();
+    home.experiment(&Idea { id: "copy-9", guardrails: CALM, notify: "", ..Idea::default() });
+    let file = home.experiments().join("copy-9.yaml");
+    let config = path.display().to_string();
+    let arguments = ["check", "--config", &config, &file.display().to_string()];
+    let said = text_of(&run(&arguments, &[]).stdout);
+    assert!(said.contains("warning[W0119]: proxy `started` did not predict"), "{said}");
+    assert!(said.contains("of 8 that moved 0 were followed"), "{said}");
+    assert!(said.contains("  started:"), "the line of the signal: {said}");
+    let alone = text_of(&run(&["check", &file.display().to_string()], &[]).stdout);
+    assert!(!alone.contains("W0119"), "without a store there is no history: {alone}");
 }

@@ -100,7 +100,9 @@ fn registry() -> Metrics {
     metrics.slots_missed("busy", 1);
     metrics.source_request("prometheus", None);
     metrics.tripwire("slo");
-    metrics.daemon.delivery("chat", "delivered");
+    metrics.daemon.delivery("chat", "test", "delivered", "ok", 1);
+    metrics.daemon.endpoint_state("chat", 0);
+    metrics.daemon.heartbeat("sent", "ok");
     metrics.daemon.attempt("chat", "delivered");
     let source = SourceRow { name: "prometheus".to_owned(), is_up: true, last_ok_at: Some(at) };
     let outbox =

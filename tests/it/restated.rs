@@ -156,6 +156,36 @@ async fn a_restated_trip_is_revised_and_stays() {
     app.shutdown().await.unwrap();
 }
 
+const BURNS: &str = "  errors:\n    slo:\n      objective: 99%\n      source: prom\n      \
+     bad: errors\n      total: requests\n      scope: service\n      budget: {rolling: 28d}\n      \
+     burn: [{severity: page, factor: 10, long: 6h, short: 1h}]\n    every: 1h\n    on_trip: stop\n";
+
+/// The history of a service is read once. A trip is looked at again over the windows of its alerts,
+/// not over the whole budget, also by a daemon that was killed in between.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trip_does_not_sweep_its_budget_again() {
+    let (home, metrics) = (Home::new(), Metrics::start(Mood::Calm).await);
+    let receiver = Receiver::start().await;
+    home.experiment(&Idea { guardrails: BURNS, ..Idea::default() });
+    let clock = Arc::new(ManualClock::new(midnight(-7)));
+    let first = app(&home, &metrics, &receiver, &clock).await;
+    play(&first, &clock, add_ms(midnight(-7), 3_600_000)).await;
+    let (_, record) = newest(first.store()).await;
+    // Every request is an error here.
+    assert_eq!(record.decision.cause, Cause::Tripped);
+    let days = |asked: &[f64]| asked.iter().sum::<f64>() / 86_400.0;
+    let asked = metrics.take_asked();
+    assert!((56.0..57.0).contains(&days(&asked)), "28 days of two columns, once: {asked:?}");
+    first.shutdown().await.unwrap();
+    let again = app(&home, &metrics, &receiver, &clock).await;
+    play(&again, &clock, add_ms(midnight(-7), DAY_MS)).await;
+    // Two slots of three periods, and one of six hours, of two columns.
+    let asked = metrics.take_asked();
+    assert!(!asked.is_empty() && days(&asked) <= 1.5, "{asked:?}");
+    assert!(revisions(again.store()).await.is_empty());
+    again.shutdown().await.unwrap();
+}
+
 async fn newest_look(store: &Store) -> (EvaluationRow, EvaluationRecord) {
     find(store, |row| row.track == "look" && row.revises.is_none()).await
 }

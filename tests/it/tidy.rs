@@ -27,6 +27,7 @@ const DAEMON_LAYERS: &[(&str, &[&str])] = &[
     ("store", &["sources", "deliver", "http", "cli", "app", "cycle", "tasks", "demo"]),
     ("deliver", &["sources", "http", "cli", "app", "cycle", "tasks", "demo"]),
     ("cycle", &["http", "cli", "demo"]),
+    ("gate", &["sources", "deliver", "http", "cli", "app", "tasks", "demo"]),
     ("tasks", &["http", "cli", "demo"]),
     ("telemetry", &["http", "cli", "app", "cycle", "tasks", "demo"]),
     ("http", &["sources", "cli", "app", "demo"]),

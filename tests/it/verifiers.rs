@@ -1,5 +1,6 @@
 //! What the stories sent, verified by other people's code: every webhook by `standardwebhooks`,
-//! every chat message by `slack_sdk` (PyPI), with the bytes and headers as they arrived.
+//! every chat message by `slack_sdk` and `slackblocks` (PyPI), with the bytes and headers as they
+//! arrived.
 
 use std::io::{Seek as _, Write as _};
 use std::path::PathBuf;
@@ -14,30 +15,40 @@ use crate::fakes::played::{Played, both};
 use crate::fakes::process::tool;
 
 /// One line of a verifier's answer for each document.
-fn verify(script: &str, documents: &[Value]) -> Vec<String> {
+pub(crate) fn verify(script: &str, documents: &[Value]) -> Vec<String> {
+    let mut command = Command::new(tool("VERDICTD_TEST_PYTHON"));
+    command.arg("-B").arg(scripts("py").join(script)).arg("--batch");
+    answers(command, documents)
+}
+
+/// As [`verify`], by a script for Node.
+pub(crate) fn verify_with_node(script: &str, documents: &[Value]) -> Vec<String> {
+    let mut command = Command::new(tool("VERDICTD_TEST_NODE"));
+    command.arg(scripts("js").join(script));
+    answers(command, documents)
+}
+
+fn scripts(folder: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder)
+}
+
+fn answers(mut command: Command, documents: &[Value]) -> Vec<String> {
     let mut input = tempfile::tempfile().unwrap();
     for document in documents {
         writeln!(input, "{document}").unwrap();
     }
     input.rewind().unwrap();
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/py");
-    let output = Command::new(tool("VERDICTD_TEST_PYTHON"))
-        .arg("-B")
-        .arg(folder.join(script))
-        .arg("--batch")
-        .stdin(Stdio::from(input))
-        .output()
-        .unwrap();
+    let output = command.stdin(Stdio::from(input)).output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     let error = String::from_utf8_lossy(&output.stderr);
     let lines: Vec<_> = said.lines().map(str::to_owned).collect();
-    assert_eq!(lines.len(), documents.len(), "{script}: {error}");
+    assert_eq!(lines.len(), documents.len(), "{command:?}: {error}");
     let is_clean = lines.iter().all(|line| line == "ok");
-    assert_eq!(output.status.success(), is_clean, "{script}: {error}");
+    assert_eq!(output.status.success(), is_clean, "{command:?}: {error}");
     lines
 }
 
-fn refused(lines: &[String]) -> Vec<&String> {
+pub(crate) fn refused(lines: &[String]) -> Vec<&String> {
     lines.iter().filter(|line| *line != "ok").collect()
 }
 

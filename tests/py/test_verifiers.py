@@ -157,7 +157,7 @@ class Slack(unittest.TestCase):
         self.refuse(slack(HEADER, section("x" * 3001)), "block 1 (section)")
         self.refuse(slack(section("x", fields=FIELDS * 6)), "block 0 (section)")
         long_field = {"type": "mrkdwn", "text": "x" * 2001}
-        self.refuse(slack(section("x", fields=[long_field])), "2000 characters")
+        self.refuse(slack(section("x", fields=[long_field])), "slackblocks: `text` length")
         self.refuse(slack(*[{"type": "divider"}] * 51), "1 to 50")
 
     def test_refuses_what_the_library_would_drop_in_silence(self):

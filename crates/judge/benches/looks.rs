@@ -135,6 +135,7 @@ fn input() -> LookInput {
         carry: Carry::new(),
         unacknowledged: Vec::new(),
         alarms_since: BTreeMap::new(),
+        beside: BTreeMap::new(),
         experiment,
     }
 }

@@ -11,6 +11,7 @@ mod burn;
 pub(crate) mod carry;
 mod covariate;
 mod drift;
+mod exposure;
 mod fixed;
 mod fixed_methods;
 mod look;
@@ -32,8 +33,8 @@ pub use alpha::ledger;
 pub(crate) use alpha::of_atoms as atom_alphas;
 pub use burn::*;
 pub use drift::*;
+pub use exposure::{Allocated, ExposureCheck};
 pub(crate) use rule::value as rule_value;
-pub use split::split_counts;
 pub(crate) use tau::{aim_effect, of_atom as planned_tau, planned_units};
 
 use serde::{Deserialize, Serialize};
@@ -379,6 +380,8 @@ pub struct Analysis {
     pub harm: Vec<HarmCheck>,
     /// Split check, if shares are declared.
     pub split: Option<SplitCheck>,
+    /// Check of units in more than one arm, if the file asks for it.
+    pub exposure: Option<ExposureCheck>,
     /// Alpha ledger.
     pub ledger: Vec<AlphaLine>,
     /// Latched-but-decayed and retargeted tests.
@@ -404,6 +407,7 @@ pub fn analyse(input: &LookInput, at_checkpoint: bool) -> Analysis {
     let harm = states::harm(&mut look);
     let guardrails = margins::guardrails(&mut look);
     let split = split::check(input, &mut look.carry);
+    let exposure = exposure::check(input, &mut look.carry);
     Analysis {
         rule: rule::value(&checkpoint.continue_when, &atoms),
         stop_rule: checkpoint.stop_when.as_ref().map(|rule| rule::value(rule, &stop_atoms)),
@@ -413,6 +417,7 @@ pub fn analyse(input: &LookInput, at_checkpoint: bool) -> Analysis {
         guardrails,
         harm,
         split,
+        exposure,
         ledger: ledger(&input.experiment),
         progress: progress(input),
         findings: look.findings,

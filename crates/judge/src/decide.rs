@@ -97,6 +97,8 @@ pub enum Cause {
     KeepRunning,
     /// `hold`: the split is off.
     Srm,
+    /// `hold`: too many units saw more than one arm.
+    MultipleExposure,
     /// `hold`: the arms differed before anybody was treated.
     Imbalance,
     /// `hold`: a definition changed and nobody acknowledged it.
@@ -169,6 +171,17 @@ pub enum Reason {
     /// The split differs from the plan.
     SplitMismatch {
         /// Always-valid p.
+        p: f64,
+    },
+    /// Too many units saw more than one arm.
+    MultipleExposure {
+        /// Such units.
+        mixed: f64,
+        /// All units.
+        units: f64,
+        /// The tolerated share.
+        limit: f64,
+        /// Always-valid p of "no more than that".
         p: f64,
     },
     /// The arms differed in a signal's covariate before exposure.

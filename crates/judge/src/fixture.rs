@@ -57,6 +57,7 @@ fn signal(name: &str, role: Role, days: i64) -> Signal {
         method: None,
         source: "warehouse".into(),
         query: Query::default(),
+        eligible: None,
     }
 }
 
@@ -128,7 +129,12 @@ pub(crate) fn experiment() -> Experiment {
         why_now: None,
         if_it_works: Some("growth keeps it".into()),
         timezone: "UTC".into(),
-        compare: Compare::Arms { control: "a".into(), treatment: "b".into(), split },
+        compare: Compare::Arms {
+            control: "a".into(),
+            treatment: "b".into(),
+            split,
+            multiple_exposure: None,
+        },
         start: start(),
         units_per_week: None,
         signals: vec![signal("p", Role::Proxy, 1), signal("o", Role::Outcome, 14)],
@@ -303,6 +309,7 @@ impl Look {
             guardrails: Vec::new(),
             harm: Vec::new(),
             split: None,
+            exposure: None,
             ledger: Vec::new(),
             findings: Vec::new(),
             carry: BTreeMap::new(),
@@ -317,6 +324,7 @@ impl Look {
             carry: BTreeMap::new(),
             unacknowledged: Vec::new(),
             alarms_since: BTreeMap::new(),
+            beside: BTreeMap::new(),
         };
         Self { input, analysis }
     }

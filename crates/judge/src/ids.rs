@@ -12,18 +12,37 @@ use crate::time::Timestamp;
 ///
 /// Length prefixes keep `("ab", "c")` and `("a", "bc")` apart.
 pub fn hash128(parts: &[&str]) -> String {
-    let mut hasher = Sha256::new();
+    let mut hasher = Parts::default();
     for part in parts {
-        hasher.update((part.len() as u64).to_be_bytes());
-        hasher.update(part.as_bytes());
+        hasher.add(&[part]);
     }
-    let mut hex = String::with_capacity(32);
-    for byte in hasher.finalize().iter().take(16) {
-        for digit in [byte >> 4, byte & 15] {
-            hex.extend(char::from_digit(u32::from(digit), 16));
+    hasher.hash128()
+}
+
+/// The parts of an id, one by one: [`hash128`] without a text for each of them.
+#[derive(Default)]
+pub(crate) struct Parts(Sha256);
+
+impl Parts {
+    /// One part, of these pieces put together.
+    pub(crate) fn add(&mut self, pieces: &[&str]) {
+        let len: usize = pieces.iter().map(|piece| piece.len()).sum();
+        self.0.update((len as u64).to_be_bytes());
+        for piece in pieces {
+            self.0.update(piece.as_bytes());
         }
     }
-    hex
+
+    /// The id, as [`hash128`] gives it for the same parts.
+    pub(crate) fn hash128(self) -> String {
+        let mut hex = String::with_capacity(32);
+        for byte in self.0.finalize().iter().take(16) {
+            for digit in [byte >> 4, byte & 15] {
+                hex.push(char::from(if digit < 10 { b'0' + digit } else { b'a' + digit - 10 }));
+            }
+        }
+        hex
+    }
 }
 
 /// The id of the evaluation of one slot: (experiment, track, scheduled_at) and how often restated.
@@ -50,6 +69,10 @@ mod tests {
     fn parts_do_not_run_into_each_other() {
         assert_ne!(hash128(&["ab", "c"]), hash128(&["a", "bc"]));
         assert_eq!(hash128(&["x"]), "028f0df5b8596fbcd10c9720b7a4784f");
+        let mut parts = Parts::default();
+        parts.add(&["col ", "a", "=b"]);
+        parts.add(&[]);
+        assert_eq!(parts.hash128(), hash128(&["col a=b", ""]));
     }
 
     #[test]

@@ -82,6 +82,24 @@ pub enum NoticeKind {
     /// `engine.fault`
     #[serde(rename = "engine.fault")]
     EngineFault,
+    /// `endpoint.degraded`: a receiver failed several times in a row and is only probed.
+    #[serde(rename = "endpoint.degraded")]
+    EndpointDegraded,
+    /// `endpoint.disabled`: nothing more is sent to a receiver until somebody enables it.
+    #[serde(rename = "endpoint.disabled")]
+    EndpointDisabled,
+    /// `endpoint.recovered`
+    #[serde(rename = "endpoint.recovered")]
+    EndpointRecovered,
+    /// `delivery.dropped`: messages went unsent because they were too old or the queue was full.
+    #[serde(rename = "delivery.dropped")]
+    DeliveryDropped,
+    /// `clock.skewed`: a receiver's clock and ours differ too much for signatures.
+    #[serde(rename = "clock.skewed")]
+    ClockSkewed,
+    /// `clock.agreed`: its all-clear.
+    #[serde(rename = "clock.agreed")]
+    ClockAgreed,
     /// `test`: a test send.
     #[serde(rename = "test")]
     Test,
@@ -112,8 +130,27 @@ impl NoticeKind {
             Self::ActionFailed => "action.failed",
             Self::FileBroken => "file.broken",
             Self::EngineFault => "engine.fault",
+            Self::EndpointDegraded => "endpoint.degraded",
+            Self::EndpointDisabled => "endpoint.disabled",
+            Self::EndpointRecovered => "endpoint.recovered",
+            Self::DeliveryDropped => "delivery.dropped",
+            Self::ClockSkewed => "clock.skewed",
+            Self::ClockAgreed => "clock.agreed",
             Self::Test => "test",
         }
+    }
+
+    /// About verdictd's own delivery: told to whoever runs it, and never about its own telling.
+    pub fn is_about_delivery(self) -> bool {
+        matches!(
+            self,
+            Self::EndpointDegraded
+                | Self::EndpointDisabled
+                | Self::EndpointRecovered
+                | Self::DeliveryDropped
+                | Self::ClockSkewed
+                | Self::ClockAgreed
+        )
     }
 
     /// Tripwires and action results jump the queue.

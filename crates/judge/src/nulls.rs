@@ -2,7 +2,9 @@
 //!
 //! For `replay --aa`: how often does *this* file call *this* data a change when there is none? The
 //! makers keep the data's own periods, sizes, time pattern and spread, and take away only what
-//! tells the two sides of a comparison apart. Pure: all chance comes from (seed, run, index)
+//! tells the two sides of a comparison apart. First of all the effect itself: each arm is centred
+//! on the level of both. An effect that were left in would change its sign with every period and
+//! come out as spread that the data do not have. Pure: all chance comes from (seed, run, index)
 //! through a counter-based generator, so a run is the same alone and among thousands.
 //!
 //! | design | maker |
@@ -67,6 +69,7 @@ const ALIKE: f64 = 0.05;
 /// A history of two arms in which they do not differ. Periods are taken by their start, so that
 /// the signals of one experiment change places together and stay as related as they are.
 pub fn arms(points: &[Point], control: &str, treatment: &str, chance: Chance) -> Vec<Point> {
+    let points = &centred(points, [control, treatment]);
     let mut cells: BTreeMap<Timestamp, [Option<&Point>; 2]> = BTreeMap::new();
     for point in points {
         let pair = cells.entry(point.start).or_default();
@@ -108,6 +111,77 @@ pub fn arms(points: &[Point], control: &str, treatment: &str, chance: Chance) ->
         }
     }
     made
+}
+
+/// Both arms moved to the level that they have together: their difference over the whole history
+/// is gone, what their periods differ by from one to the next stays. (With m periods the spread of
+/// what is left is that of the data times 1 - 1/m.)
+fn centred(points: &[Point], arms: [&str; 2]) -> Vec<Point> {
+    let of_arm = |arm: &str| {
+        let own: Vec<&Point> = points.iter().filter(|point| point.arm == arm).collect();
+        level_of(&own)
+    };
+    let both: Vec<&Point> =
+        points.iter().filter(|point| arms.contains(&point.arm.as_str())).collect();
+    let goal = match of_arm(arms[0]).zip(of_arm(arms[1])) {
+        // Values have no sizes to be weighed by.
+        Some((held, treated)) if is_plain(&both) => Some(f64::midpoint(held, treated)),
+        Some(_) => level_of(&both),
+        None => None,
+    };
+    let by = arms.map(|arm| goal.zip(of_arm(arm)).map_or(0.0, |(goal, own)| goal - own));
+    let mut order: Vec<&Point> = points.iter().collect();
+    order.sort_by_key(|point| point.start);
+    // Whole events are moved; what rounding leaves over goes to the next period of the arm.
+    let mut rest = [0.0; 2];
+    let moved = order.into_iter().map(|point| {
+        let place = arms.iter().position(|arm| *arm == point.arm);
+        let sums = place.map_or(point.sums, |at| shifted(point.sums, by[at], &mut rest[at]));
+        Point { sums, ..point.clone() }
+    });
+    moved.collect()
+}
+
+fn is_plain(points: &[&Point]) -> bool {
+    points.iter().any(|point| matches!(point.sums, Sums::Value { .. }))
+}
+
+/// The level of several periods together; of values their mean.
+fn level_of(points: &[&Point]) -> Option<f64> {
+    if is_plain(points) {
+        let levels = points.iter().filter_map(|point| point.sums.level());
+        return Some(levels.sum::<f64>() / points.len() as f64);
+    }
+    let total = points.iter().map(|point| point.sums).reduce(|mut all, one| {
+        all += one;
+        all
+    });
+    total.and_then(Sums::level)
+}
+
+/// A period at a level that lies `by` higher; counts stay whole.
+fn shifted(sums: Sums, by: f64, rest: &mut f64) -> Sums {
+    let mut whole = |count: f64, size: f64, most: f64| {
+        let wanted = count + size * by + *rest;
+        let made = wanted.round().clamp(0.0, most);
+        *rest = wanted - made;
+        made
+    };
+    match sums {
+        Sums::Proportion { num, den } => Sums::Proportion { num: whole(num, den, den), den },
+        Sums::Rate { events, exposure } => {
+            Sums::Rate { events: whole(events, exposure, f64::INFINITY), exposure }
+        }
+        Sums::Detailed { share: true, n, sum, extra, .. } if n > 0.0 => {
+            let made = whole(sum, n, n);
+            // Whoever is added or taken away has the covariate of everybody.
+            let crossed =
+                |x: Covariate| Covariate { cross: x.cross + (made - sum) * x.sum / n, ..x };
+            let extra = Extra { covariate: extra.covariate.map(crossed), ..extra };
+            Sums::Detailed { share: true, n, sum: made, sum_sq: made, extra }
+        }
+        other => lifted(other, by),
+    }
 }
 
 /// Periods that change places together: one for counts, a block for plain series.
@@ -314,8 +388,8 @@ mod tests {
     /// Forty days on which the treatment does twice as well.
     fn two_arms(treated: f64) -> Vec<Point> {
         let days = (0..40).flat_map(|index| {
-            let wave = (index % 7) as f64;
-            [("c", 100.0, 20.0 + wave), ("t", treated, treated * 0.4 + wave)].map(
+            let (wave, other) = ((index % 7) as f64, (index % 5) as f64);
+            [("c", 100.0, 20.0 + wave), ("t", treated, treated * 0.4 + other)].map(
                 |(arm, den, num)| point(arm, index, Sums::Proportion { num: num.round(), den }),
             )
         });
@@ -332,23 +406,88 @@ mod tests {
         })
     }
 
+    /// z of the difference over the whole history.
+    fn z(points: &[Point]) -> f64 {
+        let ([held, of_held, ..], [treated, of_treated, ..]) =
+            (total(points, "c"), total(points, "t"));
+        let pooled = (held + treated) / (of_held + of_treated);
+        let se = (pooled * (1.0 - pooled) * (1.0 / of_held + 1.0 / of_treated)).sqrt();
+        (treated / of_treated - held / of_held) / se
+    }
+
+    /// The share of histories in which a test at 5 % finds a difference, over histories of 28 days
+    /// with `den` units an arm and day, drawn at 40 % and at `treated`.
+    fn false_finds(den: [f64; 2], treated: f64, make: fn(&[Point], Chance) -> Vec<Point>) -> f64 {
+        let mut found = 0.0;
+        let runs = 2_000;
+        for run in 0..runs {
+            let draw = Chance::new(77, run);
+            let real: Vec<Point> = (0..28)
+                .flat_map(|day| {
+                    [("c", den[0], 0.4), ("t", den[1], treated)].map(|(arm, den, share)| {
+                        let key = day * 2 + u64::from(arm == "t");
+                        let num = hits(den, share, 1.0, key, draw);
+                        point(arm, day as i64, Sums::Proportion { num, den })
+                    })
+                })
+                .collect();
+            found += f64::from(u32::from(z(&make(&real, Chance::new(78, run))).abs() > 1.96));
+        }
+        found / runs as f64
+    }
+
+    /// An effect that is left in comes out as spread: what it was before the arms were centred.
+    fn as_it_was(points: &[Point], chance: Chance) -> Vec<Point> {
+        let turned = |point: &Point| chance.coin(point.start.as_millisecond().unsigned_abs());
+        let other = |point: &Point| if point.arm == "c" { "t" } else { "c" };
+        let swap = |point: &Point| {
+            let arm = if turned(point) { other(point) } else { &point.arm };
+            Point { arm: arm.to_owned(), ..point.clone() }
+        };
+        points.iter().map(swap).collect()
+    }
+
+    #[test]
+    fn a_real_effect_is_no_spread_of_nothing() {
+        let made = |points: &[Point], chance: Chance| arms(points, "c", "t", chance);
+        // Standard error of a share of 5 % over 2,000: 0.5 points.
+        for (sizes, treated) in [
+            ([200.0, 200.0], 0.4),
+            ([200.0, 200.0], 0.52),
+            ([200.0, 60.0], 0.4),
+            ([200.0, 60.0], 0.52),
+        ] {
+            let share = false_finds(sizes, treated, made);
+            assert!((0.03..=0.06).contains(&share), "{sizes:?} {treated}: {share}");
+        }
+        let before = false_finds([200.0, 200.0], 0.52, as_it_was);
+        assert!(before > 0.2, "the effect in: {before}");
+    }
+
     #[test]
     fn arms_change_places_and_what_was_counted_stays() {
-        let real = two_arms(100.0);
+        let before = two_arms(100.0);
+        let real = centred(&before, ["c", "t"]);
+        let sum = |points: &[Point]| total(points, "c")[0] + total(points, "t")[0];
+        assert!((sum(&real) - sum(&before)).abs() <= 1.0, "nobody is lost");
+        assert!((total(&real, "c")[0] - total(&real, "t")[0]).abs() <= 1.0, "no effect is left");
         let (mut swapped, mut kept) = (0, 0);
         for run in 0..20 {
-            let made = arms(&real, "c", "t", Chance::new(1, run));
+            let made = arms(&before, "c", "t", Chance::new(1, run));
             assert_eq!(made.len(), real.len());
             for (pair, before) in made.chunks(2).zip(real.chunks(2)) {
                 let same = pair[0].sums == before[0].sums && pair[1].sums == before[1].sums;
                 let turned = pair[0].sums == before[1].sums && pair[1].sums == before[0].sums;
                 assert!(same || turned);
-                kept += u32::from(same);
-                swapped += u32::from(turned);
+                kept += u32::from(same && !turned);
+                swapped += u32::from(turned && !same);
             }
         }
-        // 800 coins: 400 give or take 4 standard deviations of 14.
-        assert!((344..=456).contains(&swapped), "{swapped} of {}", swapped + kept);
+        // Some periods are the same in both arms; of the others half, give or take 4 standard
+        // deviations.
+        let coins = f64::from(swapped + kept);
+        let off = f64::from(swapped) - 0.5 * coins;
+        assert!(coins > 500.0 && off.abs() < 2.0 * coins.sqrt(), "{swapped} of {coins}");
     }
 
     #[test]

@@ -151,6 +151,15 @@ impl Observation {
             Self::NoData { .. } | Self::SourceError { .. } | Self::Immature { .. } => None,
         }
     }
+
+    /// Since when its data are missing, if they are and that is known.
+    pub fn missing_since(&self) -> Option<Timestamp> {
+        match self {
+            Self::NoData { since, .. } => *since,
+            Self::SourceError { since, .. } => Some(*since),
+            _ => None,
+        }
+    }
 }
 
 /// What was observed of one signal at one instant.

@@ -4,11 +4,14 @@
 //! are complete (no choice is left for the fetcher) and say which needs they serve. This version
 //! batches one to one; query union comes later through the same types.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
-use crate::ids::hash128;
+use crate::ids::Parts;
 use crate::spec::{
-    COVARIATE, CUBES, Compare, Experiment, Form, Guardrail, GuardrailKind, LimitOf, Query, Signal,
+    Beside, BesideKind, COVARIATE, CUBES, Compare, Experiment, Form, Guardrail, GuardrailKind,
+    LimitOf, Query, Signal,
 };
 use crate::time::{Span, Timestamp, Window};
 
@@ -53,6 +56,10 @@ pub enum Shape {
     UnitsOver,
     /// `hits, n` of a sampled limit: stored as a proportion.
     HitsOf,
+    /// `mixed, units`: units in more than one arm, of all; stored as a proportion.
+    Mixed,
+    /// `units`: a count of them; stored as a proportion of itself.
+    Eligible,
 }
 
 impl Shape {
@@ -88,6 +95,8 @@ impl Shape {
             Self::BadTotal => &["bad", "total"],
             Self::UnitsOver => &["over", "units"],
             Self::HitsOf => &["hits", "n"],
+            Self::Mixed => &["mixed", "units"],
+            Self::Eligible => &["units"],
         }
     }
 
@@ -95,6 +104,7 @@ impl Shape {
     pub fn is_count(self, column: &str) -> bool {
         match self {
             Self::Form(Form::Proportion) | Self::BadTotal | Self::UnitsOver | Self::HitsOf => true,
+            Self::Mixed | Self::Eligible => true,
             Self::Form(Form::Mean | Form::Ratio) => column == "n",
             Self::Detailed { .. } => matches!(column, "num" | "den" | "n"),
             Self::Form(Form::Rate) => column == "events",
@@ -108,7 +118,7 @@ impl Shape {
             Self::Form(Form::Proportion) | Self::Detailed { share: true, .. } => "den",
             Self::Form(Form::Mean | Form::Ratio) | Self::Detailed { .. } | Self::HitsOf => "n",
             Self::BadTotal => "total",
-            Self::UnitsOver => "units",
+            Self::UnitsOver | Self::Mixed | Self::Eligible => "units",
             Self::Form(Form::Rate | Form::Value) => return None,
         })
     }
@@ -187,15 +197,27 @@ pub enum Cell {
     NonFinite,
 }
 
+/// The need of a count beside the signals over a window.
+pub fn need_of_beside(experiment: &Experiment, beside: &Beside, window: Window) -> Need {
+    let shape = match beside.kind {
+        BesideKind::MultipleExposure => Shape::Mixed,
+        BesideKind::Eligible => Shape::Eligible,
+    };
+    need_of(experiment, &beside.signal, shape, window)
+}
+
 /// The need of a signal over a window.
 pub fn need_of_signal(experiment: &Experiment, signal: &Signal, window: Window) -> Need {
+    need_of(experiment, signal, Shape::of(signal.form, &signal.query), window)
+}
+
+fn need_of(experiment: &Experiment, signal: &Signal, shape: Shape, window: Window) -> Need {
     let compare = signal.compare.as_ref().unwrap_or(&experiment.compare);
     let arms = match compare {
         Compare::Arms { control, treatment, .. } => vec![control.clone(), treatment.clone()],
         Compare::Baseline | Compare::BeforeAfter { .. } => Vec::new(),
     };
-    let shape = Shape::of(signal.form, &signal.query);
-    let grain = signal.grain.unwrap_or(Span::days(1));
+    let grain = grain_of(signal);
     Need {
         experiment: experiment.id.clone(),
         subject: Subject::Signal(signal.name.clone()),
@@ -210,6 +232,17 @@ pub fn need_of_signal(experiment: &Experiment, signal: &Signal, window: Window) 
     }
 }
 
+/// Length of one period of a signal.
+fn grain_of(signal: &Signal) -> Span {
+    signal.grain.unwrap_or(Span::days(1))
+}
+
+/// The [`series_id`] of a signal.
+pub(crate) fn series_of_signal(experiment: &Experiment, signal: &Signal) -> String {
+    let shape = Shape::of(signal.form, &signal.query);
+    series_id(&signal.source, &signal.query, shape, grain_of(signal), &experiment.timezone)
+}
+
 /// The need of a guardrail over a window; `None` for `no_worse_than`, which reads a signal.
 pub fn need_of_guardrail(
     experiment: &Experiment,
@@ -219,7 +252,7 @@ pub fn need_of_guardrail(
 ) -> Option<Need> {
     let (source, query) = guardrail.kind.source()?;
     let shape = match &guardrail.kind {
-        GuardrailKind::Slo(_) => Shape::BadTotal,
+        kind if kind.slo().is_some() => Shape::BadTotal,
         GuardrailKind::Limit(limit) => match (limit.of, &limit.per) {
             (LimitOf::Sampled, _) => Shape::HitsOf,
             (LimitOf::Configured, Some(_)) => Shape::UnitsOver,
@@ -258,26 +291,61 @@ pub fn need_of_control(
 /// The definition's hash: source, query text with white space folded, shape, grain and zone.
 /// A change while the experiment runs is `definition_changed`.
 pub fn series_id(source: &str, query: &Query, shape: Shape, grain: Span, zone: &str) -> String {
-    let fold = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut parts = vec!["series".to_owned(), source.to_owned()];
+    let mut parts = Parts::default();
+    parts.add(&["series"]);
+    parts.add(&[source]);
     // The SQL text identifies a query, not the name of the file it stands in; a CSV pattern does.
     match (&query.sql, &query.file) {
-        (Some(sql), _) => parts.push(format!("sql {}", fold(sql))),
-        (None, Some(file)) => parts.push(format!("file {file}")),
+        (Some(sql), _) => parts.add(&["sql ", &folded(sql)]),
+        (None, Some(file)) => parts.add(&["file ", file]),
         (None, None) => {}
     }
-    parts.extend(query.columns.iter().map(|(name, text)| format!("col {name}={}", fold(text))));
-    parts.extend(query.only.iter().map(|(name, value)| format!("only {name}={value}")));
-    if query.cumulative {
-        parts.push("cumulative".to_owned());
+    for (name, text) in &query.columns {
+        parts.add(&["col ", name, "=", &folded(text)]);
     }
-    parts.push(format!("{shape:?}"));
-    parts.push(grain.to_string());
-    parts.push(zone.to_owned());
-    hash128(&parts.iter().map(String::as_str).collect::<Vec<_>>())
+    for (name, value) in &query.only {
+        parts.add(&["only ", name, "=", value]);
+    }
+    if query.cumulative {
+        parts.add(&["cumulative"]);
+    }
+    parts.add(&[&format!("{shape:?}")]);
+    parts.add(&[&grain.to_string()]);
+    parts.add(&[zone]);
+    parts.hash128()
+}
+
+/// Words with one blank between them; most texts are so already.
+fn folded(text: &str) -> Cow<'_, str> {
+    let mut before = ' ';
+    let is_folded = !text.ends_with(' ')
+        && text.chars().all(|letter| {
+            let doubled = letter == ' ' && before == ' ';
+            before = letter;
+            !doubled && (letter == ' ' || !letter.is_whitespace())
+        });
+    if is_folded {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 /// One request per need, asked as of `at`.
 pub fn batch(needs: Vec<Need>, at: Timestamp) -> Vec<Request> {
     needs.into_iter().map(|need| Request { need, at }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folding_is_splitting_and_joining() {
+        for text in
+            ["", " ", "a", "a b", " a", "a ", "a  b", "a\tb", "a\nb c", "sum by (x) (y)", "\u{a0}a"]
+        {
+            let joined = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert_eq!(folded(text), joined, "{text:?}");
+        }
+    }
 }

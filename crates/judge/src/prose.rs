@@ -96,6 +96,7 @@ pub fn cause_words(cause: Cause) -> &'static str {
         Cause::Graduate => "make it the default",
         Cause::KeepRunning => "on to the next checkpoint",
         Cause::Srm => "the split differs from the plan",
+        Cause::MultipleExposure => "too many units saw more than one arm",
         Cause::Imbalance => "the arms differed before exposure",
         Cause::DefinitionChanged => "a definition changed",
         Cause::DataMissing => "missing data could change the verdict",
@@ -194,6 +195,10 @@ fn next_of_cause(record: &EvaluationRecord) -> String {
         Cause::KeepRunning => format!("It goes on; the next checkpoint is {next_checkpoint}."),
         Cause::Srm => {
             "Find out why the arms differ, acknowledge it and start a new allocation.".to_owned()
+        }
+        Cause::MultipleExposure => {
+            "Find out why units change their arm, acknowledge it and start a new allocation."
+                .to_owned()
         }
         Cause::Imbalance => "Find out how units came into their arms, and start again; or leave \
              the covariate out and acknowledge it."

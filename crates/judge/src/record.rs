@@ -33,6 +33,9 @@ pub struct LookInput {
     pub cycle: Cycle,
     /// Frozen observations by signal name; every signal has one.
     pub observations: BTreeMap<String, Observation>,
+    /// Frozen counts beside the signals, by their names ([`crate::spec::Beside`]).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub beside: BTreeMap<String, Observation>,
     /// Stored guardrail states in file order (`no_worse_than` is judged in the look itself).
     pub guardrails: Vec<GuardrailStatus>,
     /// Sequential state of earlier looks.
@@ -78,6 +81,9 @@ pub struct Allocation {
     pub since: Timestamp,
     /// Units by arm that were counted before it: they are not checked again.
     pub counts: BTreeMap<String, f64>,
+    /// `(mixed, units)` that were counted before it, where multiple exposure is checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mixed: Option<(f64, f64)>,
 }
 
 /// Sequential state, by test id (engine.md 1: experiment, cycle and epoch are the store's keys).

@@ -67,16 +67,24 @@ pub fn looks(
             break;
         };
         at = next;
-        let seen = experiment.signals.iter().map(|signal| {
+        let seen = |signal: &Signal| {
             let known = points.get(&signal.name).map_or(&[][..], Vec::as_slice);
             let known = &known[..known.partition_point(|point| point.end <= at)];
             let late = lateness.get(&signal.name).copied().unwrap_or(Span::ZERO);
             let input =
                 SeriesInput { points: known, failure: None, last_good: None, lateness: late };
             (signal.name.clone(), observe(experiment, signal, &state.cycle, at, &input))
-        });
+        };
+        let beside = experiment.beside();
         let input = LookInput {
-            observations: seen.collect(),
+            observations: experiment.signals.iter().map(seen).collect(),
+            // What a history does not hold is not looked at.
+            beside: beside
+                .iter()
+                .map(|one| &one.signal)
+                .filter(|one| points.contains_key(&one.name))
+                .map(seen)
+                .collect(),
             experiment: experiment.clone(),
             at,
             cycle: state.cycle.clone(),

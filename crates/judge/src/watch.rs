@@ -16,7 +16,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use self::history::{
-    Finished, KillRow, ProxyRow, finished, kill_list, kill_sentence, proxies, proxy_sentence,
+    Finished, KillRow, ProxyRow, discredited, finished, kill_list, kill_sentence, proxies,
+    proxy_sentence,
 };
 pub use self::portfolio::portfolio_cycles;
 pub use self::step::{Kept, Step, sentence, step};

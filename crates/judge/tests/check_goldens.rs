@@ -156,6 +156,8 @@ fn every_code_has_a_case() {
     }
     // Takes two files; `verdictd check` reports it.
     seen.insert("E0410");
+    // Takes the store of a daemon; `verdictd check --config` reports it.
+    seen.insert("W0119");
     let missing: Vec<&str> =
         codes().iter().map(|(code, _)| *code).filter(|code| !seen.contains(code)).collect();
     assert_eq!(missing, [] as [&str; 0], "codes without a case");

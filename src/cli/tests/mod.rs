@@ -3,6 +3,8 @@
 mod analyze;
 mod reference;
 
+use std::collections::BTreeMap;
+
 use clap::{CommandFactory as _, Parser as _};
 use judge::decide::{Cause, Verdict};
 use judge::spec::{self, Context};
@@ -102,7 +104,7 @@ async fn the_status_is_aligned_plain_and_not_cut() {
         worst_guardrail: None,
     };
     let fresh = ExperimentRow { id: "new".to_owned(), last: None, ..looked.clone() };
-    let text = super::status::text(&[looked, fresh], &[], Style::plain());
+    let text = super::status::text(&[looked, fresh], &BTreeMap::new(), &[], Style::plain());
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines[0], "EXPERIMENT                  LIFE        VERDICT");
     assert_eq!(lines[1], "long-name-of-an-experiment  unreadable  stop: tripped");

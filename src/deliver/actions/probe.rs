@@ -91,6 +91,7 @@ fn envelope(name: &str, config: &ActionConfig, timeout: Duration, wall_now: Time
         body: config.render(&by_hand),
         sent_at: wall_now,
         timeout,
+        is_manual: true,
         conversation: Conversation::default(),
     }
 }

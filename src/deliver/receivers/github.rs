@@ -7,6 +7,7 @@
 //! Limits: title 256, body 65,536 characters.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::Method;
 use schemars::JsonSchema;
@@ -14,13 +15,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::api::{Api, Calls, Credential, read};
-use super::said::{Said, conversation, is_over};
+use super::said::{Said, conversation, fitted, is_over};
 use super::{Envelope, Receipt, Receiver, ReceiverKind};
+use crate::deliver::bucket::Rate;
 use crate::deliver::clip::{json_text, markdown_text};
 use crate::deliver::endpoint::Network;
-use crate::deliver::exchange::{Answer, misconfigured};
+use crate::deliver::exchange::{Answer, misconfigured, said_by};
 use crate::deliver::{BoxFuture, ErrorClass, SendError, Then};
 use crate::secret::SecretRef;
+
+/// Room for the markers below the limit of a body.
+const MAX_CHARS: usize = 60_000;
 
 /// `[receivers.<name>.github]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -69,6 +74,15 @@ impl ReceiverKind for GitHubConfig {
     fn conversation(&self, content: &Value) -> Option<String> {
         Some(conversation(content))
     }
+
+    fn rates(&self) -> Vec<Rate> {
+        // 80 writes in a minute and 500 in an hour, the burst included.
+        vec![Rate::new(60, 60_000, 20), Rate::new(400, 3_600_000, 100)]
+    }
+
+    fn limited_by(&self) -> &'static [&'static str] {
+        &["url", "token"]
+    }
 }
 
 /// Text that neither calls a person nor refers to another issue.
@@ -78,7 +92,16 @@ fn escaped(text: &str, max: usize) -> String {
 
 /// What is stored: everything an issue or a comment is made of.
 pub(in crate::deliver) fn body(content: &Value) -> Value {
-    let said = Said::of(content);
+    let text = fitted(content, markdown, |text| text.chars().count() <= MAX_CHARS);
+    json!({
+        "title": json_text(&Said::of(content).headline, 250),
+        "text": text,
+        "key": conversation(content),
+        "close": is_over(content),
+    })
+}
+
+fn markdown(said: &Said) -> String {
     let mut lines = vec![format!("**{}**", escaped(&said.headline, 300))];
     if !said.reason.is_empty() {
         lines.push(escaped(&said.reason, 4_000));
@@ -99,12 +122,7 @@ pub(in crate::deliver) fn body(content: &Value) -> Value {
     if !links.is_empty() {
         lines.push(links.join(" · "));
     }
-    json!({
-        "title": json_text(&said.headline, 250),
-        "text": lines.join("\n\n"),
-        "key": conversation(content),
-        "close": is_over(content),
-    })
+    lines.join("\n\n")
 }
 
 #[derive(Debug)]
@@ -141,9 +159,17 @@ impl GitHub {
             None if envelope.conversation.is_uncertain => self.find(&calls, &body).await?,
             None => None,
         };
-        let (number, status) = match issue {
-            Some(issue) => (issue.number, self.comment(&calls, issue, &body, envelope).await?),
-            None => self.open(&calls, &body, envelope).await?,
+        let commented = match issue {
+            Some(issue) => self.comment(&calls, issue, &body, envelope).await.map(Some),
+            None => Ok(None),
+        };
+        let (number, status) = match (issue, commented) {
+            (Some(issue), Ok(Some(status))) => (issue.number, status),
+            // Somebody deleted the issue: another is opened.
+            (Some(_), Err(SendError { status: Some(404 | 410), .. })) | (_, Ok(_)) => {
+                self.open(&calls, &body, envelope).await?
+            }
+            (_, Err(error)) => return Err(error),
         };
         envelope.conversation.keep(json!({"number": number}));
         if body["close"] == true {
@@ -239,9 +265,8 @@ impl Receiver for GitHub {
     }
 
     fn shrink(&self, content: &Value) -> String {
-        let said = Said::of(content);
         let mut small = body(content);
-        small["text"] = escaped(&said.headline, 300).into();
+        small["text"] = markdown(&Said::of(content).smallest()).into();
         small["labels"] = json!(["verdictd"]);
         small.to_string()
     }
@@ -249,17 +274,19 @@ impl Receiver for GitHub {
 
 /// The JSON of a success; a 403 that is a rate limit is tried again.
 fn judged(answer: Answer) -> Result<Value, SendError> {
-    let is_limit = answer.status == 403
-        && (answer.retry_after.is_some() || answer.header("x-ratelimit-remaining") == Some("0"));
+    let text = answer.body.as_deref().unwrap_or_default();
+    let is_spent = answer.header("x-ratelimit-remaining") == Some("0");
+    let is_limit = answer.status == 429
+        || answer.status == 403
+            && (answer.retry_after.is_some() || is_spent || text.contains("rate limit"));
     if is_limit {
-        let minute = Some(std::time::Duration::from_mins(1));
-        let after = answer.retry_after.or(minute);
-        let error = crate::deliver::exchange::said_by(
-            &answer,
-            Then::Retry { after },
-            ErrorClass::RateLimited,
-        );
-        return Err(error);
+        // Without a word about the wait GitHub asks for a minute.
+        let is_minute = answer.status == 403 || is_spent;
+        let after = answer.retry_after.or(is_minute.then_some(Duration::from_mins(1)));
+        return Err(said_by(&answer, Then::Retry { after }, ErrorClass::RateLimited));
+    }
+    if answer.status == 422 && text.contains("too long") {
+        return Err(said_by(&answer, Then::Shrink, ErrorClass::TooLarge));
     }
     read(answer)
 }

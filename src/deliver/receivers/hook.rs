@@ -3,8 +3,10 @@
 //! Chats work like this. The address is read at each use, so rotation needs no restart; what an
 //! answer means is each receiver's own business.
 
-use reqwest::Client;
+use std::time::Duration;
+
 use reqwest::header::CONTENT_TYPE;
+use reqwest::{Client, Method};
 
 use super::Envelope;
 use crate::deliver::SendError;
@@ -31,15 +33,33 @@ impl Hook {
         envelope: &Envelope,
         query: &[(&str, &str)],
     ) -> Result<Answer, SendError> {
+        self.send(Method::POST, &[], query, envelope.body.clone(), envelope, envelope.timeout).await
+    }
+
+    /// One request below the address; `limit` is what is left of the deadline.
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        below: &[&str],
+        query: &[(&str, &str)],
+        body: String,
+        envelope: &Envelope,
+        limit: Duration,
+    ) -> Result<Answer, SendError> {
         let mut url = self.network.secret_url(&self.url)?;
+        if !below.is_empty()
+            && let Ok(mut segments) = url.path_segments_mut()
+        {
+            segments.pop_if_empty().extend(below);
+        }
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
         let request = self
             .client
-            .post(url.clone())
+            .request(method, url.clone())
             .header(CONTENT_TYPE, "application/json; charset=utf-8")
-            .body(envelope.body.clone());
-        exchange(request, &url, envelope.timeout, envelope.sent_at).await
+            .body(body);
+        exchange(request, &url, limit, envelope.sent_at).await
     }
 }

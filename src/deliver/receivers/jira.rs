@@ -16,16 +16,19 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::api::{Api, Calls, Credential, read};
-use super::said::{Said, conversation, is_over};
+use super::said::{Said, Tone, conversation, fitted, incident, is_over};
 use super::{Envelope, Receipt, Receiver, ReceiverKind};
 use crate::deliver::clip::json_text;
 use crate::deliver::endpoint::Network;
-use crate::deliver::exchange::misconfigured;
+use crate::deliver::exchange::{Answer, misconfigured, said_by};
 use crate::deliver::{BoxFuture, ErrorClass, SendError, Then};
 use crate::secret::SecretRef;
 
 /// How long the search index may lag behind an issue that was just made.
 const INDEX_LAG: Duration = Duration::from_mins(1);
+
+/// Below the limit of a description, which counts its characters.
+const MAX_BYTES: usize = 30_000;
 
 /// `[receivers.<name>.jira]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -74,6 +77,10 @@ impl ReceiverKind for JiraConfig {
     fn conversation(&self, content: &Value) -> Option<String> {
         Some(conversation(content))
     }
+
+    fn limited_by(&self) -> &'static [&'static str] {
+        &["url", "email"]
+    }
 }
 
 /// A paragraph of plain text; ADF refuses empty text.
@@ -96,7 +103,10 @@ fn linked(label: &str, url: &str) -> Value {
 
 /// The message as an ADF document.
 pub(in crate::deliver) fn document(content: &Value) -> Value {
-    let said = Said::of(content);
+    fitted(content, adf, |document| document.to_string().len() <= MAX_BYTES)
+}
+
+fn adf(said: &Said) -> Value {
     let mut nodes = vec![strong(&said.headline)];
     nodes.extend(paragraph(&said.reason));
     let items: Vec<_> = said
@@ -121,6 +131,8 @@ pub(in crate::deliver) fn body(content: &Value) -> Value {
         "document": document(content),
         "label": format!("verdictd-{}", judge::ids::hash128(&["jira", &key])),
         "close": is_over(content),
+        "topic": incident(content),
+        "loud": Said::of(content).tone == Tone::Bad,
     })
 }
 
@@ -148,36 +160,60 @@ impl Jira {
     async fn deliver(&self, envelope: &Envelope) -> Result<Receipt, SendError> {
         let calls = self.api.calls(envelope);
         let body: Value = serde_json::from_str(&envelope.body).map_err(misconfigured)?;
-        let known = envelope.conversation.known();
-        let known = known.and_then(|it| it["key"].as_str().map(str::to_owned));
-        let key = match known {
-            Some(key) => Some(key),
+        let known: Option<Issue> =
+            envelope.conversation.known().and_then(|it| serde_json::from_value(it).ok());
+        let issue = match known {
+            Some(issue) => Some(issue),
             None if envelope.conversation.is_uncertain => find(&calls, &body).await?,
             None => None,
         };
-        let key = if let Some(key) = key {
-            envelope.conversation.keep(json!({"key": key}));
-            comment(&calls, &key, &body, envelope).await?;
-            key
-        } else {
-            let key = open(&calls, &body, envelope).await?;
-            envelope.conversation.keep(json!({"key": key}));
-            key
+        let commented = match issue {
+            Some(issue) => {
+                envelope.conversation.keep(kept(&issue));
+                Some(comment(&calls, issue, &body, envelope).await)
+            }
+            None => None,
         };
+        let issue = match commented {
+            Some(Ok(issue)) => issue,
+            // Somebody deleted the issue: another is opened.
+            None | Some(Err(SendError { status: Some(404), .. })) => {
+                let key = open(&calls, &body, envelope).await?;
+                Issue { key, comment: None, topic: None }
+            }
+            Some(Err(error)) => return Err(error),
+        };
+        envelope.conversation.keep(kept(&issue));
         if body["close"] == true {
-            close(&calls, &key).await?;
+            close(&calls, &issue.key).await?;
         }
-        Ok(Receipt { status: 200, detail: format!("issue {key}") })
+        Ok(Receipt { status: 200, detail: format!("issue {}", issue.key) })
     }
 }
 
-async fn find(calls: &Calls<'_>, body: &Value) -> Result<Option<String>, SendError> {
+/// What is kept of a conversation.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+struct Issue {
+    key: String,
+    /// Our newest comment, and what it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    comment: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    topic: Option<String>,
+}
+
+fn kept(issue: &Issue) -> Value {
+    serde_json::to_value(issue).unwrap_or_default()
+}
+
+async fn find(calls: &Calls<'_>, body: &Value) -> Result<Option<Issue>, SendError> {
     let label = body["label"].as_str().unwrap_or_default();
     let jql = format!("labels = \"{label}\" ORDER BY created ASC");
     let question = json!({"jql": jql, "fields": ["summary"], "maxResults": 1});
     let path = ["rest", "api", "3", "search", "jql"];
     let found = calls.json(Method::POST, &path, &[], Some(&question)).await?;
-    Ok(found["issues"][0]["key"].as_str().map(str::to_owned))
+    let key = found["issues"][0]["key"].as_str().map(str::to_owned);
+    Ok(key.map(|key| Issue { key, comment: None, topic: None }))
 }
 
 /// Opens the issue. An answer that never came leaves its outcome unknown: the next attempt waits
@@ -198,7 +234,7 @@ async fn open(calls: &Calls<'_>, body: &Value, envelope: &Envelope) -> Result<St
         _ => error,
     })?;
     let status = answer.status;
-    let made = read(answer)?;
+    let made = judged(answer)?;
     made["key"].as_str().map(str::to_owned).ok_or_else(|| SendError {
         then: Then::Retry { after: Some(INDEX_LAG) },
         class: ErrorClass::NotAccepted,
@@ -207,23 +243,48 @@ async fn open(calls: &Calls<'_>, body: &Value, envelope: &Envelope) -> Result<St
     })
 }
 
-/// Adds a comment, unless an earlier attempt did.
+/// Adds a comment, unless an earlier attempt did. What is not loud and about the same thing as our
+/// newest comment changes that comment: something that flaps makes no noise.
 async fn comment(
     calls: &Calls<'_>,
-    key: &str,
+    issue: Issue,
     body: &Value,
     envelope: &Envelope,
-) -> Result<(), SendError> {
+) -> Result<Issue, SendError> {
+    let key = issue.key.as_str();
     if envelope.conversation.is_uncertain {
         let query = [("fields", "description,comment")];
-        let issue = calls.json(Method::GET, &path(&[key]), &query, None).await?;
-        if issue["fields"].to_string().contains(&envelope.id) {
-            return Ok(());
+        let there = calls.json(Method::GET, &path(&[key]), &query, None).await?;
+        if there["fields"].to_string().contains(&envelope.id) {
+            return Ok(issue);
         }
     }
+    let topic = body["topic"].as_str().map(str::to_owned);
     let comment = json!({"body": signed(&body["document"], &envelope.id)});
-    calls.json(Method::POST, &path(&[key, "comment"]), &[], Some(&comment)).await?;
-    Ok(())
+    let is_same = body["loud"] != true && topic.is_some() && issue.topic == topic;
+    if let Some(id) = issue.comment.as_deref().filter(|_| is_same) {
+        let there = path(&[key, "comment", id]);
+        let answer = calls.call(Method::PUT, &there, &[], Some(&comment)).await?;
+        // A comment that somebody deleted is written anew.
+        if answer.status != 404 {
+            judged(answer)?;
+            return Ok(issue);
+        }
+    }
+    let answer = calls.call(Method::POST, &path(&[key, "comment"]), &[], Some(&comment)).await?;
+    let made = judged(answer)?;
+    let id = made["id"].as_str().map(str::to_owned);
+    Ok(Issue { comment: id, topic, ..issue })
+}
+
+/// The JSON of a success; Jira says in words that a text is too long.
+fn judged(answer: Answer) -> Result<Value, SendError> {
+    let text = answer.body.as_deref().unwrap_or_default();
+    let is_long = ["CONTENT_LIMIT_EXCEEDED", "exceeds the allowed limit", "too long"];
+    if answer.status == 400 && is_long.iter().any(|words| text.contains(words)) {
+        return Err(said_by(&answer, Then::Shrink, ErrorClass::TooLarge));
+    }
+    read(answer)
 }
 
 /// Moves the issue to a status of category *done*, if its workflow has such a transition now.
@@ -250,8 +311,7 @@ impl Receiver for Jira {
 
     fn shrink(&self, content: &Value) -> String {
         let mut small = body(content);
-        let headline = strong(&Said::of(content).headline);
-        small["document"] = json!({"type": "doc", "version": 1, "content": [headline]});
+        small["document"] = adf(&Said::of(content).smallest());
         small.to_string()
     }
 }

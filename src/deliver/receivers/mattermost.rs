@@ -11,12 +11,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::hook::Hook;
-use super::said::{Said, Tone};
+use super::said::{Said, Tone, fitted};
 use super::{Envelope, Receipt, Receiver, ReceiverKind};
 use crate::deliver::clip::markdown_text;
 use crate::deliver::endpoint::Network;
-use crate::deliver::{BoxFuture, SendError};
+use crate::deliver::exchange::said_by;
+use crate::deliver::{BoxFuture, ErrorClass, SendError, Then};
 use crate::secret::SecretRef;
+
+/// Below the limit of a post, which counts what is shown and not the JSON around it.
+const MAX_CHARS: usize = 16_000;
 
 /// `[receivers.<name>.mattermost]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -34,11 +38,19 @@ impl ReceiverKind for MattermostConfig {
     fn receiver(&self, network: &Network) -> Result<Arc<dyn Receiver>, String> {
         Ok(Arc::new(Mattermost(Hook::new(network, &self.url)?)))
     }
+
+    fn is_chat(&self) -> bool {
+        true
+    }
 }
 
 /// The message as Mattermost takes it.
 pub(in crate::deliver) fn body(content: &Value) -> String {
-    let said = Said::of(content);
+    let render = |said: &Said| post(said).to_string();
+    fitted(content, render, |text| text.chars().count() <= MAX_CHARS)
+}
+
+fn post(said: &Said) -> Value {
     let clip = |text: &str, max: usize| markdown_text(text, max);
     let fields: Vec<_> = said
         .facts
@@ -63,7 +75,15 @@ pub(in crate::deliver) fn body(content: &Value) -> String {
         "fields": fields,
         "footer": clip(&said.foot, 300),
     });
-    json!({"attachments": [attachment]}).to_string()
+    let mut post = json!({"attachments": [attachment]});
+    // What stands in the post's side pane: the words again, for reading at leisure.
+    if !said.reason.is_empty() {
+        post["props"] = json!({"card": text.join("\n\n")});
+    }
+    if said.tone == Tone::Bad {
+        post["priority"] = json!({"priority": "urgent", "requested_ack": true});
+    }
+    post
 }
 
 fn color(tone: Tone) -> &'static str {
@@ -81,6 +101,10 @@ struct Mattermost(Hook);
 impl Mattermost {
     async fn post(&self, envelope: &Envelope) -> Result<Receipt, SendError> {
         let answer = self.0.post(envelope, &[]).await?;
+        let text = answer.body.as_deref().unwrap_or_default();
+        if answer.status == 400 && text.contains("text.length") {
+            return Err(said_by(&answer, Then::Shrink, ErrorClass::TooLarge));
+        }
         match answer.failure() {
             Some(error) => Err(error),
             None => Ok(Receipt { status: answer.status, detail: answer.detail() }),
@@ -94,6 +118,6 @@ impl Receiver for Mattermost {
     }
 
     fn shrink(&self, content: &Value) -> String {
-        json!({"text": markdown_text(&Said::of(content).headline, 300)}).to_string()
+        post(&Said::of(content).smallest()).to_string()
     }
 }

@@ -13,26 +13,36 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::endpoint::{Endpoint, Network};
+use super::bucket::Rate;
+use super::endpoint::{Endpoint, Flow, Network};
 use super::{BoxFuture, BuildError, SendError};
 
 mod api;
 pub mod discord;
+pub mod email;
 pub mod github;
+pub mod grafana;
 mod hook;
 pub mod jira;
 pub mod mattermost;
 pub mod pagerduty;
 mod said;
+pub(in crate::deliver) use said::plain_url;
 pub mod slack;
 pub mod slack_api;
 pub mod teams;
+pub mod template;
 pub mod webhook;
 
 /// What one kind of receiver brings.
 pub trait ReceiverKind {
     /// What is stored and sent, made once from the generic message.
     fn render(&self, content: &Value) -> String;
+
+    /// What is wrong with the settings, so far as they can be judged without sending; all at once.
+    fn faults(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// A receiver ready to send.
     fn receiver(&self, network: &Network) -> Result<Arc<dyn Receiver>, String>;
@@ -41,6 +51,23 @@ pub trait ReceiverKind {
     /// same time. `None`: every message stands alone.
     fn conversation(&self, _content: &Value) -> Option<String> {
         None
+    }
+
+    /// How much the other side takes, as its documentation says, with a margin; empty = as much
+    /// as there is.
+    fn rates(&self) -> Vec<Rate> {
+        Vec::new()
+    }
+
+    /// The keys of the kind's settings that together name the place and the credential a limit is
+    /// counted by; empty = each receiver is counted alone.
+    fn limited_by(&self) -> &'static [&'static str] {
+        &["url"]
+    }
+
+    /// Read by people as it arrives: an old message is worth less than none.
+    fn is_chat(&self) -> bool {
+        false
     }
 }
 
@@ -64,6 +91,8 @@ pub struct Envelope {
     pub sent_at: Timestamp,
     /// One deadline over connecting, sending, headers and body.
     pub timeout: Duration,
+    /// A person asked for this attempt.
+    pub is_manual: bool,
     /// What earlier messages of the same conversation left behind.
     pub conversation: Conversation,
 }
@@ -131,6 +160,13 @@ macro_rules! receiver_kinds {
                     $(Self::$variant(endpoint) => (&endpoint.network, &endpoint.own),)*
                 }
             }
+
+            /// How much it is sent, and for how long.
+            pub fn flow(&self) -> &Flow {
+                match self {
+                    $(Self::$variant(endpoint) => &endpoint.shared,)*
+                }
+            }
         }
     };
 }
@@ -156,6 +192,12 @@ receiver_kinds! {
     /// PagerDuty Events v2.
     #[serde(rename = "pagerduty")]
     PagerDuty(pagerduty::PagerDutyConfig),
+    /// Annotations in Grafana: a region per cycle.
+    Grafana(grafana::GrafanaConfig),
+    /// E-mail by SMTP, one thread per cycle.
+    Email(email::EmailConfig),
+    /// Any JSON API, by templates or a shipped preset.
+    Template(template::TemplateConfig),
 }
 
 impl ReceiverConfig {
@@ -164,9 +206,51 @@ impl ReceiverConfig {
         self.parts().1.render(content)
     }
 
+    /// What is wrong with it, all at once; the daemon does not start with faults.
+    pub fn faults(&self) -> Vec<String> {
+        self.parts().1.faults()
+    }
+
     /// The conversation a message belongs to, if the kind keeps one.
     pub fn conversation(&self, content: &Value) -> Option<String> {
         self.parts().1.conversation(content)
+    }
+
+    /// Whether its messages are read by people as they arrive.
+    pub fn is_chat(&self) -> bool {
+        self.parts().1.is_chat()
+    }
+
+    /// The limits of the place it writes to, and a digest of the place and the credential's
+    /// reference that they are counted by. Receivers with the same digest share one bucket.
+    pub(super) fn limits(&self, name: &str) -> Result<(String, Vec<Rate>), BuildError> {
+        let kind = self.parts().1;
+        let rates = match &self.flow().rate {
+            None => kind.rates(),
+            Some(rate) => vec![
+                Rate::per_second(rate.per_sec, rate.burst)
+                    .map_err(|cause| BuildError { name: name.to_owned(), cause })?,
+            ],
+        };
+        let table = serde_json::to_value(self).unwrap_or_default();
+        let own = table.as_object().and_then(|table| table.iter().next());
+        let mut parts = vec!["destination".to_owned()];
+        match own {
+            Some((kind_name, keys)) if !kind.limited_by().is_empty() => {
+                parts.push(kind_name.clone());
+                parts.extend(kind.limited_by().iter().map(|key| keys[*key].to_string()));
+            }
+            _ => parts.push(name.to_owned()),
+        }
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        Ok((judge::ids::hash128(&parts), rates))
+    }
+
+    /// A digest of everything that is configured, secrets by reference: another one means that
+    /// somebody changed the receiver.
+    pub(super) fn digest(&self) -> String {
+        let table = serde_json::to_value(self).unwrap_or_default();
+        judge::ids::hash128(&["receiver", &judge::record::canonical_json(&table)])
     }
 
     /// Makes the receiver; secrets are read when they are used, so rotation needs no restart.

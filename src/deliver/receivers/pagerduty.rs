@@ -7,7 +7,6 @@
 
 use std::sync::Arc;
 
-use judge::ids::hash128;
 use reqwest::Client;
 use reqwest::header::CONTENT_TYPE;
 use schemars::JsonSchema;
@@ -15,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::said::{Said, Tone};
+use super::said::{Said, Tone, incident, resolves};
 use super::{Envelope, Receipt, Receiver, ReceiverKind};
 use crate::deliver::clip::json_text;
 use crate::deliver::endpoint::Network;
@@ -54,28 +53,19 @@ impl ReceiverKind for PagerDutyConfig {
             routing_key: self.routing_key.clone(),
         }))
     }
+
+    fn limited_by(&self) -> &'static [&'static str] {
+        &["url", "routing_key"]
+    }
 }
 
 /// What an event does to its incident.
 fn action(kind: &str) -> &'static str {
     match kind {
-        "guardrail.recovered"
-        | "data.recovered"
-        | "source.recovered"
-        | "alarm.cleared"
-        | "action.confirmed"
-        | "experiment.verdict.continue" => "resolve",
+        kind if resolves(kind) => "resolve",
+        kind if kind.ends_with(".acknowledged") => "acknowledge",
         _ => "trigger",
     }
-}
-
-/// What one incident is about: a trip and its all-clear share it, a verdict has its own.
-fn dedup_key(content: &Value, kind: &str) -> String {
-    let data = &content["data"];
-    let experiment = data["experiment"]["id"].as_str().unwrap_or_default();
-    let subject = data["subject"].as_str().unwrap_or_default();
-    let family = kind.split('.').next().unwrap_or_default();
-    hash128(&["pagerduty", experiment, family, subject])
 }
 
 /// The event without its routing key.
@@ -96,13 +86,13 @@ pub(in crate::deliver) fn body(content: &Value) -> String {
         said.links.iter().map(|(label, url)| json!({"href": url, "text": label})).collect();
     json!({
         "event_action": action(&said.kind),
-        "dedup_key": dedup_key(content, &said.kind),
+        "dedup_key": incident(content),
         "payload": {
             "summary": clip(&said.headline, 1_000),
-            "source": data["experiment"]["id"].as_str().unwrap_or("verdictd"),
+            "source": clip(data["experiment"]["id"].as_str().unwrap_or("verdictd"), 200),
             "severity": severity,
             "timestamp": said.at,
-            "component": data["subject"].as_str().unwrap_or_default(),
+            "component": clip(data["subject"].as_str().unwrap_or_default(), 200),
             "group": "verdictd",
             "class": said.kind,
             "custom_details": details,

@@ -3,10 +3,19 @@
 //! A chat, a card and a page are made from the one generic message and never look at a record.
 //! Text stays as it is here; each receiver escapes it in its own way and keeps to its own room.
 
+use judge::time::Timestamp;
 use serde_json::Value;
 
+use crate::deliver::clip::json_text;
+
+/// Steps from the whole message to its headline and links.
+pub(super) const STEPS: usize = 5;
 /// The most signals and guardrails a message shows.
 const MOST_FACTS: usize = 5;
+/// More than any receiver shows of one text.
+const MAX_TEXT: usize = 8_000;
+/// The longest address; the shortest limit of all receivers is Discord's.
+const MAX_URL: usize = 1_500;
 /// Of these, broken guardrails at most.
 const MOST_BROKEN: usize = 2;
 
@@ -30,6 +39,8 @@ pub(super) struct Fact {
     pub(super) name: String,
     /// Its numbers.
     pub(super) text: String,
+    /// A broken guardrail or an outcome: what is dropped last.
+    pub(super) is_primary: bool,
 }
 
 /// The parts of a generic message.
@@ -45,7 +56,7 @@ pub(super) struct Said {
     pub(super) next: Vec<String>,
     /// What is broken first, then outcomes, proxies and the rest.
     pub(super) facts: Vec<Fact>,
-    /// Label and address, at most three.
+    /// Label and address, at most six.
     pub(super) links: Vec<(&'static str, String)>,
     /// Type, experiment, owner and instant, joined.
     pub(super) foot: String,
@@ -61,9 +72,9 @@ impl Said {
         let data = &content["data"];
         let kind = text(&content["type"]);
         Self {
-            headline: data["headline"].as_str().unwrap_or("verdictd").to_owned(),
+            headline: headline(data),
             reason: text(&data["reason"]),
-            next: data["next"].as_array().into_iter().flatten().map(text).collect(),
+            next: next(data),
             facts: facts(data),
             links: links(data),
             foot: foot(content),
@@ -72,6 +83,71 @@ impl Said {
             kind,
         }
     }
+
+    /// What is left of it at a step: first go secondary signals, then all, then most of the words;
+    /// the last is the headline and where to read more.
+    pub(super) fn at_step(&self, step: usize) -> Self {
+        let mut said = self.clone();
+        match step {
+            0 => return said,
+            1 => said.facts.retain(|fact| fact.is_primary),
+            _ => said.facts.clear(),
+        }
+        if step >= 3 {
+            said.reason = json_text(&said.reason, 300);
+            said.next.truncate(1);
+        }
+        if step >= 4 {
+            said.reason.clear();
+            said.next.clear();
+            said.links.truncate(2);
+        }
+        said
+    }
+
+    /// The headline and where to read more.
+    pub(super) fn smallest(&self) -> Self {
+        self.at_step(STEPS - 1)
+    }
+}
+
+/// The fullest form that fits; the smallest if none does.
+pub(super) fn fitted<T>(
+    content: &Value,
+    render: impl Fn(&Said) -> T,
+    fits: impl Fn(&T) -> bool,
+) -> T {
+    let said = Said::of(content);
+    for step in 0..STEPS - 1 {
+        let form = render(&said.at_step(step));
+        if fits(&form) {
+            return form;
+        }
+    }
+    render(&said.smallest())
+}
+
+/// The message says that something is over: what was opened for it can be closed.
+pub(super) fn resolves(kind: &str) -> bool {
+    matches!(
+        kind,
+        "guardrail.recovered"
+            | "data.recovered"
+            | "source.recovered"
+            | "alarm.cleared"
+            | "action.confirmed"
+            | "experiment.verdict.continue"
+    )
+}
+
+/// What one incident is about: a trip and its all-clear share it, a verdict has its own.
+pub(super) fn incident(content: &Value) -> String {
+    let data = &content["data"];
+    let experiment = data["experiment"]["id"].as_str().unwrap_or_default();
+    let subject = data["subject"].as_str().unwrap_or_default();
+    let kind = content["type"].as_str().unwrap_or_default();
+    let family = kind.split('.').next().unwrap_or_default();
+    judge::ids::hash128(&["pagerduty", experiment, family, subject])
 }
 
 /// One conversation per experiment and cycle; what has no experiment has one per subject.
@@ -94,8 +170,15 @@ pub(super) fn is_over(content: &Value) -> bool {
     kind.starts_with("experiment.verdict.") && content["data"]["final"] == true
 }
 
+/// Without control characters and marks that reorder what people read.
 fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().trim().to_owned()
+    json_text(value.as_str().unwrap_or_default(), MAX_TEXT).trim().to_owned()
+}
+
+/// Never empty: chats refuse a message without a word.
+fn headline(data: &Value) -> String {
+    let headline = text(&data["headline"]);
+    if headline.is_empty() { "verdictd".to_owned() } else { headline }
 }
 
 fn facts(data: &Value) -> Vec<Fact> {
@@ -104,6 +187,7 @@ fn facts(data: &Value) -> Vec<Fact> {
         Fact {
             name: format!("{} ({word}): {}", part("name"), part("state")),
             text: text(&item["text"]),
+            is_primary: matches!(word, "guardrail" | "outcome"),
         }
     };
     let list = |key: &str| data[key].as_array().cloned().unwrap_or_default();
@@ -117,20 +201,50 @@ fn facts(data: &Value) -> Vec<Fact> {
     all
 }
 
+/// What happens next; a rollback that is confirmed says when.
+fn next(data: &Value) -> Vec<String> {
+    let action = &data["action"];
+    let at = action["confirmed_at"].as_str().and_then(|at| at.parse::<Timestamp>().ok());
+    let confirmed = at.map(|at| format!("Rollback confirmed at {}.", at.strftime("%H:%M:%S UTC")));
+    let lines = data["next"].as_array().into_iter().flatten().map(text);
+    let lines = lines.filter(|line| !line.is_empty());
+    confirmed.into_iter().chain(lines).collect()
+}
+
 fn links(data: &Value) -> Vec<(&'static str, String)> {
     let labels = [
         ("experiment", "Open experiment"),
+        ("evaluation", "This evaluation"),
         ("log", "Decision log"),
+        ("ack", "Acknowledge"),
+        ("snooze", "Snooze"),
         ("rollback_plan", "Rollback plan"),
     ];
     let known = labels.into_iter().map(|(key, label)| (label, text(&data["links"][key])));
     known.filter_map(|(label, url)| Some((label, plain_url(&url)?))).collect()
 }
 
-/// An address without anything that ends a Markdown link early or could call somebody.
-fn plain_url(url: &str) -> Option<String> {
-    let url = url::Url::parse(url).ok()?.to_string();
-    Some(url.replace('(', "%28").replace(')', "%29").replace('@', "%40"))
+/// A web address without anything that ends a Markdown link early or could call somebody.
+pub(in crate::deliver) fn plain_url(url: &str) -> Option<String> {
+    let url = url::Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+    let mut plain = String::new();
+    for c in url.as_str().chars() {
+        match c {
+            '(' => plain.push_str("%28"),
+            ')' => plain.push_str("%29"),
+            '@' => plain.push_str("%40"),
+            '<' | '>' | '"' | '\'' | '|' | '\\' | '`' | '[' | ']' | '*' | '~' => {
+                // All of these are ASCII: two digits each.
+                let byte = u32::from(c);
+                plain.push('%');
+                for half in [byte >> 4, byte & 15] {
+                    plain.extend(char::from_digit(half, 16).map(|it| it.to_ascii_uppercase()));
+                }
+            }
+            c => plain.push(c),
+        }
+    }
+    (plain.len() <= MAX_URL).then_some(plain)
 }
 
 fn foot(content: &Value) -> String {

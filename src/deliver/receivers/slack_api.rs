@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::api::{Api, Calls, Credential};
 use super::said::{Said, Tone, conversation};
 use super::{Envelope, Receipt, Receiver, ReceiverKind, slack};
+use crate::deliver::bucket::Rate;
 use crate::deliver::endpoint::Network;
 use crate::deliver::exchange::{Answer, misconfigured, said_by};
 use crate::deliver::{BoxFuture, ErrorClass, SendError, Then};
@@ -59,6 +60,18 @@ impl ReceiverKind for SlackApiConfig {
     fn conversation(&self, content: &Value) -> Option<String> {
         Some(conversation(content))
     }
+
+    fn rates(&self) -> Vec<Rate> {
+        vec![Rate::new(1, 1_000, 1)]
+    }
+
+    fn limited_by(&self) -> &'static [&'static str] {
+        &["url", "token", "channel"]
+    }
+
+    fn is_chat(&self) -> bool {
+        true
+    }
 }
 
 /// What is kept of a conversation.
@@ -89,19 +102,22 @@ impl SlackApi {
         let known: Option<Thread> =
             envelope.conversation.known().and_then(|it| serde_json::from_value(it).ok());
         let Some(mut thread) = known else {
-            body["channel"] = self.channel.as_str().into();
-            let made = said(&calls, "chat.postMessage", &body).await?;
-            let part = |key: &str| made[key].as_str().unwrap_or_default().to_owned();
-            let thread = Thread { ts: part("ts"), channel: part("channel"), replied: None };
-            envelope.conversation.keep(kept(&thread));
-            return Ok(Receipt { status: 200, detail: format!("root {}", thread.ts) });
+            return self.begin(&calls, envelope, body).await;
         };
         if thread.replied.as_deref() != Some(envelope.id.as_str()) {
             let mut reply = body.clone();
             reply["channel"] = thread.channel.as_str().into();
             reply["thread_ts"] = thread.ts.as_str().into();
             reply["reply_broadcast"] = is_loud.into();
-            said(&calls, "chat.postMessage", &reply).await?;
+            match said(&calls, "chat.postMessage", &reply).await {
+                // Somebody deleted the thread: it is begun anew.
+                Err(SendError { class: ErrorClass::NotAccepted, detail, .. })
+                    if detail.contains("thread_not_found") =>
+                {
+                    return self.begin(&calls, envelope, body).await;
+                }
+                other => drop(other?),
+            }
             thread.replied = Some(envelope.id.clone());
             envelope.conversation.keep(kept(&thread));
         }
@@ -114,6 +130,31 @@ impl SlackApi {
             other => drop(other?),
         }
         Ok(Receipt { status: 200, detail: format!("in the thread of {}", thread.ts) })
+    }
+}
+
+impl SlackApi {
+    /// Posts the root of a conversation.
+    async fn begin(
+        &self,
+        calls: &Calls<'_>,
+        envelope: &Envelope,
+        mut body: Value,
+    ) -> Result<Receipt, SendError> {
+        body["channel"] = self.channel.as_str().into();
+        let made = said(calls, "chat.postMessage", &body).await?;
+        let part = |key: &str| made[key].as_str().filter(|part| !part.is_empty());
+        let (Some(ts), Some(channel)) = (part("ts"), part("channel")) else {
+            return Err(SendError {
+                then: Then::Retry { after: None },
+                class: ErrorClass::NotAccepted,
+                status: Some(200),
+                detail: "the answer names no message".to_owned(),
+            });
+        };
+        let thread = Thread { ts: ts.to_owned(), channel: channel.to_owned(), replied: None };
+        envelope.conversation.keep(kept(&thread));
+        Ok(Receipt { status: 200, detail: format!("root {ts}") })
     }
 }
 
@@ -141,13 +182,20 @@ fn judged(answer: Answer) -> Result<Value, SendError> {
     }
     let again = Then::Retry { after: answer.retry_after };
     let (then, class) = match value["error"].as_str().unwrap_or_default() {
-        "ratelimited" => (again, ErrorClass::RateLimited),
-        "internal_error" | "fatal_error" | "service_unavailable" | "request_timeout" | "" => {
-            (again, ErrorClass::ServerError)
+        "ratelimited" | "rate_limited" | "message_limit_exceeded" => {
+            (again, ErrorClass::RateLimited)
         }
+        "internal_error"
+        | "fatal_error"
+        | "service_unavailable"
+        | "request_timeout"
+        | "team_added_to_org"
+        | "" => (again, ErrorClass::ServerError),
         "msg_too_long" | "msg_blocks_too_long" => (Then::Shrink, ErrorClass::TooLarge),
         "invalid_auth" | "not_authed" | "token_revoked" | "token_expired" | "account_inactive"
-        | "missing_scope" => (Then::Permanent, ErrorClass::AuthError),
+        | "missing_scope" | "restricted_action" | "no_permission" => {
+            (Then::Permanent, ErrorClass::AuthError)
+        }
         _ => (Then::Permanent, ErrorClass::NotAccepted),
     };
     Err(said_by(&answer, then, class))

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::hook::Hook;
-use super::said::{Said, Tone};
+use super::said::{Said, Tone, fitted};
 use super::{Envelope, Receipt, Receiver, ReceiverKind};
 use crate::deliver::clip::markdown_text;
 use crate::deliver::endpoint::Network;
@@ -38,22 +38,18 @@ impl ReceiverKind for TeamsConfig {
     fn receiver(&self, network: &Network) -> Result<Arc<dyn Receiver>, String> {
         Ok(Arc::new(Teams(Hook::new(network, &self.url)?)))
     }
-}
 
-/// The message as a Workflow takes it: facts go first where it would be too large.
-pub(in crate::deliver) fn body(content: &Value) -> String {
-    let said = Said::of(content);
-    let mut text = String::new();
-    for (facts, room) in [(true, 2_000), (false, 1_000), (false, 300)] {
-        text = card(&said, facts, room).to_string();
-        if text.len() <= MAX_BYTES {
-            break;
-        }
+    fn is_chat(&self) -> bool {
+        true
     }
-    text
 }
 
-fn card(said: &Said, with_facts: bool, room: usize) -> Value {
+/// The message as a Workflow takes it.
+pub(in crate::deliver) fn body(content: &Value) -> String {
+    fitted(content, |said| card(said).to_string(), |text| text.len() <= MAX_BYTES)
+}
+
+fn card(said: &Said) -> Value {
     let block = |text: String, more: Value| {
         let mut block = json!({"type": "TextBlock", "text": text, "wrap": true});
         if let (Some(block), Value::Object(more)) = (block.as_object_mut(), more) {
@@ -67,9 +63,9 @@ fn card(said: &Said, with_facts: bool, room: usize) -> Value {
         json!({"size": "Medium", "weight": "Bolder", "color": color(said.tone)}),
     )];
     if !said.reason.is_empty() {
-        body.push(block(clip(&said.reason, room), json!({})));
+        body.push(block(clip(&said.reason, 2_000), json!({})));
     }
-    if with_facts && !said.facts.is_empty() {
+    if !said.facts.is_empty() {
         let facts = said
             .facts
             .iter()
@@ -127,8 +123,7 @@ impl Receiver for Teams {
     }
 
     fn shrink(&self, content: &Value) -> String {
-        let said = Said { facts: Vec::new(), next: Vec::new(), ..Said::of(content) };
-        card(&said, false, 200).to_string()
+        card(&Said::of(content).smallest()).to_string()
     }
 }
 
@@ -138,18 +133,27 @@ fn judged(answer: Answer) -> Result<Receipt, SendError> {
         return Err(error);
     }
     let text = answer.body.as_deref().unwrap_or_default();
-    if text.contains("Webhook message delivery failed") || text.contains("HTTP error") {
-        let (then, class) = if text.contains("429") {
+    let is_failure = ["Webhook message delivery failed", "HTTP error", "is required"]
+        .iter()
+        .any(|words| text.contains(words));
+    if is_failure {
+        let error = |code: &str| text.contains(&format!("HTTP error {code}"));
+        let (then, class) = if error("429") {
             (Then::Retry { after: answer.retry_after }, ErrorClass::RateLimited)
-        } else if text.contains("413") {
+        } else if error("413") {
             (Then::Shrink, ErrorClass::TooLarge)
+        } else if error("4") || text.contains("is required") {
+            (Then::Permanent, ErrorClass::NotAccepted)
         } else {
             (Then::Retry { after: None }, ErrorClass::NotAccepted)
         };
         return Err(said_by(&answer, then, class));
     }
     let detail = match answer.status {
-        202 => "taken by the flow; whether the card was shown cannot be known".to_owned(),
+        202 => {
+            "delivered_unconfirmed: taken by the flow; whether the card was shown cannot be known"
+                .to_owned()
+        }
         _ => answer.detail(),
     };
     Ok(Receipt { status: answer.status, detail })

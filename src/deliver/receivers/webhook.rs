@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use judge::time::Timestamp;
 use reqwest::Client;
 use reqwest::header::CONTENT_TYPE;
 use schemars::JsonSchema;
@@ -15,7 +16,7 @@ use super::{Envelope, Receipt, Receiver, ReceiverKind};
 use crate::deliver::endpoint::Network;
 use crate::deliver::exchange::{exchange, misconfigured};
 use crate::deliver::sign::{SigningKey, signature};
-use crate::deliver::{BoxFuture, SendError, payload};
+use crate::deliver::{BoxFuture, SendError, cloudevents, payload};
 use crate::secret::SecretRef;
 
 /// `[receivers.<name>.webhook]`
@@ -25,12 +26,35 @@ pub struct WebhookConfig {
     /// Where messages are posted. A URL that is itself a credential belongs into a file that
     /// only the daemon reads.
     pub url: String,
-    /// Signing secret, `whsec_` and base64 of 24 to 64 bytes; without it nothing is signed.
+    /// Signing secret, `whsec_` and base64 of 24 to 64 bytes; without a key nothing is signed.
     #[serde(default)]
     pub secret: Option<SecretRef>,
+    /// Ed25519 key, `whsk_` and base64 of its seed; signs beside the secret (`v1a`).
+    #[serde(default)]
+    pub private_key: Option<SecretRef>,
     /// The secret before the last rotation; signs beside the new one.
     #[serde(default)]
     pub previous_secret: Option<SecretRef>,
+    /// The ed25519 key before the last rotation.
+    #[serde(default)]
+    pub previous_private_key: Option<SecretRef>,
+    /// When the previous keys stop signing; without it they sign as long as they stand here.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub previous_until: Option<Timestamp>,
+    /// Whether the attributes of CloudEvents 1.0 go along as `ce-` headers.
+    #[serde(default)]
+    pub cloudevents: bool,
+}
+
+impl WebhookConfig {
+    /// The keys that sign at that instant, newest first.
+    fn keys(&self, at: Timestamp) -> Vec<SecretRef> {
+        let is_rotating = self.previous_until.is_none_or(|until| at < until);
+        let previous = self.previous_secret.iter().chain(&self.previous_private_key);
+        let newest = self.secret.iter().chain(&self.private_key);
+        newest.chain(previous.filter(|_| is_rotating)).cloned().collect()
+    }
 }
 
 impl ReceiverKind for WebhookConfig {
@@ -41,6 +65,10 @@ impl ReceiverKind for WebhookConfig {
     fn receiver(&self, network: &Network) -> Result<Arc<dyn Receiver>, String> {
         Ok(Arc::new(Webhook::new(self, network)?))
     }
+
+    fn limited_by(&self) -> &'static [&'static str] {
+        &["url", "secret"]
+    }
 }
 
 /// A generic receiver ready to send.
@@ -48,24 +76,29 @@ impl ReceiverKind for WebhookConfig {
 struct Webhook {
     client: Client,
     url: Url,
-    keys: Vec<SecretRef>,
+    config: WebhookConfig,
 }
 
 impl Webhook {
     fn new(config: &WebhookConfig, network: &Network) -> Result<Self, String> {
         let url = network.checked(&config.url).map_err(|it| it.to_string())?;
         let client = network.client()?;
-        let keys = config.secret.iter().chain(&config.previous_secret).cloned().collect();
-        Ok(Self { client, url, keys })
+        Ok(Self { client, url, config: config.clone() })
     }
 
     async fn post(&self, envelope: &Envelope) -> Result<Receipt, SendError> {
-        let request = self
+        let mut request = self
             .client
             .post(self.url.clone())
             .header(CONTENT_TYPE, "application/json")
             .body(envelope.body.clone());
-        let request = signed(request, &self.keys, envelope)?;
+        if self.config.cloudevents {
+            let content = serde_json::from_str(&envelope.body).unwrap_or_default();
+            for (name, value) in cloudevents::headers(&envelope.id, &content) {
+                request = request.header(name, value);
+            }
+        }
+        let request = signed(request, &self.config.keys(envelope.sent_at), envelope)?;
         let answer = exchange(request, &self.url, envelope.timeout, envelope.sent_at).await?;
         match answer.failure() {
             None => Ok(Receipt { status: answer.status, detail: answer.detail() }),
@@ -84,6 +117,8 @@ pub(in crate::deliver) fn signed(
     let request = request
         .header("webhook-id", &envelope.id)
         .header("webhook-timestamp", timestamp.to_string());
+    let request =
+        if envelope.is_manual { request.header("verdictd-trigger", "manual") } else { request };
     if keys.is_empty() {
         return Ok(request);
     }

@@ -158,7 +158,16 @@ fn item(state: DeliveryState, attempt: u32) -> OutboxItem {
         (row.lane, row.urgent, row.partition.as_str()),
         (Lane::Action, true, "sample-checklist")
     );
-    OutboxItem { row, attempt, state, collapsed: 0, manual: false, first_attempt_at: at() }
+    OutboxItem {
+        row,
+        attempt,
+        state,
+        collapsed: 0,
+        manual: false,
+        is_asked_for: false,
+        rung: attempt - 1,
+        first_attempt_at: at(),
+    }
 }
 
 fn after(seconds: f64) -> Timestamp {
@@ -167,7 +176,13 @@ fn after(seconds: f64) -> Timestamp {
 
 fn ended(state: DeliveryState, attempt: u32, reached: Reached, seconds: f64) -> Attempt {
     let item = item(state, attempt);
-    let sent = Sent { holder: "h", item: &item, started_at: at(), finished_at: after(seconds) };
+    let sent = Sent {
+        holder: "h",
+        item: &item,
+        started_at: at(),
+        finished_at: after(seconds),
+        paused_until: None,
+    };
     let ladder = Ladder::repeating(vec![0, 1_000, 2_000, 5_000, 10_000, 20_000, 30_000]);
     let plan = ActionPlan {
         ladder: &ladder,

@@ -22,6 +22,7 @@ fn config(kind: &str, fake: &Fake, folder: &std::path::Path) -> ReceiverConfig {
     let token = secret(folder, "token", "t0ken");
     let own = match kind {
         "github" => json!({"repository": "acme/shop", "labels": ["growth"]}),
+        "grafana" => json!({"dashboard_uid": "shop", "panel_id": 4, "tags": ["growth"]}),
         "jira" => json!({"email": "ops@acme.example", "project": "EXP", "labels": ["growth"]}),
         _ => json!({"channel": "C01"}),
     };
@@ -245,6 +246,97 @@ async fn a_lost_answer_of_jira_never_makes_a_second_issue() {
     assert!(!paths.iter().any(|path| path.ends_with("/issue") || path.ends_with("/comment")));
 }
 
+#[tokio::test]
+async fn grafana_has_one_region_per_cycle_and_its_end_moves_until_the_verdict() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = Fake::by_method(vec![
+        ("POST", vec![ok(&json!({"message": "Annotation added", "id": 9}))]),
+        ("PATCH", vec![ok(&json!({"message": "Annotation patched"}))]),
+    ])
+    .await;
+    let config = config("grafana", &fake, folder.path());
+    let mut known = None;
+    for (id, kind) in [
+        ("msg_1", NoticeKind::VerdictHold),
+        ("msg_2", NoticeKind::VerdictStop),
+        ("msg_3", NoticeKind::ActionConfirmed),
+    ] {
+        let (sent, now) = send(&config, id, kind, known, false).await;
+        assert_eq!(sent.unwrap().detail, "annotation 9");
+        known = now;
+    }
+    let seen = fake.seen();
+    let calls: Vec<_> = seen.iter().map(|one| format!("{} {}", one.method, one.path)).collect();
+    let patch = "PATCH /api/annotations/9";
+    assert_eq!(calls, ["POST /api/annotations", patch, patch]);
+    let made = parsed(&seen[0]);
+    // The sample's cycle began 41 days before 2026-08-11T00:00:00Z.
+    assert_eq!((&made["time"], &made["timeEnd"]), (&1_782_864_000_000_u64.into(), &END.into()));
+    assert_eq!((&made["dashboardUID"], &made["panelId"]), (&json!("shop"), &json!(4)));
+    assert_eq!(made["tags"], json!(["verdictd", "sample-checklist", "hold", "growth"]));
+    let over = parsed(&seen[1]);
+    assert_eq!((&over["timeEnd"], &over["tags"][2]), (&END.into(), &json!("stop")));
+    let after = parsed(&seen[2]);
+    assert!(after.get("timeEnd").is_none(), "the region has ended: {after}");
+    let text = after["text"].as_str().unwrap();
+    assert!(text.contains("<b>STOP") && text.contains("<br><b>ROLLED BACK"), "{text}");
+}
+
+/// 2026-08-11T00:00:00Z
+const END: u64 = 1_786_406_400_000;
+
+#[tokio::test]
+async fn grafana_looks_before_it_makes_a_second_annotation() {
+    let folder = tempfile::tempdir().unwrap();
+    let there = json!([{"id": 1, "time": 5}, {"id": 9, "time": 1_782_864_000_000_u64}]);
+    let fake = Fake::by_method(vec![("GET", vec![ok(&there)]), ("PATCH", vec![ok(&json!({}))])]);
+    let fake = fake.await;
+    let config = config("grafana", &fake, folder.path());
+    let (sent, _) = send(&config, "msg_1", NoticeKind::VerdictHold, None, true).await;
+    assert_eq!(sent.unwrap().detail, "annotation 9");
+    let asked = &fake.seen()[0].path;
+    let wanted = "/api/annotations?from=1782864000000&to=1786406400000&limit=100&tags=verdictd\
+                  &tags=sample-checklist";
+    assert_eq!(asked, wanted);
+}
+
+#[tokio::test]
+async fn a_deleted_annotation_is_made_anew_and_a_success_without_an_id_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = Fake::by_method(vec![
+        ("POST", vec![ok(&json!({"id": 10})), ok(&json!({"message": "proxy"}))]),
+        ("PATCH", vec![Reply::status(404, "{}")]),
+    ])
+    .await;
+    let config = config("grafana", &fake, folder.path());
+    let known = json!({"id": 9, "is_over": false, "text": ""});
+    let (sent, known) = send(&config, "m", NoticeKind::VerdictStop, Some(known), false).await;
+    assert_eq!(sent.unwrap().detail, "annotation 10");
+    assert_eq!(known.unwrap()["is_over"], true);
+    let (sent, known) = send(&config, "m", NoticeKind::VerdictStop, None, false).await;
+    assert_eq!(sent.unwrap_err().class, ErrorClass::NotAccepted);
+    assert_eq!(known, None);
+}
+
+#[tokio::test]
+async fn in_grafana_a_source_is_a_region_from_its_fall_to_its_return() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = Fake::by_method(vec![
+        ("POST", vec![ok(&json!({"id": 3})), ok(&json!({"id": 4}))]),
+        ("PATCH", vec![ok(&json!({}))]),
+    ])
+    .await;
+    let config = config("grafana", &fake, folder.path());
+    let down = NoticeKind::SourceDown;
+    let (_, known) = send(&config, "m1", down, None, false).await;
+    let (_, known) = send(&config, "m2", NoticeKind::SourceRecovered, known, false).await;
+    let (_, known) = send(&config, "m3", down, known, false).await;
+    assert_eq!(known.unwrap()["id"], 4, "another fall is another region");
+    let seen = fake.seen();
+    assert!(parsed(&seen[0]).get("timeEnd").is_none());
+    assert_eq!(parsed(&seen[1])["timeEnd"], END);
+}
+
 #[test]
 fn what_cannot_work_is_refused_at_start() {
     let token = json!({"env": "X"});
@@ -252,9 +344,68 @@ fn what_cannot_work_is_refused_at_start() {
         (json!({"github": {"repository": "shop", "token": token}}), "owner/name"),
         (json!({"slack_api": {"channel": "#general", "token": token}}), "channel's id"),
         (json!({"slack_api": {"channel": "C1", "token": token, "url": "ftp://x"}}), "only http"),
+        (json!({"grafana": {"url": "https://g", "token": token, "panel_id": 1}}), "dashboard_uid"),
     ] {
         let config: ReceiverConfig = serde_json::from_value(wrong).unwrap();
         let refused = config.build("chat").unwrap_err().to_string();
         assert!(refused.starts_with("chat: ") && refused.contains(words), "{refused}");
     }
+}
+
+#[tokio::test]
+async fn in_discord_an_all_clear_edits_what_it_is_about_and_says_so_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = Fake::by_method(vec![
+        ("POST", vec![ok(&json!({"id": "1"})), ok(&json!({"id": "2"}))]),
+        ("PATCH", vec![Reply::status(500, ""), ok(&json!({"id": "1"}))]),
+    ])
+    .await;
+    let url = secret(folder.path(), "url", &format!("{}/api/webhooks/7/t", fake.url));
+    let config = json!({"discord": {"url": url, "allow_private": true}});
+    let config: ReceiverConfig = serde_json::from_value(config).unwrap();
+    let (_, known) = send(&config, "m1", NoticeKind::GuardrailTripped, None, false).await;
+    let clear = NoticeKind::GuardrailRecovered;
+    let (half, known) = send(&config, "m2", clear, known, false).await;
+    assert_eq!(half.unwrap_err().class, ErrorClass::ServerError);
+    let (whole, known) = send(&config, "m2", clear, known, true).await;
+    assert_eq!(whole.unwrap().detail, "edited message 1");
+    let seen = fake.seen();
+    let calls: Vec<_> = seen.iter().map(|one| format!("{} {}", one.method, one.path)).collect();
+    let (post, patch) = ("POST /api/webhooks/7/t?wait=true", "PATCH /api/webhooks/7/t/messages/1");
+    assert_eq!(calls, [post, post, patch, patch], "the line is said once");
+    assert!(parsed(&seen[1])["content"].as_str().unwrap().starts_with("RECOVERED"));
+    assert!(parsed(&seen[3])["embeds"][0]["title"].as_str().unwrap().starts_with("RECOVERED"));
+    assert!(seen.iter().all(|one| !one.body.contains("loud")));
+    let (_, known) = send(&config, "m3", NoticeKind::GuardrailTripped, known, false).await;
+    assert_eq!(known.unwrap()["id"], "2", "what is loud is a message of its own");
+}
+
+#[tokio::test]
+async fn what_flaps_changes_one_comment_of_jira() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = Fake::by_method(vec![
+        ("POST", vec![Reply::status(201, r#"{"id":"1","key":"EXP-7"}"#), ok(&json!({"id": "31"}))]),
+        ("PUT", vec![ok(&json!({"id": "31"})), Reply::status(404, "{}")]),
+    ])
+    .await;
+    let config = config("jira", &fake, folder.path());
+    let mut known = None;
+    for (id, kind) in [
+        ("m1", NoticeKind::VerdictHold),
+        ("m2", NoticeKind::GuardrailBurning),
+        ("m3", NoticeKind::GuardrailRecovered),
+        // Somebody deleted our comment: it is written anew.
+        ("m4", NoticeKind::GuardrailBurning),
+        // A trip is loud: a comment of its own.
+        ("m5", NoticeKind::GuardrailTripped),
+    ] {
+        let (sent, now) = send(&config, id, kind, known, false).await;
+        sent.unwrap();
+        known = now;
+    }
+    let seen = fake.seen();
+    let calls: Vec<_> = seen.iter().map(|one| format!("{} {}", one.method, one.path)).collect();
+    let comment = "POST /rest/api/3/issue/EXP-7/comment";
+    let change = "PUT /rest/api/3/issue/EXP-7/comment/31";
+    assert_eq!(calls, ["POST /rest/api/3/issue", comment, change, change, comment, comment]);
 }

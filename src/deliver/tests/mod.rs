@@ -1,14 +1,24 @@
 //! Tests of the room, each against real sockets on loopback.
 
 mod actions;
+mod answers;
 mod bodies;
 mod chats;
+mod circuits;
 mod command;
 mod conversations;
+mod egress;
 mod fake;
+mod fake_smtp;
+mod laws;
+mod mail;
 mod pulled;
 mod receivers;
+mod redaction;
 mod services;
+mod tables;
+mod templates;
+mod tls;
 mod worker;
 
 use std::path::Path;
@@ -31,6 +41,7 @@ fn envelope(body: &str) -> Envelope {
         body: body.to_owned(),
         sent_at: "2026-11-22T10:00:00.25Z".parse().unwrap(),
         timeout: Duration::from_millis(500),
+        is_manual: false,
         conversation: Conversation::default(),
     }
 }

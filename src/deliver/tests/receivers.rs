@@ -169,6 +169,65 @@ async fn the_body_is_signed_as_the_standard_says() {
 }
 
 #[tokio::test]
+async fn both_kinds_of_keys_sign_and_the_previous_ones_only_until_then() {
+    let folder = tempfile::tempdir().unwrap();
+    let pair = "whsk_nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=";
+    let entries = async |until: Option<&str>| {
+        let fake = Fake::start(vec![Reply::status(200, "")]).await;
+        let mut config = json!({"webhook": {
+            "url": fake.url,
+            "allow_private": true,
+            "secret": secret(folder.path(), "a", KEY),
+            "private_key": secret(folder.path(), "b", pair),
+            "previous_secret": secret(folder.path(), "c", KEY),
+            "previous_private_key": secret(folder.path(), "d", pair),
+        }});
+        if let Some(until) = until {
+            config["webhook"]["previous_until"] = until.into();
+        }
+        receiver(config).send(&envelope("{}")).await.unwrap();
+        let value = fake.seen()[0].headers["webhook-signature"].clone();
+        value.split(' ').map(|it| it.split(',').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(entries(None).await, ["v1", "v1a", "v1", "v1a"]);
+    // The envelope is sent at 10:00:00.25.
+    assert_eq!(entries(Some("2026-11-22T10:00:01Z")).await, ["v1", "v1a", "v1", "v1a"]);
+    assert_eq!(entries(Some("2026-11-22T10:00:00.25Z")).await, ["v1", "v1a"]);
+}
+
+#[tokio::test]
+async fn cloudevents_go_along_only_when_asked_for() {
+    let body =
+        r#"{"type":"source.down","timestamp":"2026-08-11T00:00:00Z","data":{"subject":"a b"}}"#;
+    let headers = async |is_on: bool| {
+        let fake = Fake::start(vec![Reply::status(200, "")]).await;
+        let config =
+            json!({"webhook": {"url": fake.url, "allow_private": true, "cloudevents": is_on}});
+        receiver(config).send(&envelope(body)).await.unwrap();
+        let mut found: Vec<_> = fake.seen()[0]
+            .headers
+            .iter()
+            .filter(|(name, _)| name.starts_with("ce-"))
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        found.sort();
+        found
+    };
+    assert!(headers(false).await.is_empty());
+    assert_eq!(
+        headers(true).await,
+        [
+            "ce-id=msg_1",
+            "ce-source=/verdictd",
+            "ce-specversion=1.0",
+            "ce-subject=a%20b",
+            "ce-time=2026-08-11T00:00:00Z",
+            "ce-type=source.down"
+        ]
+    );
+}
+
+#[tokio::test]
 async fn a_secret_that_cannot_be_read_keeps_the_message() {
     let folder = tempfile::tempdir().unwrap();
     let missing = SecretRef::File(folder.path().join("none"));
@@ -249,8 +308,8 @@ async fn every_sample_is_sent_marked_and_answered() {
     let config = json!({"webhook": {"url": fake.url, "allow_private": true}});
     let config: ReceiverConfig = serde_json::from_value(config).unwrap();
     let answers = send_samples("test", &config, "https://v.example", super::at()).await.unwrap();
-    assert_eq!(answers.len(), 20);
+    assert_eq!(answers.len(), 26);
     assert!(!answers[0].is_ok && answers[0].detail.contains("HTTP 500: down"), "{answers:?}");
-    assert!(answers[1..].iter().all(|it| it.is_ok && it.detail == "HTTP 200 fine"));
+    assert!(answers[1..].iter().all(|it| it.is_ok && it.detail == "200 fine"));
     assert!(fake.seen().iter().all(|it| it.body.contains("\"sample\":true")));
 }

@@ -2,9 +2,14 @@
 
 mod analyze;
 mod api;
+mod deliveries;
 mod flagd;
+mod gates;
+mod openapi;
 mod pages;
+mod policy;
 mod problems;
+mod signed;
 mod writes;
 
 use std::sync::Arc;
@@ -19,6 +24,8 @@ use judge::prose;
 use judge::record::EvaluationRecord;
 use judge::time::Timestamp;
 use serde_json::Value;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::{HttpState, router};
@@ -88,6 +95,9 @@ impl Site {
             clock: Arc::new(ManualClock::new(at())),
             metrics: Arc::new(Metrics::new(10)),
             ready: Arc::new(AtomicBool::new(true)),
+            external_url: "http://daemon".into(),
+            waiting: Arc::new(Semaphore::new(2)),
+            stop: CancellationToken::new(),
         };
         Self { folder, state }
     }
@@ -107,7 +117,12 @@ impl Site {
             std::fs::write(&path, format!("token-of-{name}\n")).unwrap();
             let token: SecretRef =
                 serde_json::from_value(serde_json::json!({"file": path})).unwrap();
-            settings.http.tokens.push(TokenSettings { name: name.to_owned(), token, admin });
+            settings.http.tokens.push(TokenSettings {
+                name: name.to_owned(),
+                token: Some(token),
+                signing_secret: None,
+                admin,
+            });
         }
         self.state.settings = Arc::new(settings);
         self

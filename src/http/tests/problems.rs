@@ -14,7 +14,6 @@ async fn unknown_things_are_404_and_near_names_are_offered() {
         "/x/nothing",
         "/x/sample-checklist/e/99",
         "/api/v1/experiments/nothing",
-        "/api/v1/experiments/nothing/verdict",
         "/api/v1/experiments/nothing/evaluations",
         "/api/v1/experiments/sample-checklist/evaluations/99",
     ] {

@@ -3,21 +3,22 @@
 use super::*;
 use crate::store::{
     ActionState, Attempt, Delivery, DeliveryFilter, DeliveryState, Finished, OutboxItem, Outcome,
+    Withheld,
 };
 
-async fn enqueue(store: &Store, rows: &[OutboxRow]) {
+pub(super) async fn enqueue(store: &Store, rows: &[OutboxRow]) {
     store.enqueue(rows.to_vec()).await.unwrap();
 }
 
-async fn lease(store: &Store, now: i64) -> Vec<OutboxItem> {
+pub(super) async fn lease(store: &Store, now: i64) -> Vec<OutboxItem> {
     store.lease_outbox(at(now), HOLDER, at(now + 20), 100).await.unwrap()
 }
 
-fn ids(items: &[OutboxItem]) -> Vec<&str> {
+pub(super) fn ids(items: &[OutboxItem]) -> Vec<&str> {
     items.iter().map(|item| item.row.id.as_str()).collect()
 }
 
-fn attempt(item: &OutboxItem, now: i64, outcome: Outcome) -> Attempt {
+pub(super) fn attempt(item: &OutboxItem, now: i64, outcome: Outcome) -> Attempt {
     Attempt {
         id: item.row.id.clone(),
         holder: HOLDER.to_owned(),
@@ -28,23 +29,25 @@ fn attempt(item: &OutboxItem, now: i64, outcome: Outcome) -> Attempt {
         class: "http_5xx".to_owned(),
         detail: "try later".to_owned(),
         outcome,
+        uses_rung: true,
         extra_outbox: Vec::new(),
         log: Vec::new(),
         learnt: None,
+        endpoint: None,
     }
 }
 
-async fn finish(store: &Store, item: &OutboxItem, now: i64, outcome: Outcome) {
+pub(super) async fn finish(store: &Store, item: &OutboxItem, now: i64, outcome: Outcome) {
     let finished = store.finish_attempt(attempt(item, now, outcome)).await.unwrap();
     assert_eq!(finished, Finished::Recorded);
 }
 
-async fn delivery(store: &Store, id: &str) -> Delivery {
+pub(super) async fn delivery(store: &Store, id: &str) -> Delivery {
     let filter = DeliveryFilter { id: Some(id.to_owned()), ..DeliveryFilter::default() };
     store.deliveries(filter).await.unwrap().remove(0)
 }
 
-fn urgent(id: &str, sequence: i64) -> OutboxRow {
+pub(super) fn urgent(id: &str, sequence: i64) -> OutboxRow {
     OutboxRow { urgent: true, ..message(id, "guardrail.tripped", sequence) }
 }
 
@@ -92,6 +95,42 @@ pub(in crate::store) async fn urgent_rows_jump_the_queue(store: Store) {
     finish(&store, &items[1], 20, Outcome::Delivered).await;
     enqueue(&store, &[urgent("u4", 4)]).await;
     assert_eq!(ids(&lease(&store, 21).await), ["u4"]);
+}
+
+pub(in crate::store) async fn what_waits_for_the_morning_is_in_nobodys_way(store: Store) {
+    let night = OutboxRow { not_before: at(800), ..message("night", "data.stale", 1) };
+    enqueue(&store, &[night, message("now", "data.recovered", 2)]).await;
+    let items = lease(&store, 20).await;
+    assert_eq!(ids(&items), ["now"]);
+    finish(&store, &items[0], 20, Outcome::Delivered).await;
+    let late = OutboxRow { not_before: at(800), ..message("late", "data.stale", 3) };
+    enqueue(&store, &[late]).await;
+    assert!(lease(&store, 30).await.is_empty());
+    assert_eq!(ids(&lease(&store, 800).await), ["night"], "in order again, in the morning");
+}
+
+pub(in crate::store) async fn what_is_withheld_is_kept_with_its_reason(store: Store) {
+    for (id, withheld, state) in [
+        ("s", Withheld::Silence("sil_1".to_owned()), DeliveryState::Silenced),
+        ("d", Withheld::Digest("daily".to_owned()), DeliveryState::Digest),
+        ("n", Withheld::NoReceiver, DeliveryState::NotRouted),
+    ] {
+        let told = Told {
+            reason: format!("because {id}"),
+            withheld: Some(withheld),
+            lasting: true,
+            ..Told::default()
+        };
+        let row = OutboxRow { told, ..message(id, "data.stale", 1) };
+        enqueue(&store, std::slice::from_ref(&row)).await;
+        let kept = delivery(&store, id).await;
+        assert_eq!((kept.state, &kept.row.told, kept.closed_at), (state, &row.told, Some(at(10))));
+    }
+    assert!(lease(&store, 20).await.is_empty());
+    assert_eq!(store.outbox_stats().await.unwrap()[0].pending, 0);
+    // A person may send it all the same.
+    assert!(store.redeliver("s", at(30)).await.unwrap());
+    assert_eq!(ids(&lease(&store, 30).await), ["s"]);
 }
 
 pub(in crate::store) async fn a_dead_head_unblocks(store: Store) {

@@ -5,6 +5,7 @@
 
 pub(super) mod decisions;
 pub(super) mod delivery;
+pub(super) mod endpoints;
 pub(super) mod work;
 
 use std::time::Duration;
@@ -15,7 +16,7 @@ use judge::time::Timestamp;
 
 use super::{
     Claim, Commit, Committed, CursorSpec, Lane, LogEntry, NewEvaluation, NewExperiment, NewPoints,
-    OutboxRow, Store,
+    OutboxRow, Store, Told,
 };
 
 /// Calls a macro with every check as `module::name`.
@@ -34,6 +35,7 @@ macro_rules! for_each_check {
             work: tracks_that_are_not_named_end,
             work: any_interleaving_answers_each_slot_once,
             work: points_are_exact_and_versioned,
+            work: old_periods_go_whole_and_in_batches,
             work: numbers_that_are_not_finite_are_refused,
             work: context_is_what_was_committed,
             work: an_unknown_experiment_is_an_error,
@@ -41,6 +43,8 @@ macro_rules! for_each_check {
             delivery: enqueue_is_idempotent,
             delivery: a_retrying_head_blocks_its_partition_only,
             delivery: urgent_rows_jump_the_queue,
+            delivery: what_waits_for_the_morning_is_in_nobodys_way,
+            delivery: what_is_withheld_is_kept_with_its_reason,
             delivery: a_dead_head_unblocks,
             delivery: a_newer_verdict_supersedes_unsent_ones,
             delivery: a_lost_lease_is_taken_over_with_the_same_id,
@@ -53,6 +57,15 @@ macro_rules! for_each_check {
             delivery: what_follows_from_an_attempt_is_one_transaction,
             delivery: pruning_keeps_what_is_open_and_actions,
             delivery: a_conversation_is_remembered_whatever_became_of_it,
+            endpoints: rooms_bound_what_is_leased_of_each_endpoint,
+            endpoints: a_row_that_is_given_back_was_never_attempted,
+            endpoints: a_pause_uses_up_no_rung,
+            endpoints: the_newest_version_of_an_endpoint_stays,
+            endpoints: an_endpoint_is_enabled_by_a_person,
+            endpoints: what_died_unsent_is_counted,
+            endpoints: an_outage_is_sent_again_under_the_same_ids,
+            endpoints: a_ladder_can_be_climbed_again,
+            endpoints: deliveries_are_paged,
             decisions: evaluations_are_numbered_and_paged,
             decisions: the_log_is_filtered_and_paged,
             decisions: a_decision_is_held_against_the_state_it_saw,
@@ -165,6 +178,7 @@ pub(super) fn message(id: &str, kind: &str, sequence: i64) -> OutboxRow {
         final_state: false,
         sequence,
         conversation: None,
+        told: Told::default(),
     }
 }
 

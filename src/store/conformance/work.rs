@@ -212,6 +212,33 @@ pub(in crate::store) async fn any_interleaving_answers_each_slot_once(store: Sto
 /// 2^53: counts are exact up to here.
 const LARGEST: f64 = 9_007_199_254_740_992.0;
 
+/// The oldest go first, at most a batch, with every version; what is newer stays, and so do other
+/// series and the evaluation.
+pub(in crate::store) async fn old_periods_go_whole_and_in_batches(store: Store) {
+    store.ensure_experiment(experiment("x")).await.unwrap();
+    let claims = claim(&store, 100).await;
+    let mut commit = look(&store, &claims[0]).await;
+    let series =
+        |num: f64| (0..10).map(|minute| proportion("all", minute * 60, num, 9.0)).collect();
+    // Said once, restated, and another series.
+    let said = [("s", 1.0), ("s", 2.0), ("other", 3.0)];
+    commit.points = said.map(|(name, num)| fetched(name, series(num))).to_vec();
+    store.commit(commit).await.unwrap();
+    let all = Window { start: at(0), end: at(10_000) };
+    let left = async |name: &str| store.points(name, all).await.unwrap().len();
+    let old = store.series_before(at(240)).await.unwrap();
+    assert_eq!(old, [("other".to_owned(), at(60)), ("s".to_owned(), at(60))]);
+    // Four periods end by second 240: three of them in two versions, then the last.
+    assert_eq!(store.prune_points("s", at(240), 3).await.unwrap(), 6);
+    assert_eq!(store.points("s", all).await.unwrap()[0].start, at(180));
+    assert_eq!(store.prune_points("s", at(240), 3).await.unwrap(), 2);
+    assert_eq!(store.prune_points("s", at(240), 3).await.unwrap(), 0);
+    assert_eq!((left("s").await, left("other").await), (6, 10));
+    assert_eq!(store.newest_point_end("s").await.unwrap(), Some(at(600)));
+    assert_eq!(store.evaluations("x", None, 9).await.unwrap().len(), 1);
+    assert!(store.integrity_check().await.unwrap().is_empty());
+}
+
 pub(in crate::store) async fn points_are_exact_and_versioned(store: Store) {
     store.ensure_experiment(experiment("x")).await.unwrap();
     let points: Vec<_> = (0..10_000_u32)

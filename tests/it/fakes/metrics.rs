@@ -40,6 +40,7 @@ pub(crate) enum Mood {
 pub(crate) struct Metrics {
     address: SocketAddr,
     mood: Arc<Mutex<Mood>>,
+    asked: Arc<Mutex<Vec<f64>>>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -49,16 +50,22 @@ impl Metrics {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mood = Arc::new(Mutex::new(mood));
-        let router = Router::new().fallback(answer).with_state(mood.clone());
+        let asked = Arc::<Mutex<Vec<f64>>>::default();
+        let router = Router::new().fallback(answer).with_state((mood.clone(), asked.clone()));
         let task = tokio::spawn(async move {
             axum::serve(listener, router).await.unwrap();
         });
-        Self { address, mood, task }
+        Self { address, mood, asked, task }
     }
 
     /// Where it listens.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// The length in seconds of every stretch that was asked for since the last call.
+    pub(crate) fn take_asked(&self) -> Vec<f64> {
+        std::mem::take(&mut *self.asked.lock().unwrap())
     }
 
     /// Changes the mood.
@@ -73,9 +80,16 @@ impl Drop for Metrics {
     }
 }
 
-async fn answer(State(mood): State<Arc<Mutex<Mood>>>, body: Bytes) -> Response {
+/// The mood, and what was asked.
+type Shared = (Arc<Mutex<Mood>>, Arc<Mutex<Vec<f64>>>);
+
+async fn answer(State((mood, asked)): State<Shared>, body: Bytes) -> Response {
     let mood = *mood.lock().unwrap();
-    let form = url::form_urlencoded::parse(&body).into_owned().collect();
+    let form: BTreeMap<String, String> = url::form_urlencoded::parse(&body).into_owned().collect();
+    let instant = |key: &str| form.get(key).and_then(|text| text.parse::<f64>().ok());
+    if let (Some(start), Some(end)) = (instant("start"), instant("end")) {
+        asked.lock().unwrap().push(end - start);
+    }
     let text = |kind: &str, body: &[u8]| {
         let kind = [(header::CONTENT_TYPE, kind.to_owned())];
         (kind, body.to_vec()).into_response()

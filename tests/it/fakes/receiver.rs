@@ -8,7 +8,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
+use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse as _, Response};
 use tokio::net::TcpListener;
 
 /// One request as it came.
@@ -92,16 +94,19 @@ impl Drop for Receiver {
     }
 }
 
-/// Slack's answer is the word `ok`; others do not mind it.
+/// Slack's answer is the word `ok`; others do not mind it. "Too many" asks for 5 s.
 async fn receive(
     State(shared): State<Shared>,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
-) -> (StatusCode, &'static str) {
+) -> Response {
     let status = keep(&shared, &uri, &headers, &body);
     tokio::time::sleep(shared.answers_after).await;
-    (status, "ok")
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        return (status, [(RETRY_AFTER, "5")], "slow down").into_response();
+    }
+    (status, "ok").into_response()
 }
 
 fn keep(shared: &Shared, uri: &Uri, headers: &HeaderMap, body: &Bytes) -> StatusCode {

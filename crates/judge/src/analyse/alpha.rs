@@ -92,7 +92,7 @@ fn stopping(experiment: &Experiment) -> usize {
     experiment.guardrails.iter().filter(stops).count()
 }
 
-/// The ledger of an experiment, in the order atoms, signals, harm, guardrails, split.
+/// The ledger of an experiment, in the order atoms, signals, harm, guardrails, split, mixed units.
 pub fn ledger(experiment: &Experiment) -> Vec<AlphaLine> {
     let shares = Shares::of(experiment);
     let rule = &experiment.checkpoint.continue_when;
@@ -127,6 +127,10 @@ pub fn ledger(experiment: &Experiment) -> Vec<AlphaLine> {
     guardrail_lines(experiment, &shares, &mut lines);
     if super::split::shares_of(experiment).is_some() {
         lines.push(line("split".to_owned(), srm::ALPHA, 1, "split check: 0.001"));
+    }
+    if experiment.multiple_exposure().is_some() {
+        let words = "units in more than one arm: 0.001 one-sided";
+        lines.push(line("multiple exposure".to_owned(), srm::ALPHA, 1, words));
     }
     lines
 }

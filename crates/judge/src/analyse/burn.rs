@@ -11,18 +11,19 @@ use crate::time::{Span, Timestamp, Window};
 /// One budget with its alerts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BurnStatus {
-    /// The period the budget runs over: a rolling one ends at the newest data.
+    /// The period the budget runs over: a rolling one ends at the newest data, a lifetime at the
+    /// checkpoint.
     pub period: Window,
     /// Share of the period that was measured.
     pub measured: f64,
-    /// Burn rate now, over the shortest long window.
+    /// Burn rate now, over the shortest long window; of a lifetime over its newest day.
     pub burn: f64,
     /// When nothing is left if it goes on like this; `None` when it will not come to that within
     /// the period.
     pub exhausted_at: Option<Timestamp>,
-    /// What would trip it: the nearest page.
+    /// What would trip it: the nearest page; of a lifetime so many bad events among all so far.
     pub trips_at: Option<TripsAt>,
-    /// Every alert, in the order of the file or table.
+    /// Every alert, in the order of the file or table; a lifetime has none.
     pub alerts: Vec<BurnAlert>,
     /// The absolute rule `or_bad`: bad events within its window, at the newest look.
     pub bad_within: Option<f64>,

@@ -19,7 +19,13 @@ pub(crate) struct Epoch {
 
 impl Epoch {
     pub(crate) fn new(definition: &[&str], target: &[&str]) -> Self {
-        Self { definition: hash128(definition), target: hash128(target) }
+        Self::of_hashed(hash128(definition), target)
+    }
+
+    /// The same where the definition's [`hash128`] is there already: it is the dearest part of a
+    /// look, and one signal answers several questions.
+    pub(crate) fn of_hashed(definition: String, target: &[&str]) -> Self {
+        Self { definition, target: hash128(target) }
     }
 
     pub(crate) fn text(&self) -> String {

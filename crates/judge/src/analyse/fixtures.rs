@@ -41,6 +41,7 @@ pub(crate) fn signal(name: &str, role: Role, form: Form, want: Want) -> Signal {
         method: None,
         source: "export".to_owned(),
         query: Query { file: Some(format!("{name}.csv")), ..Query::default() },
+        eligible: None,
     }
 }
 
@@ -64,6 +65,7 @@ pub(crate) fn arms() -> Compare {
         control: "control".to_owned(),
         treatment: "treatment".to_owned(),
         split: split.into_iter().map(|(arm, share)| (arm.to_owned(), share)).collect(),
+        multiple_exposure: None,
     }
 }
 
@@ -197,6 +199,7 @@ pub(crate) fn input(
         carry: Carry::new(),
         unacknowledged: Vec::new(),
         alarms_since: BTreeMap::new(),
+        beside: BTreeMap::new(),
     }
 }
 

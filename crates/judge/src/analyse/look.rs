@@ -4,7 +4,7 @@
 //! for tests. Invariants: every test has an id that names its hypothesis (signal, arms, null,
 //! side, purpose) and its own epoch; a test is opened at most once per look.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::alpha::Shares;
 use super::basis::{Basis, Null};
@@ -14,12 +14,12 @@ use super::measure::{Bound, Gap, Measure, Test, fit};
 use super::planned::{self, Planned, Turn};
 use super::{Evidence, UnknownWhy};
 use crate::decide::Finding;
+use crate::ids::hash128;
 use crate::observe::Observed;
-use crate::plan::need_of_signal;
+use crate::plan::series_of_signal;
 use crate::record::{Carry, LookInput};
 use crate::spec::{Compare, Experiment, LookPlan, SPENDING, Side, Signal};
 use crate::stats::Sides;
-use crate::time::Window;
 
 /// What a test is for; part of its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +86,7 @@ pub(super) struct Look<'a> {
     pub(super) findings: Vec<Finding>,
     pub(super) planned: Planned,
     told: BTreeSet<String>,
+    grounds: BTreeMap<String, Grounds>,
 }
 
 impl<'a> Look<'a> {
@@ -99,6 +100,7 @@ impl<'a> Look<'a> {
             carry,
             findings: Vec::new(),
             told: BTreeSet::new(),
+            grounds: BTreeMap::new(),
         }
     }
 
@@ -209,7 +211,7 @@ impl<'a> Look<'a> {
         if !asker.is_empty() {
             id = format!("{id}|{asker}");
         }
-        let epoch = epoch(experiment, signal, asked);
+        let epoch = self.epoch(signal, asked);
         let opened = open(&mut self.carry, id, &epoch, (asked.tau, asked.alpha), self.input.at);
         let name = || signal.name.clone();
         let retargeted = opened.retargeted.map(|earlier| {
@@ -225,6 +227,16 @@ impl<'a> Look<'a> {
             self.findings.push(finding);
         }
         opened
+    }
+
+    fn epoch(&mut self, signal: &Signal, asked: &Question) -> Epoch {
+        let experiment = self.experiment();
+        if !self.grounds.contains_key(&signal.name) {
+            let grounds = Grounds::of(experiment, signal);
+            self.grounds.insert(signal.name.clone(), grounds);
+        }
+        let Grounds { definition, aim } = &self.grounds[&signal.name];
+        Epoch::of_hashed(definition.clone(), &[&target(experiment, signal, asked, aim)])
     }
 
     /// Evidence of an answered question.
@@ -254,6 +266,8 @@ fn arms_text(experiment: &Experiment, signal: &Signal) -> String {
 
 fn null_text(null: Null) -> String {
     match null {
+        // Most questions are about no change at all.
+        Null::Change(0.0) => "0.00000000000e0".to_owned(),
         Null::Change(change) => format!("{:.11e}", change + 0.0),
         Null::Relative(relative) => format!("{:.11e} of comparison", relative + 0.0),
     }
@@ -270,9 +284,26 @@ fn test_id(experiment: &Experiment, signal: &Signal, asked: &Question) -> String
     format!("{}|{}|{arms}|{null}|{side}", asked.purpose.word(), signal.name)
 }
 
+/// What all tests on a signal stand on alike: the dearest part of a look, written once for it.
+#[derive(Debug)]
+struct Grounds {
+    /// Hash of [`definition`].
+    definition: String,
+    aim: String,
+}
+
+impl Grounds {
+    fn of(experiment: &Experiment, signal: &Signal) -> Self {
+        let aim = experiment.aim_on(&signal.name).map(|aim| (aim.from, aim.to));
+        Self {
+            definition: hash128(&[&definition(experiment, signal)]),
+            aim: format!("{aim:?} {:?}", signal.from),
+        }
+    }
+}
+
 fn definition(experiment: &Experiment, signal: &Signal) -> String {
-    let window = Window { start: experiment.start, end: experiment.start };
-    let series = need_of_signal(experiment, signal, window).series_id;
+    let series = series_of_signal(experiment, signal);
     let compare = signal.compare.as_ref().unwrap_or(&experiment.compare);
     format!("{series} {compare:?} {} {:?} {}", experiment.start, signal.form, signal.matures_after)
 }
@@ -285,19 +316,21 @@ pub(super) fn planned_epoch(experiment: &Experiment, signal: &Signal) -> String 
     Epoch::new(&[&definition(experiment, signal)], &[&plan]).text()
 }
 
-fn epoch(experiment: &Experiment, signal: &Signal, asked: &Question) -> Epoch {
-    let definition = definition(experiment, signal);
-    let aim = experiment.aim_on(&signal.name).map(|aim| (aim.from, aim.to));
+/// What makes a test another one by its target: aim, tau, alpha, sides, plan, method.
+fn target(experiment: &Experiment, signal: &Signal, asked: &Question, aim: &str) -> String {
     let checkpoint = &experiment.checkpoint;
-    let mut target = vec![format!(
-        "{aim:?} {:?} {:.11e} {:.11e} {:?} {:?}",
-        signal.from, asked.tau, asked.alpha, asked.sides, checkpoint.look
-    )];
+    let mut target = format!(
+        "{aim} {:.11e} {:.11e} {:?} {:?}",
+        asked.tau, asked.alpha, asked.sides, checkpoint.look
+    );
     // These parts follow only where they are written, so that older epochs stay what they were.
     if checkpoint.spending != SPENDING {
-        target.push(format!("spending {}", checkpoint.spending));
+        target.push_str(" spending ");
+        target.push_str(&checkpoint.spending.to_string());
     }
-    target.extend(signal.method.map(|method| format!("method {}", method.name())));
-    let target = target.join(" ");
-    Epoch::new(&[&definition], &[&target])
+    if let Some(method) = signal.method {
+        target.push_str(" method ");
+        target.push_str(method.name());
+    }
+    target
 }

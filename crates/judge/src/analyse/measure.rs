@@ -116,7 +116,7 @@ impl Measure {
         observed: &Observed,
     ) -> Result<Option<Self>, Gap> {
         let compare = signal.compare.as_ref().unwrap_or(&experiment.compare);
-        if let Compare::Arms { control, treatment, split } = compare {
+        if let Compare::Arms { control, treatment, split, .. } = compare {
             let arm = |name: &str| observed.arms.get(name).ok_or_else(|| unobserved(name));
             let planned = |arm: &str| split.get(arm).copied().unwrap_or(0.5);
             let (held, treated) = (planned(control), planned(treatment));

@@ -3,7 +3,7 @@
 //! Part of `analyse`: the basis of every form without an exact test (statistics.md 1.1, 1.2, 1.5),
 //! and the contrast behind t tests. A relative null is the linear contrast `m_t - (1+r) m_c`.
 
-use super::basis::Null;
+use super::basis::{Null, smooth_edge};
 use super::measure::Bound;
 use crate::spec::Side;
 use crate::stats::{Contrast, Interval, Sides, UNBOUNDED, info_time};
@@ -65,6 +65,28 @@ impl Normal {
                 hi: info_time::upper_one_sided(estimate, se, tau, alpha),
             },
         }
+    }
+
+    /// The relative changes not excluded: the sequential Fieller set, outwards from the estimate.
+    pub(super) fn relative_interval(
+        &self,
+        centre: f64,
+        bound: Bound,
+        tau: f64,
+        alpha: f64,
+    ) -> Interval {
+        let limit = libm::log(alpha);
+        let sides = if bound == Bound::Both { Sides::Two } else { Sides::One };
+        let depth = |at: f64, side: Side| self.ln_p(Null::Relative(at), side, tau, sides) - limit;
+        let lo = match bound {
+            Bound::Upper => -UNBOUNDED,
+            _ => smooth_edge(centre, -1.0, |at| depth(at, Side::AtLeast)),
+        };
+        let hi = match bound {
+            Bound::Lower => UNBOUNDED,
+            _ => smooth_edge(centre, 1.0, |at| depth(at, Side::AtMost)),
+        };
+        Interval { lo, hi }
     }
 
     pub(super) fn placed(&self, change: f64, factor: f64) -> Self {

@@ -59,7 +59,7 @@ pub(super) fn check(input: &LookInput, carry: &mut Carry) -> Option<SplitCheck> 
 
 /// Units by arm that the split check of this look counts, from the start of the cycle: what an
 /// acknowledgement freezes as the beginning of a new allocation.
-pub fn split_counts(input: &LookInput) -> BTreeMap<String, f64> {
+pub(super) fn split_counts(input: &LookInput) -> BTreeMap<String, f64> {
     let experiment = &input.experiment;
     let observed = signal_of(experiment)
         .and_then(|signal| input.observations.get(&signal.name).and_then(Observation::counted));

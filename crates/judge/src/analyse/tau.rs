@@ -76,7 +76,7 @@ fn planned(experiment: &Experiment, signal: &Signal) -> Option<f64> {
     let units = planned_units(experiment, signal)?;
     let compare = signal.compare.as_ref().unwrap_or(&experiment.compare);
     let parts = match compare {
-        Compare::Arms { control, treatment, split } => {
+        Compare::Arms { control, treatment, split, .. } => {
             let share = |arm: &str| split.get(arm).copied().unwrap_or(0.5);
             1.0 / (units * share(control)) + 1.0 / (units * share(treatment))
         }

@@ -62,8 +62,8 @@ impl Ask for GroupSequential {
         let rises = times.windows(2).all(is_step) && times[0] >= LEAST_STEP;
         if times.len() > MOST_LOOKS || !rises {
             let hint = format!(
-                "rising shares of the planned sample, each at least {LEAST_STEP} more, at most \
-                 {MOST_LOOKS}"
+                "shares of the planned sample, each the same as the one before or at least \
+                 {LEAST_STEP} more, at most {MOST_LOOKS}"
             );
             return Err(Fault::new("`fractions` are no looks", hint));
         }
@@ -75,6 +75,13 @@ impl Ask for GroupSequential {
         if seen.len() > bounds.len() {
             let cause = format!("{} z statistics for {} looks", seen.len(), bounds.len());
             return Err(Fault::new(cause, "at most one z per look"));
+        }
+        // A look that adds no information repeats the one before it; another z would be a second
+        // look for which no alpha is spent.
+        let mut repeats = times.windows(2).zip(seen.windows(2));
+        if repeats.any(|(times, z)| times[0] == times[1] && z[0] != z[1]) {
+            let cause = "two z statistics at one fraction";
+            return Err(Fault::new(cause, "the same data have one z: give each fraction once"));
         }
         let beyond = |(z, bound): (&f64, &f64)| match self.sides {
             Sides::Two => z.abs() >= *bound,

@@ -117,6 +117,11 @@ fn a_bad_line_says_where_what_and_what_to_write() {
             "what to compare with",
             "`control`",
         ),
+        (
+            r#"{"id":3,"method":"group_sequential","fractions":[0.5,0.5,1],"z":[1.9,2.6]}"#,
+            "two z statistics at one fraction",
+            "each fraction once",
+        ),
         (r#"{"id":[3],"method":"contrast"}"#, "", "optional `id`"),
     ] {
         let told = ask(line);

@@ -9,7 +9,7 @@ use super::CASE_FILE;
 use super::file::{Case, Revision};
 use super::timeline::{Timeline, name_of};
 use super::world::GuardrailAnswer;
-use crate::analyse::{GuardrailStatus, split_counts};
+use crate::analyse::{Allocated, GuardrailStatus};
 use crate::decide::{Cause, Finding, Verdict, evaluate, evaluate_trip};
 use crate::guardrails::{BurnInput, GuardrailInput, judge};
 use crate::ids::evaluation_id;
@@ -18,7 +18,7 @@ use crate::notice::{LastSaid, guardrail_notices, notices, said_after};
 use crate::observe::{Observation, SeriesInput, observe};
 use crate::plan::need_of_signal;
 use crate::record::{Carry, EvaluationRecord, LookInput};
-use crate::spec::{Experiment, Guardrail, GuardrailKind, OnTrip};
+use crate::spec::{Experiment, Guardrail, GuardrailKind, OnTrip, Signal};
 use crate::time::{Span, Timestamp, Window, add_ms, ms_between};
 
 /// No case needs more instants.
@@ -124,8 +124,8 @@ impl<'a> Player<'a> {
                 self.unacknowledged.retain(|name| name != signal);
                 self.timeline.head(now, &format!("acknowledged: {signal}"));
             } else {
-                let counts = self.newest.as_ref().map(split_counts).unwrap_or_default();
-                self.state = lifecycle::acknowledge_split(&self.state, counts, now);
+                let counted = self.newest.as_ref().map(Allocated::of).unwrap_or_default();
+                self.state = lifecycle::acknowledge_split(&self.state, counted, now);
                 self.timeline.head(now, "acknowledged: the split");
             }
         }
@@ -215,7 +215,7 @@ impl<'a> Player<'a> {
 
     fn guardrail(&mut self, guardrail: &Guardrail, now: Timestamp) {
         let (world, name) = (&self.case.world, guardrail.name.as_str());
-        let burns = matches!(&guardrail.kind, GuardrailKind::Slo(slo) if slo.burn.is_some());
+        let burns = guardrail.kind.slo().is_some_and(|slo| slo.burn.is_some());
         // Burn rates read sums only; the points behind them may be tens of thousands.
         let answer = if burns {
             GuardrailAnswer { failure: world.failure(name, now), ..GuardrailAnswer::default() }
@@ -238,6 +238,7 @@ impl<'a> Player<'a> {
                 slots: burns.then_some(&*slots),
                 control: burns.then_some(&*control_slots),
                 rearmed_at: self.state.rearmed_at,
+                cohort_since: Some(self.state.cycle.started_at),
             },
             failure: answer.failure,
             stored: before.clone(),
@@ -304,7 +305,8 @@ impl<'a> Player<'a> {
     }
 
     fn look_input(&self, now: Timestamp) -> LookInput {
-        let observed = self.experiment.signals.iter().map(|signal| {
+        let beside: Vec<_> = self.experiment.beside().into_iter().map(|one| one.signal).collect();
+        let seen = |signal: &Signal| {
             let answer = self.case.world.signal(&signal.name, now, now);
             let input = SeriesInput {
                 points: &answer.points,
@@ -314,14 +316,15 @@ impl<'a> Player<'a> {
             };
             let cycle = &self.state.cycle;
             (signal.name.clone(), observe(self.experiment, signal, cycle, now, &input))
-        });
+        };
         let order = self.experiment.guardrails.iter();
         let stored = order.filter_map(|guardrail| self.statuses.get(&guardrail.name).cloned());
         LookInput {
             experiment: self.experiment.clone(),
             at: now,
             cycle: self.state.cycle.clone(),
-            observations: observed.collect(),
+            observations: self.experiment.signals.iter().map(seen).collect(),
+            beside: beside.iter().map(seen).collect(),
             guardrails: stored.collect(),
             carry: self.carry.clone(),
             unacknowledged: self.unacknowledged.clone(),

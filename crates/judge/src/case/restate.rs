@@ -13,6 +13,7 @@ use crate::observe::{Observation, SeriesInput, observe};
 use crate::plan::need_of_signal;
 use crate::prose;
 use crate::record::EvaluationRecord;
+use crate::spec::Signal;
 use crate::time::{Span, Timestamp, Window, add_ms};
 
 /// The daemon's default `lookback_periods`.
@@ -68,9 +69,10 @@ impl Player<'_> {
 
     fn look_again(&self, old: &EvaluationRecord, now: Timestamp) -> Option<EvaluationRecord> {
         let (experiment, cycle, at) = (&old.input.experiment, &old.input.cycle, old.input.at);
-        let observed = experiment.signals.iter().map(|signal| {
+        let observed = |signal: &Signal| {
             let answer = self.case.world.signal(&signal.name, at, now);
-            let was_good = matches!(old.input.observations[&signal.name], Observation::Ok(_));
+            let before = old.input.observations.get(&signal.name);
+            let was_good = matches!(before, Some(Observation::Ok(_)));
             let input = SeriesInput {
                 points: &answer.points,
                 failure: answer.failure,
@@ -78,8 +80,13 @@ impl Player<'_> {
                 lateness: Span::ZERO,
             };
             (signal.name.clone(), observe(experiment, signal, cycle, at, &input))
-        });
-        restate_look(old, observed.collect())
+        };
+        let beside = experiment.beside();
+        restate_look(
+            old,
+            experiment.signals.iter().map(observed).collect(),
+            beside.iter().map(|one| observed(&one.signal)).collect(),
+        )
     }
 
     fn trip_again(

@@ -9,7 +9,7 @@ use super::notation::values;
 use crate::guardrails::Slots;
 use crate::lifecycle::zone_of;
 use crate::observe::SourceFailure;
-use crate::plan::{Need, Shape, need_of_guardrail, need_of_signal};
+use crate::plan::{Need, Shape, need_of_beside, need_of_guardrail, need_of_signal};
 use crate::points::{ALL, Covariate, Extra, Point, Sums};
 use crate::spec::{COVARIATE, CUBES};
 use crate::time::{Span, Timestamp, Window, add};
@@ -113,12 +113,18 @@ impl World {
         instant: Instant<'_>,
     ) -> Result<(), String> {
         let mut files = revisions.iter().map(|(_, revision)| &revision.experiment);
-        let found = files.find_map(|file| Some((file, file.signal(name)?)));
-        let Some((file, signal)) = found else {
+        let found = files.find_map(|file| {
+            let window = Window { start: file.start, end: file.start };
+            let beside = || file.beside().into_iter().find(|one| one.signal.name == name);
+            let need = match file.signal(name) {
+                Some(signal) => need_of_signal(file, signal, window),
+                None => need_of_beside(file, &beside()?, window),
+            };
+            Some((file, need))
+        });
+        let Some((file, need)) = found else {
             return Err(format!("{CASE_FILE}: no experiment file has a signal `{name}`"));
         };
-        let window = Window { start: file.start, end: file.start };
-        let need = need_of_signal(file, signal, window);
         let every = span(series.every.as_deref(), need.grain)?;
         let points = points(series, &need, every, file, instant)?;
         self.signals.insert(name.to_owned(), points);
@@ -306,7 +312,10 @@ fn sums(shape: Shape, cells: &[f64]) -> Sums {
             let (n, sum, sum_sq) = if share { (b, a, a) } else { (a, b, c) };
             Sums::Detailed { share, n, sum, sum_sq, extra }
         }
-        Shape::BadTotal | Shape::UnitsOver | Shape::HitsOf => Sums::Proportion { num: a, den: b },
+        Shape::BadTotal | Shape::UnitsOver | Shape::HitsOf | Shape::Mixed => {
+            Sums::Proportion { num: a, den: b }
+        }
+        Shape::Eligible => Sums::Proportion { num: a, den: a },
         Shape::Form(form) => match form {
             crate::spec::Form::Proportion => Sums::Proportion { num: a, den: b },
             crate::spec::Form::Mean => Sums::Mean { n: a, sum: b, sum_sq: c },

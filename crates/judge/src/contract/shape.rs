@@ -159,6 +159,8 @@ pub(super) fn sums(
         Shape::BadTotal => row.share("bad", "total")?,
         Shape::UnitsOver => row.share("over", "units")?,
         Shape::HitsOf => row.share("hits", "n")?,
+        Shape::Mixed => row.share("mixed", "units")?,
+        Shape::Eligible => row.share("units", "units")?,
         Shape::Detailed { share, cubes, covariate } => {
             let plain = if share { row.share("num", "den")? } else { row.mean()? };
             row.detailed(plain, cubes, covariate)?

@@ -21,6 +21,8 @@ pub enum AlarmKind {
     Theatre,
     /// The split differs from the plan.
     Srm,
+    /// Too many units saw more than one arm.
+    MultipleExposure,
     /// A definition changed while running.
     DefinitionChanged,
     /// Data are older than allowed.
@@ -56,6 +58,7 @@ impl AlarmKind {
             Self::ProxyDoesNotPredict => "proxy_does_not_predict",
             Self::Theatre => "theatre",
             Self::Srm => "srm",
+            Self::MultipleExposure => "multiple_exposure",
             Self::DefinitionChanged => "definition_changed",
             Self::Stale => "stale",
             Self::SourceDown => "source_down",
@@ -83,6 +86,8 @@ pub enum AlarmCause {
     EmptyWin,
     /// `theatre`: the denominator fell by more than the implicit 5 %.
     DenominatorFell,
+    /// `theatre`: a smaller part of the eligible units is counted.
+    CohortNarrowed,
     /// `purgatory`: the owner has no name or no contact.
     OwnerUnclear,
     /// `purgatory`: no rule says when it is continued, so nothing can graduate or kill it.

@@ -20,6 +20,7 @@ const HALF: f64 = 0.5;
 pub(super) fn alarms(facts: &Facts<'_>) -> Vec<Alarm> {
     let mut found = Vec::new();
     found.extend(srm(facts));
+    found.extend(multiple_exposure(facts));
     found.extend(proxy_without_outcome(facts));
     found.extend(theatre(facts));
     found.extend(definition_changed(facts));
@@ -136,6 +137,21 @@ fn srm(facts: &Facts<'_>) -> Option<Alarm> {
     })
 }
 
+/// `multiple_exposure`: more units than tolerated saw more than one arm (statistics.md 1.9).
+fn multiple_exposure(facts: &Facts<'_>) -> Option<Alarm> {
+    let check = facts.analysis.exposure.as_ref().filter(|check| check.unhealthy)?;
+    let clears = "an acknowledgement and a new allocation epoch, or another definition";
+    let share = if check.units > 0.0 { check.mixed / check.units } else { 0.0 };
+    let alarm = Alarm::new(AlarmKind::MultipleExposure, "", clears)
+        .number("mixed", check.mixed)
+        .number("units", check.units)
+        .number("share", share)
+        .number("share_lower", check.lower)
+        .number("limit", check.limit)
+        .number("p", check.p_seq);
+    Some(alarm)
+}
+
 /// `definition_changed`: "query, source, filter, zone or lateness of a signal changed while
 /// running; waits for an acknowledgement".
 fn definition_changed(facts: &Facts<'_>) -> Vec<Alarm> {
@@ -147,7 +163,7 @@ fn definition_changed(facts: &Facts<'_>) -> Vec<Alarm> {
 /// `stale`: data that did not come, by signal and by guardrail; `source_down`: one per source,
 /// however many signals it serves.
 fn stale(facts: &Facts<'_>) -> Vec<Alarm> {
-    let mut sources: BTreeMap<&str, (f64, Option<Timestamp>)> = BTreeMap::new();
+    let mut sources = Down::default();
     let mut found = Vec::new();
     let signals = facts.analysis.signals.iter().filter(|signal| facts.is_missing(&signal.name));
     for signal in signals {
@@ -155,35 +171,52 @@ fn stale(facts: &Facts<'_>) -> Vec<Alarm> {
         let failed = facts.input.observations.get(&signal.name);
         let source = facts.input.experiment.signal(&signal.name).map(|one| one.source.as_str());
         match (failed, source) {
-            (Some(Observation::SourceError { .. }), Some(source)) => {
-                let (count, first) = sources.entry(source).or_insert((0.0, since));
-                *count += 1.0;
-                *first = (*first).min(since);
-            }
+            (Some(Observation::SourceError { .. }), Some(source)) => sources.serves(source, since),
             _ => found.push(stale_alarm(facts, signal.name.clone(), since)),
+        }
+    }
+    for beside in facts.input.experiment.beside() {
+        let Some(observation) = facts.input.beside.get(&beside.signal.name) else {
+            continue;
+        };
+        let since = observation.missing_since();
+        match observation {
+            Observation::SourceError { .. } => sources.serves(&beside.signal.source, since),
+            Observation::NoData { .. } => {
+                found.push(stale_alarm(facts, beside.signal.name, since));
+            }
+            _ => {}
         }
     }
     for status in &facts.analysis.guardrails {
         let rail = facts.input.experiment.guardrail(&status.name);
         let source = rail.and_then(|rail| rail.kind.source()).map(|(source, _)| source);
         match (status.state, source) {
-            (GuardrailState::SourceError, Some(source)) => {
-                let (count, first) = sources.entry(source).or_insert((0.0, status.since));
-                *count += 1.0;
-                *first = (*first).min(status.since);
-            }
+            (GuardrailState::SourceError, Some(source)) => sources.serves(source, status.since),
             (GuardrailState::NoData | GuardrailState::SourceError, _) => {
                 found.push(stale_alarm(facts, status.name.clone(), status.since));
             }
             _ => {}
         }
     }
-    let down = sources.into_iter().map(|(source, (count, since))| {
-        let alarm = Alarm::new(AlarmKind::SourceDown, source, "an answer of the source");
+    let down = sources.0.into_iter().map(|(source, (count, since))| {
+        let alarm = Alarm::new(AlarmKind::SourceDown, &source, "an answer of the source");
         aged(facts, alarm, since).number("served", count)
     });
     found.extend(down);
     found
+}
+
+/// Sources that fail: how many readers each has, and since when.
+#[derive(Debug, Default)]
+struct Down(BTreeMap<String, (f64, Option<Timestamp>)>);
+
+impl Down {
+    fn serves(&mut self, source: &str, since: Option<Timestamp>) {
+        let (count, first) = self.0.entry(source.to_owned()).or_insert((0.0, since));
+        *count += 1.0;
+        *first = (*first).min(since);
+    }
 }
 
 fn stale_alarm(facts: &Facts<'_>, subject: String, since: Option<Timestamp>) -> Alarm {

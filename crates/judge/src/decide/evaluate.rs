@@ -125,6 +125,7 @@ pub fn evaluate_fault(input: LookInput, message: &str) -> EvaluationRecord {
         guardrails: input.guardrails.clone(),
         harm: Vec::new(),
         split: None,
+        exposure: None,
         ledger: Vec::new(),
         findings: Vec::new(),
         carry: input.carry.clone(),

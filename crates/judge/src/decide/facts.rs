@@ -1,6 +1,8 @@
 //! What the rows of the verdict table ask about a look, each question answered in one place.
 
-use crate::analyse::{Analysis, AtomView, GuardrailState, GuardrailStatus, SignalState};
+use crate::analyse::{
+    Analysis, AtomView, ExposureCheck, GuardrailState, GuardrailStatus, SignalState,
+};
 use crate::analyse::{SignalView, Truth};
 use crate::lifecycle::schedule;
 use crate::observe::Observation;
@@ -48,11 +50,7 @@ impl<'a> Facts<'a> {
 
     /// Since when a signal's data are missing, if that is known.
     pub(super) fn missing_since(&self, signal: &str) -> Option<Timestamp> {
-        match self.input.observations.get(signal)? {
-            Observation::NoData { since, .. } => *since,
-            Observation::SourceError { since, .. } => Some(*since),
-            _ => None,
-        }
+        self.input.observations.get(signal)?.missing_since()
     }
 
     /// When the first unit of an immature signal will count.
@@ -90,12 +88,21 @@ impl<'a> Facts<'a> {
     /// The split is off and a used signal compares arms; the p of the check.
     pub(super) fn srm(&self) -> Option<f64> {
         let split = self.analysis.split.as_ref().filter(|split| split.mismatch)?;
+        self.compares_arms().then_some(split.p_seq)
+    }
+
+    /// Too many units saw more than one arm, and a used signal compares arms.
+    pub(super) fn mixed(&self) -> Option<&'a ExposureCheck> {
+        let check = self.analysis.exposure.as_ref().filter(|check| check.unhealthy)?;
+        self.compares_arms().then_some(check)
+    }
+
+    fn compares_arms(&self) -> bool {
         let experiment = &self.input.experiment;
-        let by_arms = experiment.signals.iter().any(|signal| {
+        experiment.signals.iter().any(|signal| {
             let compare = signal.compare.as_ref().unwrap_or(&experiment.compare);
             matches!(compare, Compare::Arms { .. }) && self.is_used(&signal.name)
-        });
-        by_arms.then_some(split.p_seq)
+        })
     }
 
     /// Used signals whose arms differed before exposure.

@@ -21,18 +21,11 @@ use super::{Decision, Reason};
 pub fn restate_look(
     old: &EvaluationRecord,
     observations: BTreeMap<String, Observation>,
+    beside: BTreeMap<String, Observation>,
 ) -> Option<EvaluationRecord> {
     let mut input = old.input.clone();
-    let mut changed = Vec::new();
-    for (name, now) in observations {
-        let before = input.observations.get(&name);
-        let failed = matches!(now, Observation::SourceError { .. });
-        if failed || before.is_none_or(|before| is_same(before, &now)) {
-            continue;
-        }
-        input.observations.insert(name.clone(), now);
-        changed.push(name);
-    }
+    let mut changed = renew(&mut input.observations, observations);
+    changed.extend(renew(&mut input.beside, beside));
     if changed.is_empty() || !is_ours(old) {
         return None;
     }
@@ -42,6 +35,22 @@ pub fn restate_look(
         new.revised = Some(revised(old, numbers));
         new
     })
+}
+
+/// Lays what differs over what was known; the names of it.
+fn renew(
+    known: &mut BTreeMap<String, Observation>,
+    now: BTreeMap<String, Observation>,
+) -> Vec<String> {
+    let mut changed = Vec::new();
+    for (name, now) in now {
+        let failed = matches!(now, Observation::SourceError { .. });
+        if !failed && known.get(&name).is_some_and(|before| !is_same(before, &now)) {
+            known.insert(name.clone(), now);
+            changed.push(name);
+        }
+    }
+    changed
 }
 
 /// The trip of `old` on a guardrail judged again at its slot, without its latch (see

@@ -78,19 +78,27 @@ fn harmful(facts: &Facts<'_>) -> Option<Decision> {
 }
 
 /// `hold` (a): "SRM or an unacknowledged definition change on a signal that the rule or an
-/// outcome uses". Arms that differed before exposure are no better than a split that is off
-/// (statistics.md 1.9).
+/// outcome uses". Arms that differed before exposure, or that share too many units, are no better
+/// than a split that is off (statistics.md 1.9). Mixed units hide an effect, they make none: unlike
+/// a split that is off, they do not keep harm from stopping.
 fn hold_untrusted(facts: &Facts<'_>) -> Option<Decision> {
     let changed = facts.input.unacknowledged.iter().filter(|signal| facts.is_used(signal));
     let changed = changed.map(|signal| Reason::DefinitionChanged { signal: signal.clone() });
     let split = facts.srm().map(|p| Reason::SplitMismatch { p });
+    let mixed = facts.mixed().map(|check| Reason::MultipleExposure {
+        mixed: check.mixed,
+        units: check.units,
+        limit: check.limit,
+        p: check.p_seq,
+    });
     let unlike: Vec<_> = facts.unlike().collect();
-    let cause = match (&split, unlike.is_empty()) {
-        (Some(_), _) => Cause::Srm,
-        (None, false) => Cause::Imbalance,
-        (None, true) => Cause::DefinitionChanged,
+    let cause = match (&split, &mixed, unlike.is_empty()) {
+        (Some(_), _, _) => Cause::Srm,
+        (None, Some(_), _) => Cause::MultipleExposure,
+        (None, None, false) => Cause::Imbalance,
+        (None, None, true) => Cause::DefinitionChanged,
     };
-    let reasons: Vec<_> = split.into_iter().chain(unlike).chain(changed).collect();
+    let reasons: Vec<_> = split.into_iter().chain(mixed).chain(unlike).chain(changed).collect();
     (!reasons.is_empty()).then(|| same_checkpoint(facts, Verdict::Hold, cause, reasons))
 }
 

@@ -49,6 +49,7 @@ pub(super) fn look(input: &GuardrailInput<'_>, slo: &Slo, rules: &BurnRules) -> 
         Err(missing) => return *missing,
     };
     let floor = floor(input, slo);
+    let history = history(input, slo);
     let windows = Windows {
         slots: &slots,
         as_of,
@@ -70,7 +71,7 @@ pub(super) fn look(input: &GuardrailInput<'_>, slo: &Slo, rules: &BurnRules) -> 
     let too_many = rules.or_bad.zip(bad_within).is_some_and(|(rule, bad)| bad >= rule.at_least);
     let zone = zone_of(input.experiment);
     let whole = period(slo.budget, as_of, input.cycle.started_at, &zone);
-    let sum = windows.between(whole.start, whole.end);
+    let sum = windows.since(history, whole);
     let spent = sum.bad_share(windows.budget) * sum.measured(ms_between(whole.start, whole.end));
     let mut status = BurnStatus {
         period: whole,
@@ -101,7 +102,16 @@ fn kept<'a>(slots: Option<&'a Slots>, points: &[Point]) -> Cow<'a, Slots> {
     slots.map_or_else(|| Cow::Owned(Slots::of(points)), Cow::Borrowed)
 }
 
-/// Before this the cohort did not exist; a service has a history, until a human rearmed.
+/// Before this the budget was nobody's: a cohort has one since its cycle began, a service always
+/// had one. A rearm gives nothing back.
+fn history(input: &GuardrailInput<'_>, slo: &Slo) -> Timestamp {
+    match slo.scope {
+        SloScope::Treatment => input.burn.cohort_since.unwrap_or(input.cycle.started_at),
+        SloScope::Service => Timestamp::MIN,
+    }
+}
+
+/// Before this no alert looks: the cohort did not exist, or a human rearmed and knows of it.
 fn floor(input: &GuardrailInput<'_>, slo: &Slo) -> Timestamp {
     match slo.scope {
         SloScope::Treatment => input.cycle.started_at,
@@ -119,7 +129,12 @@ fn same_alert<'a>(stored: &'a BurnStatus, rule: &BurnRule) -> Option<&'a BurnAle
 
 impl Windows<'_> {
     fn between(&self, start: Timestamp, end: Timestamp) -> Sum {
-        self.slots.within(Window { start: start.max(self.floor), end: end.min(self.as_of) })
+        self.since(self.floor, Window { start, end })
+    }
+
+    fn since(&self, floor: Timestamp, window: Window) -> Sum {
+        let Window { start, end } = window;
+        self.slots.within(Window { start: start.max(floor), end: end.min(self.as_of) })
     }
 
     fn sum(&self, span: Span) -> Sum {
@@ -206,7 +221,8 @@ impl Windows<'_> {
     /// The burn rate of now: over the shortest long window that holds whole periods.
     fn burn_now(&self, rules: &BurnRules) -> f64 {
         let long = rules.alerts.iter().map(|rule| rule.long);
-        let shortest = long.filter(|long| *long >= self.grain).min().unwrap_or(self.grain);
+        let shortest = long.filter(|long| *long >= self.grain).min();
+        let shortest = shortest.unwrap_or(self.grain.max(Span::hours(1)));
         self.window(shortest, 1.0).burn
     }
 
@@ -269,7 +285,7 @@ impl Sum {
 }
 
 /// When the rest of the budget is gone at the present rate, if that is within the period.
-fn exhausted_at(status: &BurnStatus, left: f64, as_of: Timestamp) -> Option<Timestamp> {
+pub(super) fn exhausted_at(status: &BurnStatus, left: f64, as_of: Timestamp) -> Option<Timestamp> {
     let length_ms = ms_between(status.period.start, status.period.end) as f64;
     if !(left > 0.0 && status.burn > 0.0) {
         return None;

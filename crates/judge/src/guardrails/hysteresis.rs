@@ -190,10 +190,10 @@ fn live(
         pending_since: status.pending_since,
         clearing_since: status.clearing_since,
     };
-    let spans = match seen.burn {
+    let spans = match &seen.burn {
         // Every alert of a budget has its own clocks, which were moved when it was judged.
-        Some(_) => (Span::ZERO, Span::ZERO),
-        None => (guardrail.hold_for, guardrail.keep_firing_for),
+        Some(burn) if !burn.alerts.is_empty() => (Span::ZERO, Span::ZERO),
+        _ => (guardrail.hold_for, guardrail.keep_firing_for),
     };
     let breaches = seen.state == GuardrailState::Tripped;
     let clocks = clocks.step(breaches, spans, at, unseen_ms);

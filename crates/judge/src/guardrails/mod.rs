@@ -13,6 +13,7 @@ mod burn;
 mod drift;
 mod error_budget;
 mod hysteresis;
+mod lifetime;
 mod limit;
 pub mod no_worse_than;
 mod period;
@@ -70,8 +71,10 @@ pub struct BurnInput<'a> {
     pub slots: Option<&'a Slots>,
     /// The same of the control cohort.
     pub control: Option<&'a Slots>,
-    /// When a human last rearmed the tripwires: the windows of a service start over there.
+    /// When a human last rearmed the tripwires: alerts start over there, budgets do not.
     pub rearmed_at: Option<Timestamp>,
+    /// When the cycle began, whatever was rearmed since; `None`: at the start of the lifetime.
+    pub cohort_since: Option<Timestamp>,
 }
 
 impl GuardrailInput<'_> {

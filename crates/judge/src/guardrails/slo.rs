@@ -4,12 +4,12 @@
 //! Exact e-process of one proportion with `q = 1 - objective` at 0.01, tau = q (statistics.md
 //! 1.4); periods that vary more from one to the next than independent requests would (phi > 1.5
 //! over >= 7 cells, [`phi_of_steps`]) leave it for the information-time bound with `SE sqrt(phi)`.
-//! Burn is `(bad/total)/q`, budget left is `1 - bad/(q total)`. A breach once shown stays shown
-//! while the ratio is above the budget.
+//! Burn is `(bad/total)/q`; what is left of the pilot's budget is in `lifetime`. A breach once
+//! shown stays shown while the ratio is above the budget.
 
 use super::burn;
 use super::seen::{closed, lifetime, pairs};
-use super::{GuardrailInput, Seen};
+use super::{GuardrailInput, Seen, lifetime};
 use crate::analyse::GuardrailState;
 use crate::analyse::carry::{Epoch, close, open};
 use crate::plan::need_of_guardrail;
@@ -44,6 +44,7 @@ pub(super) fn look(input: &GuardrailInput<'_>, slo: &Slo, carry: &mut Carry) -> 
     } else {
         GuardrailState::Ok
     };
+    let (status, left) = lifetime::budget(input, &points, &test, budget);
     let control = ShareTest::of(&pairs(&closed(input, input.control)), budget);
     let control_also =
         state == GuardrailState::Tripped && control.is_some_and(|control| control.excludes());
@@ -51,8 +52,9 @@ pub(super) fn look(input: &GuardrailInput<'_>, slo: &Slo, carry: &mut Carry) -> 
         interval: Some(test.interval(ALPHA)),
         bad: Some(test.bad),
         total: Some(test.total),
-        budget_left: Some(1.0 - test.bad / (budget * test.total)),
+        budget_left: Some(left),
         control_also,
+        burn: Some(status),
         ..Seen::value(state, test.share(), budget)
     }
 }
@@ -115,6 +117,29 @@ impl ShareTest {
         let opened = open(carry, id, &epoch, (self.q, ALPHA), input.at);
         let ln_p = close(carry, &opened, self.ln_p());
         ln_p <= libm::log(ALPHA) && self.share() > self.q
+    }
+
+    /// The smallest number of bad events that would be a breach at the present total, by this
+    /// look's data alone; `None` where that is not known from counts.
+    pub(super) fn fewest_breaching(&self, alpha: f64) -> Option<f64> {
+        let total = libm::round(self.total);
+        let breaches = |bad: f64| {
+            let shown = log_e(self.prior, bad, total, self.q) >= -libm::log(alpha);
+            bad / total > self.q && shown
+        };
+        if self.uneven.is_some() || !breaches(total) {
+            return None;
+        }
+        let (mut few, mut enough) = (libm::floor(self.q * total), total);
+        while enough - few > 1.0 {
+            let middle = libm::floor(0.5 * (few + enough));
+            if breaches(middle) {
+                enough = middle;
+            } else {
+                few = middle;
+            }
+        }
+        Some(enough)
     }
 
     /// The shares not rejected at `alpha` on either side.

@@ -116,17 +116,26 @@ fn limit(at_most: f64, per: Option<&str>, of: LimitOf, allow: f64) -> GuardrailK
 #[test]
 fn slo_is_ok_burns_and_trips_on_the_lifetime_budget() {
     let mut bench = Bench::new(slo(), OnTrip::Stop);
-    // 5 bad of 10,000 at a budget of 0.1 %: half of the ratio, half of the budget left.
+    // 5 bad of 10,000 at a budget of 0.1 %: half of the ratio; in 10 of the pilot's 1,008 hours
+    // half of 10/1,008 of its budget.
     let first = bench.look(hour(10), &counts(0..10, 0.5, 1000.0));
     assert_eq!(first.status.state, Ok);
     assert_eq!((first.status.value, first.status.limit), (Some(0.0005), Some(0.001)));
-    assert!((first.status.budget_left.unwrap() - 0.5).abs() < 1e-9);
+    let left = 1.0 - 0.5 * 10.0 / 1_008.0;
+    assert!((first.status.budget_left.unwrap() - left).abs() < 1e-9);
+    let budget = first.status.burn.unwrap();
+    assert_eq!((budget.exhausted_at, budget.alerts.len()), (None, 0));
+    assert_eq!((budget.period.end, budget.burn), (hour(1_008), 0.5));
     assert_eq!(first.transition, Some(Transition { from: None, to: Ok }));
     // 12 of 10,000 burns, which is no proof: 2 above an expectation of 10.
     let mut bench = Bench::new(slo(), OnTrip::Stop);
     let burning = bench.look(hour(10), &counts(0..10, 1.2, 1000.0));
     assert_eq!((burning.status.state, burning.status.latched), (Burning, false));
-    assert!(burning.status.budget_left.unwrap() < 0.0);
+    // At that rate the pilot's budget lasts (1 - 1.2 x 10/1,008) x 1,008 h / 1.2 = 830 h more.
+    let budget = burning.status.burn.unwrap();
+    assert_eq!(budget.exhausted_at, Some(hour(840)));
+    // ln e of 24 in 10,000 passes ln 100, of 23 it does not (math.lgamma).
+    assert_eq!(budget.trips_at.map(|trips| (trips.bad.round(), trips.needed)), Some((12.0, 24.0)));
     // 60 of 20,000 against 20 expected is: tripped and latched, whatever comes later.
     let tripped = bench.look(hour(20), &counts(0..20, 3.0, 1000.0));
     assert_eq!((tripped.status.state, tripped.status.latched), (Tripped, true));
@@ -308,7 +317,7 @@ fn a_sampled_limit_is_a_test() {
 #[test]
 fn an_error_budget_trips_below_its_floor() {
     let (source, query) = query();
-    let kind = GuardrailKind::ErrorBudget(ErrorBudget { source, query, at_least: 0.0 });
+    let kind = GuardrailKind::ErrorBudget(ErrorBudget { source, query, at_least: 0.0, slo: None });
     let mut bench = Bench::new(kind, OnTrip::Stop);
     let first = bench.look(hour(1), &values(&[0.0]));
     assert_eq!((first.status.state, first.status.budget_left), (Ok, Some(0.0)));

@@ -3,11 +3,10 @@
 //! "A human can confirm or overrule any verdict: name and because required, both stay in the log;
 //! `stop` is accepted from `can_stop` identities and admins, anyone else may record `objects`."
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::{Life, LifeState, guardrails_run, moved};
+use crate::analyse::Allocated;
 use crate::decide::{Cause, Verdict};
 use crate::lifecycle::schedule::extended_checkpoint;
 use crate::record::Allocation;
@@ -74,8 +73,8 @@ pub enum NotAllowed {
     /// Nothing tripped.
     #[error("no guardrail is tripped: nothing to rearm")]
     NothingTripped,
-    /// Nothing is held by a changed definition or a split mismatch.
-    #[error("nothing to acknowledge: no definition changed and the split is as planned")]
+    /// Nothing is held by a changed definition, a split mismatch or mixed units.
+    #[error("nothing to acknowledge: no definition changed and the arms are as planned")]
     NothingToAcknowledge,
     /// A trip ends the run; rearm first.
     #[error("a guardrail tripped: rearm it before going on")]
@@ -132,16 +131,14 @@ pub fn human_decision(
     }
 }
 
-/// A split mismatch is acknowledged at `at`: "clears by acknowledgement and a new allocation
-/// epoch". `counts` are the units that were counted so far; the check begins anew after them.
-pub fn acknowledge_split(
-    state: &LifeState,
-    counts: BTreeMap<String, f64>,
-    at: Timestamp,
-) -> LifeState {
+/// A split mismatch, or units in more than one arm, are acknowledged at `at`: "clears by
+/// acknowledgement and a new allocation epoch". `counted` are the units that were counted so far;
+/// both checks begin anew after them.
+pub fn acknowledge_split(state: &LifeState, counted: Allocated, at: Timestamp) -> LifeState {
     let mut next = state.clone();
     let epoch = state.cycle.allocation.as_ref().map_or(0, |allocation| allocation.epoch) + 1;
-    next.cycle.allocation = Some(Allocation { epoch, since: at, counts });
+    let Allocated { counts, mixed } = counted;
+    next.cycle.allocation = Some(Allocation { epoch, since: at, counts, mixed });
     next
 }
 

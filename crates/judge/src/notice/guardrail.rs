@@ -58,7 +58,8 @@ fn is_calm(status: &GuardrailStatus) -> bool {
 /// A ticket of burn rates is on, also while its data are missing.
 fn is_burning(status: &GuardrailStatus) -> bool {
     let state = status.frozen.unwrap_or(status.state);
-    status.burn.is_some() && state == GuardrailState::Burning
+    let has_alerts = status.burn.as_ref().is_some_and(|burn| !burn.alerts.is_empty());
+    has_alerts && state == GuardrailState::Burning
 }
 
 fn is_missing(status: &GuardrailStatus) -> bool {

@@ -11,7 +11,7 @@ use crate::ids::notice_id;
 use crate::lifecycle::{Life, guardrails_run, schedule};
 use crate::observe::Observation;
 use crate::record::EvaluationRecord;
-use crate::spec::{GuardrailKind, Role};
+use crate::spec::{GuardrailKind, Role, eligible_of};
 use crate::time::{DAY_MS, Timestamp, add, ms_between};
 use crate::watch::sentence;
 
@@ -19,7 +19,7 @@ use crate::watch::sentence;
 const PROXY_WITHOUT_OUTCOME: &str = "proxy_without_outcome";
 
 /// Alarms that are told when they come and when they go.
-const TOLD: [&str; 3] = ["proxy_without_outcome", "srm", "theatre"];
+const TOLD: [&str; 4] = ["proxy_without_outcome", "srm", "multiple_exposure", "theatre"];
 
 /// What was last said about an experiment; the store keeps it beside the life.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -236,7 +236,7 @@ impl Speaker<'_> {
             let kind = match alarm.kind {
                 AlarmKind::ProxyWithoutOutcome => Some(NoticeKind::ProxyWithoutOutcome),
                 AlarmKind::Srm => Some(NoticeKind::SplitMismatch),
-                AlarmKind::Theatre => Some(NoticeKind::AlarmRaised),
+                AlarmKind::Theatre | AlarmKind::MultipleExposure => Some(NoticeKind::AlarmRaised),
                 _ => None,
             };
             if let Some(kind) = kind.filter(|_| louder) {
@@ -269,8 +269,11 @@ impl Speaker<'_> {
     /// Whether what an alarm is about could not be seen at this look.
     fn is_frozen(&self, key: &str) -> bool {
         if let Some(signal) = key.strip_prefix("theatre:") {
-            let observed = self.record.input.observations.get(signal);
-            return !matches!(observed, None | Some(Observation::Ok(_)));
+            let input = &self.record.input;
+            let observed = input.observations.get(signal);
+            let eligible = input.beside.get(&eligible_of(signal));
+            return !matches!(observed, None | Some(Observation::Ok(_)))
+                || eligible.is_some_and(|eligible| eligible.counted().is_none());
         }
         key == PROXY_WITHOUT_OUTCOME && self.is_blind()
     }

@@ -46,7 +46,7 @@ impl Design {
             per_week.map_or(0.0, |per_week| of_before / (per_week / 7.0 * span.as_days()).max(1.0))
         };
         Ok(match compare {
-            Compare::Arms { control, treatment, split } => {
+            Compare::Arms { control, treatment, split, .. } => {
                 let share = |arm: &str| split.get(arm).copied().unwrap_or(0.5);
                 let per_unit = of_before / share(control) + of_after / share(treatment);
                 Self { per_unit, fixed: 0.0, arms: 2.0 }

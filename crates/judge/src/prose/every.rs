@@ -8,7 +8,7 @@ use crate::record::EvaluationRecord;
 
 /// How many variants there are. The matches below have no wildcard: a new variant does not
 /// compile until it is counted, and the count fails until it has an example.
-const REASONS: usize = 21;
+const REASONS: usize = 22;
 const FINDINGS: usize = 9;
 
 fn number_of_reason(reason: &Reason) -> usize {
@@ -34,6 +34,7 @@ fn number_of_reason(reason: &Reason) -> usize {
         Reason::WaitsForMaturity { .. } => 18,
         Reason::Fault { .. } => 19,
         Reason::Imbalance { .. } => 20,
+        Reason::MultipleExposure { .. } => 21,
     }
 }
 
@@ -63,6 +64,7 @@ fn reasons() -> Vec<Reason> {
         Reason::WaitsForMaturity { signal: signal(), until: at },
         Reason::Fault { message: "out of range".to_owned() },
         Reason::Imbalance { signal: signal(), p: 0.000_1 },
+        Reason::MultipleExposure { mixed: 240.0, units: 12_000.0, limit: 0.01, p: 0.000_1 },
     ]
 }
 

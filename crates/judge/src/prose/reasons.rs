@@ -6,7 +6,7 @@ use super::numbers::{Written, count, format_change, interval_text};
 use crate::analyse::{AtomView, SignalState, SignalView};
 use crate::decide::Reason;
 use crate::record::EvaluationRecord;
-use crate::spec::Experiment;
+use crate::spec::{Experiment, Form};
 
 /// The reason as one sentence with a full stop.
 pub fn reason_sentence(reason: &Reason, record: &EvaluationRecord) -> String {
@@ -52,6 +52,15 @@ pub(super) fn short_reason(reason: &Reason, record: &EvaluationRecord) -> String
         },
         Reason::SplitMismatch { p } => {
             format!("units are not split over the arms as planned (p = {p:.1e})")
+        }
+        Reason::MultipleExposure { mixed, units, limit, p } => {
+            let written = Written::Level { form: Form::Proportion, unit: None };
+            let (seen, limit) = written.pair(mixed / units, *limit);
+            let (mixed, units) = (count(*mixed), count(*units));
+            format!(
+                "{mixed} of {units} units saw more than one arm ({seen}, tolerated {limit}, p = \
+                 {p:.1e})"
+            )
         }
         Reason::Imbalance { signal, p } => {
             format!("the arms differed in the covariate of {signal} before exposure (p = {p:.1e})")

@@ -15,7 +15,7 @@ impl LookInput {
     /// The input as the record will hold it. Freezing twice changes nothing.
     #[must_use]
     pub fn frozen(mut self) -> Self {
-        self.observations.values_mut().for_each(observation);
+        self.observations.values_mut().chain(self.beside.values_mut()).for_each(observation);
         freeze_carry(&mut self.carry);
         self
     }

@@ -136,6 +136,7 @@ const CODES: &[(&str, &str)] = &[
     ("E0408", "dates in the wrong order"),
     ("E0409", "a signal has two aims"),
     ("E0410", "two files claim one experiment id"),
+    ("E0411", "eligible units without a coverage to compare theirs with"),
     ("E0501", "a query without a column that it needs"),
     ("E0502", "a query column that does not belong there"),
     ("E0503", "a query file that is not there"),
@@ -173,6 +174,7 @@ const CODES: &[(&str, &str)] = &[
     ("W0115", "a query that ignores its window"),
     ("W0116", "the mechanism moves a signal without an aim"),
     ("W0118", "a look plan that does not fit the dates"),
+    ("W0119", "a proxy that did not predict its outcome in finished tests"),
     ("W0301", "a part of an OpenSLO file is read in another way"),
 ];
 

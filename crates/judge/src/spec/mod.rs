@@ -3,6 +3,7 @@
 //! First step of the line. Parsing never fails: [`parse()`] returns what it could read and all that
 //! is wrong with it at once. The Definition-of-Done lint (`lint`) decides draft or runnable.
 
+mod beside;
 mod burn_table;
 mod diagnostic;
 mod drift;
@@ -19,6 +20,7 @@ mod schema;
 mod slo;
 mod tree;
 
+pub use beside::*;
 pub use diagnostic::{Diagnostic, Severity, SourcePos, codes, render};
 pub use drift::*;
 pub use lint::{Finding, check, lint};

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::beside::{Eligible, MultipleExposure};
 use super::drift::Drift;
 use super::method::MethodName;
 use super::rule::Rule;
@@ -151,6 +152,9 @@ pub enum Compare {
         treatment: String,
         /// Planned shares by arm; absent means no split check.
         split: BTreeMap<String, f64>,
+        /// How many units were seen in more than one arm, where somebody can count them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        multiple_exposure: Option<Box<MultipleExposure>>,
     },
     /// Against the signal's stated or measured `from`.
     Baseline,
@@ -245,6 +249,9 @@ pub struct Signal {
     pub source: String,
     /// What is asked there.
     pub query: Query,
+    /// How many units could have been counted, where somebody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eligible: Option<Box<Eligible>>,
 }
 
 /// Where a signal stands before the change.
@@ -448,6 +455,15 @@ impl GuardrailKind {
         }
     }
 
+    /// The objective whose bad and total events are counted, if it has one.
+    pub fn slo(&self) -> Option<&Slo> {
+        match self {
+            Self::Slo(slo) => Some(slo),
+            Self::ErrorBudget(budget) => budget.slo.as_deref(),
+            Self::Threshold(_) | Self::NoWorseThan(_) | Self::Limit(_) => None,
+        }
+    }
+
     /// Where it is asked, unless it reads a signal of the file.
     pub fn source(&self) -> Option<(&str, &Query)> {
         match self {
@@ -530,15 +546,18 @@ pub enum LimitOf {
     Sampled,
 }
 
-/// `error_budget: {value: .., at_least: 0}`.
+/// `error_budget: {value: .., at_least: 0%}` or `{openslo: file.yaml, at_least: 0%}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ErrorBudget {
     /// Source name.
     pub source: String,
-    /// Column `value`: remaining budget as a fraction.
+    /// Column `value`: remaining budget as a fraction; of an imported objective `bad`, `total`.
     pub query: Query,
     /// The floor.
     pub at_least: f64,
+    /// The imported objective whose budget is counted here; it has no alerts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slo: Option<Box<Slo>>,
 }
 
 /// The way back.

@@ -5,6 +5,7 @@
 //! file is an error, and each fault names its line, its cause and its fix.
 
 mod about;
+mod beside;
 mod checkpoint;
 mod compare;
 mod drift;

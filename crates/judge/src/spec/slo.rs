@@ -45,7 +45,7 @@ impl Slo {
 
     /// How far back any of its windows reaches; `None` for a lifetime budget.
     pub fn reach(&self) -> Option<Span> {
-        let rules = self.burn.as_ref()?;
+        self.burn.as_ref()?;
         let longest_period = match self.budget {
             BudgetPeriod::Lifetime => return None,
             BudgetPeriod::Rolling(span) => span,
@@ -54,8 +54,14 @@ impl Slo {
             BudgetPeriod::Calendar(CalendarUnit::Month) => Span::days(32),
             BudgetPeriod::Calendar(CalendarUnit::Quarter) => Span::days(93),
         };
+        self.alert_reach().max(Some(longest_period))
+    }
+
+    /// How far back the longest window of its alerts reaches: what a trip stands on.
+    pub fn alert_reach(&self) -> Option<Span> {
+        let rules = self.burn.as_ref()?;
         let windows = rules.alerts.iter().map(|alert| alert.long);
-        windows.chain(rules.or_bad.map(|rule| rule.within)).max().max(Some(longest_period))
+        windows.chain(rules.or_bad.map(|rule| rule.within)).max()
     }
 }
 

@@ -12,11 +12,13 @@
 //!   `v = p_g(1-p_g)` (Poisson: the rate). A level that moves inside the cycle is no unevenness
 //! * [`between_binomial`], [`between_poisson`]: of the *difference* of two concurrent arms,
 //!   `y_i = x_ti/n_ti - x_ci/n_ci`, `a_i = 1/(1/n_ti + 1/n_ci)`, `v_i` from the two arms' pooled
-//!   rate of that cell: what both arms share on a day cancels (ADR 0012)
+//!   rate of that cell: what both arms share on a day cancels (ADR 0012). Few cells cannot tell
+//!   clusters from chance, so theirs is averaged with a prior of 2 that counts for six cells
+//!   (ADR 0027)
 //! * [`phi_of_steps`]: for guardrails (ADR 0010).
 //!
-//! Assumption: cells are independent. Invariant: `None` below seven usable cells or without
-//! variance (rate 0 or 1); otherwise finite and `>= 0`.
+//! Assumption: cells are independent. Invariant: `None` without variance (rate 0 or 1), and below
+//! seven usable cells, of a difference below one; otherwise finite and `>= 0`.
 
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +30,9 @@ pub const MIN_CELLS: usize = 7;
 pub const EXACT_LIMIT: f64 = 1.5;
 /// Neighbouring cells with one mean of their own: the days of a week.
 const GROUP: usize = 7;
+/// What the difference of two arms is taken to be before its cells tell (ADR 0027): a dispersion,
+/// and how many degrees of freedom it counts for.
+const PRIOR: Unevenness = Unevenness { phi: 2.0, df: 6.0 };
 
 /// `(count, units or exposure)` of one cell.
 pub type Cell = (f64, f64);
@@ -94,7 +99,8 @@ fn within(cells: &[Cell], variance: impl Fn(f64) -> f64) -> Option<Unevenness> {
         let of = |&(x, n): &Cell| Weighed { weight: n, value: x / n, variance };
         weighed.extend(group.iter().map(of));
     }
-    grouped(&weighed)
+    let (phi, df) = grouped(&weighed)?;
+    (weighed.len() >= MIN_CELLS).then_some(Unevenness { phi, df })
 }
 
 /// Dispersion of the difference of two arms over cells of `(treatment, control)`, each
@@ -120,13 +126,16 @@ fn between(cells: &[(Cell, Cell)], variance: impl Fn(f64, f64) -> f64) -> Option
             variance: variance((x + y) / (n + m), n + m),
         })
         .collect();
-    grouped(&weighed)
+    let (phi, df) = match weighed.as_slice() {
+        [one] if one.variance > 0.0 => (0.0, 0.0),
+        cells => grouped(cells)?,
+    };
+    let df_with = df + PRIOR.df;
+    Some(Unevenness { phi: (phi * df + PRIOR.phi * PRIOR.df) / df_with, df: df_with })
 }
 
-fn grouped(cells: &[Weighed]) -> Option<Unevenness> {
-    if cells.len() < MIN_CELLS {
-        return None;
-    }
+/// Dispersion and degrees of freedom within groups of neighbours.
+fn grouped(cells: &[Weighed]) -> Option<(f64, f64)> {
     let (mut spread, mut expected) = (0.0, 0.0);
     for group in cells.chunks(GROUP).filter(|group| group.len() > 1) {
         let weight: f64 = group.iter().map(|cell| cell.weight).sum();
@@ -137,7 +146,8 @@ fn grouped(cells: &[Weighed]) -> Option<Unevenness> {
         expected += group.iter().map(|cell| cell.variance).sum::<f64>() * (size - 1.0) / size;
     }
     let phi = spread / expected;
-    (expected > 0.0 && phi.is_finite()).then(|| Unevenness::over(phi, cells.len()))
+    let df = (cells.len() - cells.len().div_ceil(GROUP)) as f64;
+    (expected > 0.0 && phi.is_finite()).then_some((phi, df))
 }
 
 /// Dispersion of `(successes, units)` cells; cells without units are skipped.
@@ -251,7 +261,8 @@ mod tests {
         let arm: Vec<Cell> = (0..14).map(day).collect();
         assert!(within_binomial(&arm).unwrap().phi > 10.0);
         let both: Vec<(Cell, Cell)> = (0..14).map(|i| (day(i), day(i))).collect();
-        assert_eq!(between_binomial(&both).unwrap().phi, 0.0);
+        // 12 degrees of freedom without any spread, and six of the prior's 2.
+        assert_eq!(between_binomial(&both).unwrap(), Unevenness { phi: 12.0 / 18.0, df: 18.0 });
         let apart: Vec<(Cell, Cell)> = (0..14).map(|i| (day(i), day(i + 1))).collect();
         assert!(between_binomial(&apart).unwrap().phi > 10.0);
         assert!(between_poisson(&apart).unwrap().phi > 10.0);
@@ -268,8 +279,12 @@ mod tests {
         let own = |i: i32| if i % 2 == 0 { 0.51 } else { 0.49 };
         let expected: f64 = (0..7).map(|i| own(i) * (1.0 - own(i)) * 200.0 / 199.0).sum();
         let found = between_binomial(&cells).unwrap();
-        assert!((found.phi - spread / (expected * 6.0 / 7.0)).abs() < 1e-12, "{found:?}");
-        assert_eq!(found.df, 6.0);
+        let alone = spread / (expected * 6.0 / 7.0);
+        assert!((found.phi - (6.0 * alone + 12.0) / 12.0).abs() < 1e-12, "{found:?}");
+        assert_eq!(found.df, 12.0);
+        // One cell says nothing, none has nobody.
+        assert_eq!(between_binomial(&cells[..1]), Some(PRIOR));
+        assert_eq!(between_binomial(&[]), None);
     }
 
     #[test]

@@ -49,6 +49,22 @@ impl LogChange {
         Self::of(estimate, phi.max(1.0) * (1.0 / treatment + 1.0 / comparison))
     }
 
+    /// One count against the number that a stated level lets expect; only the count has an error.
+    #[must_use]
+    pub fn of_count(count: f64, expected: f64, phi: f64) -> Option<Self> {
+        if !(count >= LEAST && expected > 0.0) {
+            return None;
+        }
+        Self::of(libm::log(count / expected), phi.max(1.0) / count)
+    }
+
+    /// Whether it fell for sure and by more than the margin: estimate at or beyond it, no change
+    /// excluded.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.estimate <= libm::log1p(-MARGIN) && self.interval().hi < 0.0
+    }
+
     /// Sums of a non-negative number over units, per unit: `[units, sum, sum of squares]`.
     #[must_use]
     pub fn of_sums(treatment: [f64; 3], comparison: [f64; 3]) -> Option<Self> {

@@ -16,7 +16,7 @@ use crate::decide::{Alarm, AlarmKind};
 use crate::observe::{Observation, Sample};
 use crate::points::ALL;
 use crate::record::{EvaluationRecord, LookInput};
-use crate::spec::{Baseline, Compare, Role, Signal};
+use crate::spec::{Baseline, Compare, Experiment, Role, Signal};
 use crate::stats::multiple::{e_benjamini_hochberg, log_mean_e};
 use crate::stats::proxy_validity::{LEAST_HITS, LEAST_SLOPE, NoSlope, Opinion, Pair, Validity};
 
@@ -219,6 +219,17 @@ pub fn proxy_sentence(row: &ProxyRow) -> String {
         parts.push(format!("slope {slope:.2} ({lo:.2} to {hi:.2})"));
     }
     format!("{}; {}.", parts.join("; "), row.note)
+}
+
+/// Pairs of the file whose proxy did not predict its outcome in finished tests: the name of the
+/// proxy, and the sentence about it.
+pub fn discredited(experiment: &Experiment, rows: &[ProxyRow]) -> Vec<(String, String)> {
+    let is_pair = |row: &&ProxyRow| {
+        row.opinion == "does_not_predict"
+            && experiment.proxies().any(|proxy| proxy.name == row.proxy)
+            && experiment.outcomes().any(|outcome| outcome.name == row.outcome)
+    };
+    rows.iter().filter(is_pair).map(|row| (row.proxy.clone(), proxy_sentence(row))).collect()
 }
 
 /// `proxy_does_not_predict`.

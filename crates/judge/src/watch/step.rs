@@ -72,8 +72,9 @@ pub fn sentence(alarm: &Alarm) -> String {
     let doubt = if alarm.severity == AlarmSeverity::Suspected { ", suspected" } else { "" };
     let mut parts = vec![format!("{name}{cause}{subject}{doubt}")];
     let numbers = alarm.numbers.iter().map(|(name, value)| {
-        let text = format!("{value:.3}");
-        let text = text.trim_end_matches('0').trim_end_matches('.');
+        let small = *value != 0.0 && value.abs() < 0.000_5;
+        let text = if small { format!("{value:.1e}") } else { format!("{value:.3}") };
+        let text = if small { &text } else { text.trim_end_matches('0').trim_end_matches('.') };
         format!("{} {text}", name.replace('_', " "))
     });
     let numbers: Vec<String> = numbers.collect();

@@ -107,6 +107,7 @@ impl<'a> Player<'a> {
             carry: std::mem::take(&mut self.carry),
             unacknowledged: Vec::new(),
             alarms_since: std::collections::BTreeMap::new(),
+            beside: std::collections::BTreeMap::new(),
             experiment,
         }
     }

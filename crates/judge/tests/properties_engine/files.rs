@@ -145,5 +145,6 @@ pub(crate) fn look(
         carry,
         unacknowledged: Vec::new(),
         alarms_since: BTreeMap::new(),
+        beside: BTreeMap::new(),
     }
 }

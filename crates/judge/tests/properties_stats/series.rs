@@ -23,7 +23,7 @@ fn what_a_profile_and_dependence_cost() {
     let slots: Vec<u16> = (0..672_u16).map(|hour| hour % 168).collect();
     let profile = Profile::new(&noise, &slots).unwrap();
     assert!((profile.widening() - (672.0_f64 / 504.0).sqrt()).abs() < 1e-12);
-    let plan = |lag1: f64| blocks::BlockPlan { length: 1, blocks: 28, lag1 };
+    let plan = |lag1: f64| blocks::BlockPlan { length: 1, blocks: 28, lag1, memory: 1.0 };
     let rho: f64 = 0.1 + 1.0 / 28.0;
     assert!((plan(0.1).widening() - ((1.0 + rho) / (1.0 - rho)).sqrt()).abs() < 1e-12);
     assert_eq!(plan(0.05).widening(), 1.0);

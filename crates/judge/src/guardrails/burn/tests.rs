@@ -45,6 +45,7 @@ struct Bench {
     /// End of the newest slot, from the start.
     now_ms: i64,
     every_ms: i64,
+    rearmed_at: Option<Timestamp>,
 }
 
 impl Bench {
@@ -69,6 +70,7 @@ impl Bench {
             control: Slots::default(),
             now_ms: 0,
             every_ms: SLOT_MS,
+            rearmed_at: None,
         }
     }
 
@@ -102,7 +104,9 @@ impl Bench {
     }
 
     fn look(&mut self) -> GuardrailOutcome {
-        let cycle = cycle(&self.experiment);
+        let mut cycle = cycle(&self.experiment);
+        let cohort_since = Some(cycle.started_at);
+        cycle.started_at = self.rearmed_at.unwrap_or(cycle.started_at);
         let every = Span { ms: self.every_ms };
         let outcome = judge(&GuardrailInput {
             experiment: &self.experiment,
@@ -117,7 +121,8 @@ impl Bench {
             burn: BurnInput {
                 slots: Some(&self.slots),
                 control: Some(&self.control),
-                rearmed_at: None,
+                rearmed_at: self.rearmed_at,
+                cohort_since,
             },
             failure: None,
             stored: self.stored.clone(),
@@ -151,6 +156,30 @@ impl Bench {
 
     fn burn(&self) -> &BurnStatus {
         self.stored.as_ref().unwrap().burn.as_ref().unwrap()
+    }
+}
+
+/// Ten minutes of outage spend 10/(30 x 1,440 x 0.1 %) = 23 % of a month. A rearm says that
+/// somebody knows: the alerts begin anew. It gives nothing back, to no service and no cohort.
+#[test]
+fn a_rearm_starts_the_alerts_anew_and_refills_no_budget() {
+    for scope in [SloScope::Service, SloScope::Treatment] {
+        let mut bench = Bench::calm(google());
+        bench.slo().scope = scope;
+        assert_eq!(bench.until(Tripped, HOUR_MS, (MANY, MANY)), Some(2 * SLOT_MS));
+        bench.silent(9 * MINUTE_MS, MANY, MANY);
+        bench.look();
+        let left = bench.stored.as_ref().unwrap().budget_left.unwrap();
+        assert!((0.76..0.78).contains(&left), "{left}");
+        // As the daemon does it: no stored status, and the instant of the rearm.
+        bench.rearmed_at = Some(add_ms(ts(START), bench.now_ms));
+        bench.stored = None;
+        let state = bench.tick(0.0, MANY);
+        let after = bench.stored.as_ref().unwrap();
+        assert!((after.budget_left.unwrap() - left).abs() < 0.001, "{scope:?} {after:?}");
+        assert_ne!(state, Tripped, "{scope:?}: nothing new happened");
+        assert!(bench.burn().alerts.iter().all(|alert| !alert.firing));
+        assert!(bench.until(Tripped, HOUR_MS, (MANY, MANY)).is_some(), "it is armed");
     }
 }
 

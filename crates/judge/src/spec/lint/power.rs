@@ -137,7 +137,7 @@ fn standard_error(
         variance(before) / (per_day * window_days).max(1.0)
     };
     let squared = match compare_of(experiment, signal) {
-        Compare::Arms { control, treatment, split } => {
+        Compare::Arms { control, treatment, split, .. } => {
             let units = |arm: &str| planned * share_of(split, arm);
             variance(before) / units(control) + variance(after) / units(treatment)
         }

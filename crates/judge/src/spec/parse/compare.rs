@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::beside;
 use super::keys::{self, Design};
 use super::walk::{Fields, Walk, join};
 use crate::spec::diagnostic::Diagnostic;
@@ -36,7 +37,7 @@ pub(super) fn compare(walk: &mut Walk<'_>, node: Option<&Node>, path: &str) -> O
 /// Keys of another design would be read by nobody.
 fn refuse_foreign_keys(walk: &mut Walk<'_>, fields: &Fields<'_>, design: Design) {
     let allowed: &[&str] = match design {
-        Design::Arms => &["design", "control", "treatment", "split"],
+        Design::Arms => &["design", "control", "treatment", "split", "multiple_exposure"],
         Design::Baseline => &["design"],
         Design::BeforeAfter => &["design", "window"],
     };
@@ -59,6 +60,10 @@ fn arms(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<Compare> {
         Some(node) => split(walk, node, &fields.at("split")),
         None => Some(BTreeMap::new()),
     };
+    let multiple_exposure = match fields.get("multiple_exposure") {
+        Some(node) => Some(beside::multiple_exposure(walk, fields, node)?),
+        None => None,
+    };
     let (control, treatment, split) = (control?, treatment?, split?);
     if control == treatment {
         let pos = fields.key_pos("treatment");
@@ -77,7 +82,7 @@ fn arms(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<Compare> {
             walk.report(Diagnostic::new("E0406", fields.key_pos("split"), message).hint(hint));
         }
     }
-    Some(Compare::Arms { control, treatment, split })
+    Some(Compare::Arms { control, treatment, split, multiple_exposure })
 }
 
 fn arm(walk: &mut Walk<'_>, fields: &Fields<'_>, key: &str) -> Option<String> {

@@ -128,6 +128,9 @@ fn kind(
         "threshold" => threshold(walk, node, &path).map(GuardrailKind::Threshold),
         "no_worse_than" => no_worse_than(walk, node, &path, scales).map(GuardrailKind::NoWorseThan),
         "limit" => limit(walk, node, &path).map(GuardrailKind::Limit),
+        _ if slo_import::is_import(node) => {
+            slo_import::error_budget(walk, node, &path).map(GuardrailKind::ErrorBudget)
+        }
         _ => error_budget(walk, node, &path).map(GuardrailKind::ErrorBudget),
     }
 }
@@ -328,8 +331,14 @@ fn refuse_mixed_limit(walk: &mut Walk<'_>, fields: &Fields<'_>, of: Option<Limit
 fn error_budget(walk: &mut Walk<'_>, node: &Node, path: &str) -> Option<ErrorBudget> {
     let fields = walk.fields(node, path, keys::ERROR_BUDGET)?;
     let (source, query) = asked(walk, &fields, &["value"]);
-    let floor = walk.required(&fields, "at_least", "0%")?;
-    let (at_least, unit) = walk.bound(floor, &join(path, "at_least"), "0%")?;
+    let at_least = floor(walk, &fields)?;
+    Some(ErrorBudget { source: source?, query: query?, at_least, slo: None })
+}
+
+/// The floor of a remaining budget.
+pub(super) fn floor(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<f64> {
+    let floor = walk.required(fields, "at_least", "0%")?;
+    let (at_least, unit) = walk.bound(floor, &fields.at("at_least"), "0%")?;
     if unit.as_deref() != Some("%") {
         let message = "a remaining budget is a percentage";
         return walk.fail("E0302", floor.pos, message, "write for example `0%`");
@@ -338,5 +347,5 @@ fn error_budget(walk: &mut Walk<'_>, node: &Node, path: &str) -> Option<ErrorBud
         let message = "the floor is out of bounds";
         return walk.fail("E0306", floor.pos, message, "between -100% and 100%");
     }
-    Some(ErrorBudget { source: source?, query: query?, at_least })
+    Some(at_least)
 }

@@ -38,7 +38,11 @@ pub(in crate::spec) const AIM: &[&str] = &["signal", "behaviour", "from", "to", 
 /// `mechanism`.
 pub(in crate::spec) const MECHANISM: &[&str] = &["we_believe", "will_move", "because"];
 /// `compare`.
-pub(in crate::spec) const COMPARE: &[&str] = &["design", "control", "treatment", "split", "window"];
+pub(in crate::spec) const COMPARE: &[&str] =
+    &["design", "control", "treatment", "split", "multiple_exposure", "window"];
+/// `compare.multiple_exposure`.
+pub(in crate::spec) const MULTIPLE_EXPOSURE: &[&str] =
+    &["source", "query", "at_most", "mixed", "units"];
 /// `plan`.
 pub(in crate::spec) const PLAN: &[&str] = &["units_per_week"];
 /// One signal.
@@ -57,7 +61,10 @@ pub(in crate::spec) const SIGNAL: &[&str] = &[
     "method",
     "source",
     "query",
+    "eligible",
 ];
+/// `eligible` of a signal.
+pub(in crate::spec) const ELIGIBLE: &[&str] = &["source", "query", "units", "coverage"];
 /// A counted or measured `from`.
 pub(in crate::spec) const BASELINE: &[&str] = &["x", "n", "as_of", "window"];
 /// `checkpoint`.
@@ -118,7 +125,8 @@ pub(in crate::spec) const LIMIT: &[&str] = &[
     "n",
 ];
 /// `error_budget`.
-pub(in crate::spec) const ERROR_BUDGET: &[&str] = &["source", "query", "value", "at_least"];
+pub(in crate::spec) const ERROR_BUDGET: &[&str] =
+    &["source", "query", "value", "at_least", "openslo", "objective"];
 /// `rollback`.
 pub(in crate::spec) const ROLLBACK: &[&str] = &["plan", "action"];
 /// `review`.
@@ -151,6 +159,7 @@ pub(in crate::spec) const COLUMNS: &[&str] = &[
     "cov_cross",
     "mean",
     "variance",
+    "mixed",
 ];
 
 /// `role`.

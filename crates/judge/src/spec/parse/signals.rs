@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::beside;
 use super::compare;
 use super::keys;
 use super::query::{self, Wanted};
@@ -93,7 +94,8 @@ fn signal(
         None => Some(None),
     };
     let matures_after = form.and_then(|form| matures_after(walk, &fields, form));
-    let arms = matches!(own.as_ref().map_or(inherited, Option::as_ref), Some(Compare::Arms { .. }));
+    let compared = own.as_ref().map_or(inherited, Option::as_ref);
+    let arms = matches!(compared, Some(Compare::Arms { .. }));
     let (source, query) = match form {
         Some(form) => {
             let optional = keys::optional_columns(form, arms);
@@ -103,7 +105,11 @@ fn signal(
         None => (None, None),
     };
     let scale = Scale { form: form?, unit: unit.clone() };
-    let from = fields.get("from").map(|node| baseline(walk, node, &word("from"), &scale));
+    let from = fields.get("from").and_then(|node| baseline(walk, node, &word("from"), &scale));
+    let eligible = match fields.get("eligible") {
+        Some(node) => beside::eligible(walk, &fields, node, form, compared, from).map(Some),
+        None => Some(None),
+    };
     let mut change = |key: &str| match fields.get(key) {
         Some(node) => walk.change(node, &word(key), &scale).map(Some),
         None => Some(None),
@@ -115,7 +121,7 @@ fn signal(
         form: scale.form,
         want: want?,
         unit,
-        from: from.flatten(),
+        from,
         min_effect: min_effect?,
         harm_margin: harm_margin?.unwrap_or(0.0),
         min_n: min_n.map(|n| n as u64),
@@ -125,6 +131,7 @@ fn signal(
         method: method?,
         source: source?,
         query: query?,
+        eligible: eligible?,
     })
 }
 

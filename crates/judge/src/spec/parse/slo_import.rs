@@ -1,4 +1,5 @@
-//! `slo: {openslo: file.yaml, objective: name}`: an OpenSLO objective as a guardrail.
+//! `slo: {openslo: file.yaml, objective: name}` and `error_budget: {openslo: ..}`: an OpenSLO
+//! objective as a guardrail.
 //!
 //! The file lies beside the experiment file, like a query file. Its faults are told at the key
 //! that names it, each with its own line; `verdictd slo FILE` shows them in place. The source is
@@ -8,10 +9,10 @@
 use super::walk::{Fields, Walk};
 use super::{keys, query};
 use crate::spec::diagnostic::{Diagnostic, Severity, SourcePos};
-use crate::spec::model::{GuardrailKind, Query};
+use crate::spec::model::{ErrorBudget, GuardrailKind, Query};
 use crate::spec::nearest::suggestion;
 use crate::spec::openslo::{ImportedSlo, SloMethod};
-use crate::spec::slo::{BudgetPeriod, Slo, SloScope};
+use crate::spec::slo::{BudgetPeriod, BurnRules, Slo, SloScope};
 use crate::spec::tree::{Kind, Node};
 use crate::time::Span;
 
@@ -36,6 +37,42 @@ pub(super) fn slo(
     guardrail: &Fields<'_>,
 ) -> Option<Slo> {
     let fields = walk.fields(node, path, keys::SLO)?;
+    let scope = walk.word_or(&fields, "scope", keys::SCOPES, SloScope::Service);
+    let (pos, file, imported) = imported(walk, &fields)?;
+    let budget = match fields.get("budget") {
+        Some(_) => super::slo::budget(walk, &fields)?,
+        None => imported.budget,
+    };
+    tell_calendar(walk, pos, &file, budget, imported.timezone.as_deref());
+    let hold_for = walk.span_or(guardrail, "for", Span::ZERO, Span::ZERO)?;
+    let burn = if budget == BudgetPeriod::Lifetime {
+        super::slo::refuse_with_lifetime(walk, &fields);
+        None
+    } else {
+        let known = imported.alerts.iter().map(|alert| alert.rule.clone()).collect();
+        Some(super::slo::burn_rules(walk, &fields, budget, hold_for, known)?)
+    };
+    let slo = slo_of(walk, &fields, imported, scope?, (budget, burn))?;
+    super::slo::refuse_infeasible(walk, &fields, &slo)?;
+    Some(slo)
+}
+
+/// `error_budget: {openslo: file.yaml, at_least: 0%}`: what is left of the file's budget, counted
+/// from its own events over its own period; its alerts are not asked.
+pub(super) fn error_budget(walk: &mut Walk<'_>, node: &Node, path: &str) -> Option<ErrorBudget> {
+    let fields = walk.fields(node, path, keys::ERROR_BUDGET)?;
+    let at_least = super::guardrails::floor(walk, &fields);
+    let (pos, file, imported) = imported(walk, &fields)?;
+    let budget = imported.budget;
+    tell_calendar(walk, pos, &file, budget, imported.timezone.as_deref());
+    let burn = BurnRules { alerts: Vec::new(), min_events: 0.0, min_coverage: 0.0, or_bad: None };
+    let slo = slo_of(walk, &fields, imported, SloScope::Service, (budget, Some(burn)))?;
+    let (source, query) = (slo.source.clone(), slo.query.clone());
+    Some(ErrorBudget { source, query, at_least: at_least?, slo: Some(Box::new(slo)) })
+}
+
+/// The objective of the file, and where the file is named.
+fn imported(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<(SourcePos, String, ImportedSlo)> {
     for key in ANSWERED {
         if fields.get(key).is_some() {
             let message = format!("`openslo` and `{key}` exclude each other");
@@ -43,53 +80,58 @@ pub(super) fn slo(
             walk.report(Diagnostic::new("E0206", fields.key_pos(key), message).hint(hint));
         }
     }
-    let scope = walk.word_or(&fields, "scope", keys::SCOPES, SloScope::Service);
     let pos = fields.get("openslo")?.pos;
-    let file = walk.opt_text(&fields, "openslo")?;
+    let file = walk.opt_text(fields, "openslo")?;
     let text = text_of(walk, &file, pos)?;
     let read = super::openslo::openslo(&text);
     tell(walk, &file, pos, &read.diagnostics);
     if read.diagnostics.iter().any(|one| one.severity == Severity::Error) {
         return None;
     }
-    let name = walk.opt_text(&fields, "objective");
-    let imported = select(walk, &fields, &file, name.as_deref(), read.slos)?;
-    let source = source(walk, &fields, &imported)?;
+    let name = walk.opt_text(fields, "objective");
+    let imported = select(walk, fields, &file, name.as_deref(), read.slos)?;
+    Some((pos, file, imported))
+}
+
+/// The zone of a calendar period is the experiment's.
+fn tell_calendar(
+    walk: &mut Walk<'_>,
+    pos: SourcePos,
+    file: &str,
+    budget: BudgetPeriod,
+    zone: Option<&str>,
+) {
+    if let (BudgetPeriod::Calendar(_), Some(zone)) = (budget, zone) {
+        let message = format!("the calendar of `{file}` ({zone}) follows this file's `timezone`");
+        let hint = "set `timezone:` of the experiment to the same zone";
+        walk.report(Diagnostic::new("W0301", pos, message).hint(hint));
+    }
+}
+
+fn slo_of(
+    walk: &mut Walk<'_>,
+    fields: &Fields<'_>,
+    imported: ImportedSlo,
+    scope: SloScope,
+    (budget, burn): (BudgetPeriod, Option<BurnRules>),
+) -> Option<Slo> {
+    let source = source(walk, fields, &imported)?;
     let columns = [("bad", imported.bad), ("total", imported.total)];
     let columns = columns.map(|(name, text)| (name.to_owned(), text)).into();
     let slice = match imported.method {
         SloMethod::Occurrences => None,
         SloMethod::Timeslices { slice } => Some(slice),
     };
-    let budget = match fields.get("budget") {
-        Some(_) => super::slo::budget(walk, &fields)?,
-        None => imported.budget,
-    };
-    if let (BudgetPeriod::Calendar(_), Some(zone)) = (budget, &imported.timezone) {
-        let message = format!("the calendar of `{file}` ({zone}) follows this file's `timezone`");
-        let hint = "set `timezone:` of the experiment to the same zone";
-        walk.report(Diagnostic::new("W0301", pos, message).hint(hint));
-    }
-    let hold_for = walk.span_or(guardrail, "for", Span::ZERO, Span::ZERO)?;
-    let burn = if budget == BudgetPeriod::Lifetime {
-        super::slo::refuse_with_lifetime(walk, &fields);
-        None
-    } else {
-        let known = imported.alerts.into_iter().map(|alert| alert.rule).collect();
-        Some(super::slo::burn_rules(walk, &fields, budget, hold_for, known)?)
-    };
-    let slo = Slo {
+    Some(Slo {
         objective: imported.objective,
         source,
         query: Query { columns, ..Query::default() },
         control: None,
-        scope: scope?,
+        scope,
         budget,
         burn,
         slice,
-    };
-    super::slo::refuse_infeasible(walk, &fields, &slo)?;
-    Some(slo)
+    })
 }
 
 /// Slices are counted one for each look: their length is the rhythm.
@@ -100,7 +142,7 @@ pub(super) fn rhythm(
     kind: Option<&GuardrailKind>,
     every: Option<Option<Span>>,
 ) -> Option<Option<Span>> {
-    let Some(GuardrailKind::Slo(Slo { slice: Some(slice), .. })) = kind else {
+    let Some(Slo { slice: Some(slice), .. }) = kind.and_then(GuardrailKind::slo) else {
         return every;
     };
     match every? {

@@ -171,6 +171,8 @@ pub(super) enum Compare {
         treatment: Text,
         /// Planned shares by arm; they add up to 100%.
         split: Option<BTreeMap<String, Percent>>,
+        /// How many units were seen in more than one arm; too many hold the verdict.
+        multiple_exposure: Option<Box<MultipleExposure>>,
     },
     /// Against the signal's `from`.
     Baseline {},
@@ -217,6 +219,36 @@ pub(super) struct Signal {
     /// Name of a source in the daemon's configuration.
     source: Text,
     query: Query,
+    /// How many units could have been counted: a cohort that narrows is told as `theatre`.
+    eligible: Option<Eligible>,
+}
+
+/// How many units were seen in more than one arm.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct MultipleExposure {
+    /// Share that is tolerated (default 1%).
+    at_most: Option<Percent>,
+    /// Name of a source in the daemon's configuration.
+    source: Text,
+    query: Option<Query>,
+    /// Units that were seen in more than one arm, at the time of their first exposure.
+    mixed: Option<Text>,
+    /// All units.
+    units: Option<Text>,
+}
+
+/// How many units a signal could have counted.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Eligible {
+    /// Share of the eligible units that was counted before, where the baseline is stated.
+    coverage: Option<Percent>,
+    /// Name of a source in the daemon's configuration.
+    source: Text,
+    query: Option<Query>,
+    /// Eligible units by period (and arm).
+    units: Option<Text>,
 }
 
 fn method_names() -> Vec<&'static str> {
@@ -343,8 +375,10 @@ pub(super) struct Columns {
     events: Option<Text>,
     /// Exposure in the signal's unit.
     exposure: Option<Text>,
-    /// Units that a limit holds for.
+    /// Units: those a limit holds for, or all that were seen or eligible.
     units: Option<Text>,
+    /// Units seen in more than one arm.
+    mixed: Option<Text>,
     /// Units beyond the limit.
     over: Option<Text>,
     /// Sampled hits.

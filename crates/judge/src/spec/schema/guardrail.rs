@@ -316,8 +316,13 @@ pub(super) enum LimitOf {
 /// The remaining error budget of a service.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
+#[schemars(extend("anyOf" = [{"required": ["openslo"]}, {"required": ["source"]}]))]
 pub(super) struct ErrorBudget {
-    source: Text,
+    source: Option<Text>,
+    /// An OpenSLO file beside this one: its budget is counted from its own events.
+    openslo: Option<Text>,
+    /// With `openslo` the name of an objective of the file.
+    objective: Option<Text>,
     query: Option<Query>,
     /// Remaining budget as a fraction.
     value: Option<Text>,

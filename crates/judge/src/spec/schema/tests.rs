@@ -50,6 +50,8 @@ fn walker_and_schema_know_the_same_keys() {
         ("Mechanism", keys::MECHANISM),
         ("Plan", keys::PLAN),
         ("Signal", keys::SIGNAL),
+        ("MultipleExposure", keys::MULTIPLE_EXPOSURE),
+        ("Eligible", keys::ELIGIBLE),
         ("KnownBaseline", keys::BASELINE),
         ("Checkpoint", keys::CHECKPOINT),
         ("Guardrail", &guardrail),

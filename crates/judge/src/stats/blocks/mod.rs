@@ -10,6 +10,11 @@
 //! * one sample (differences paired by time): `SE = s / sqrt(kk) * t_{.975,kk-1}/1.959964`.
 //!
 //! Before/after chooses by [`plan_before`].
+//!
+//! A few block means say little about their own dependence, the many steps in them say much: a
+//! length at which the steps' own memory ([`BlockPlan::memory`]) widens the error of the mean by
+//! more than [`MAX_MEMORY`] is passed over, and what remains of it widens the standard error
+//! (ADR 0027).
 //! With a daily season and no profile removed ([`Profile`]), blocks are whole multiples of a day.
 //! Missing points are NaN (any non-finite value counts as missing); a block with fewer than half
 //! of its points is left out; more than 20 % missing refuses.
@@ -34,6 +39,8 @@ pub const MIN_REFERENCE_BLOCKS: usize = 16;
 pub const MIN_LATER_BLOCKS: usize = 8;
 /// Largest tolerated `|lag-1| + 1/k`.
 pub const MAX_DEPENDENCE: f64 = 0.1;
+/// Largest tolerated [`BlockPlan::memory`].
+pub const MAX_MEMORY: f64 = 1.5;
 /// Largest tolerated share of missing points.
 pub const MAX_MISSING: f64 = 0.2;
 const DAY_SECONDS: f64 = 86_400.0;
@@ -92,6 +99,9 @@ pub struct BlockPlan {
     pub blocks: usize,
     /// Lag-1 autocorrelation of their means.
     pub lag1: f64,
+    /// Variance of the mean over that of independent block means, if the steps are an AR(1) with
+    /// their own lag-1 autocorrelation; at least 1, and 1 where whole days are the blocks.
+    pub memory: f64,
 }
 
 /// A contrast of block means with everything needed to explain it.
@@ -103,7 +113,7 @@ pub struct BlockContrast {
     pub later_mean: f64,
     /// Mean of the reference blocks; 0 for one sample.
     pub reference_mean: f64,
-    /// Sd of one block mean (pooled).
+    /// Sd of one block mean (pooled), widened by [`BlockPlan::widening`].
     pub block_sd: f64,
     /// Degrees of freedom of that sd.
     pub df: f64,
@@ -133,13 +143,14 @@ impl BlockContrast {
 }
 
 impl BlockPlan {
-    /// The factor on the sd of the block means for the dependence that the plan leaves: 1 up to
-    /// [`MAX_DEPENDENCE`], above `sqrt((1+rho)/(1-rho))` of means that depend on their neighbour,
-    /// with `rho = lag1 + 1/k` (`1/k` undoes the small-sample bias).
+    /// The factor on the sd of the block means for the dependence that the plan leaves: the root of
+    /// `memory`, or of `(1+rho)/(1-rho)` of means that depend on their neighbour by more than
+    /// [`MAX_DEPENDENCE`], with `rho = lag1 + 1/k` (`1/k` undoes the small-sample bias).
     #[must_use]
     pub fn widening(&self) -> f64 {
         let rho = self.dependence();
-        if rho > MAX_DEPENDENCE { ((1.0 + rho) / (1.0 - rho)).sqrt() } else { 1.0 }
+        let seen = if rho > MAX_DEPENDENCE { (1.0 + rho) / (1.0 - rho) } else { 1.0 };
+        seen.max(self.memory).sqrt()
     }
 
     fn dependence(&self) -> f64 {
@@ -173,6 +184,8 @@ fn choose(
 ) -> Result<BlockPlan, Refusal> {
     refuse_missing(reference, Period::Reference)?;
     let mut length = first_length(day_step)?;
+    // Steps inside a day may have a season of their own, which is no memory.
+    let step_lag = (day_step.is_none() || length == 1).then(|| lag_of_steps(reference));
     let mut lag1 = 0.0;
     loop {
         let means = block_means(reference, length);
@@ -181,12 +194,33 @@ fn choose(
             return Err(Refusal::TooShort { blocks, length, lag1 });
         }
         lag1 = lag_one(&means);
-        let plan = BlockPlan { length, blocks, lag1 };
-        if fits(&plan) {
+        let memory = step_lag.map_or(1.0, |lag| memory(lag, length));
+        let plan = BlockPlan { length, blocks, lag1, memory };
+        if fits(&plan) && memory <= MAX_MEMORY {
             return Ok(plan);
         }
         length *= 2;
     }
+}
+
+/// Lag-1 autocorrelation of the steps, its bias of `-(1 + 3 phi)/n` undone (Kendall 1954).
+fn lag_of_steps(values: &[f64]) -> f64 {
+    let steps = block_means(values, 1);
+    let size = steps.iter().flatten().count().max(1) as f64;
+    let lag = lag_one(&steps);
+    (lag + (1.0 + 3.0 * lag) / size).min(0.999)
+}
+
+/// [`BlockPlan::memory`] of means over `length` steps of an AR(1): its long-run variance
+/// `L (1+phi)/(1-phi)` over the variance of one sum, `L (1+phi)/(1-phi) - 2 phi (1-phi^L)/(1-phi)^2`.
+fn memory(phi: f64, length: usize) -> f64 {
+    if phi <= 0.0 {
+        return 1.0;
+    }
+    let size = length as f64;
+    let whole = size * (1.0 + phi) / (1.0 - phi);
+    let edges = 2.0 * phi * (1.0 - libm::pow(phi, size)) / ((1.0 - phi) * (1.0 - phi));
+    (whole / (whole - edges)).max(1.0)
 }
 
 fn first_length(day_step: Option<f64>) -> Result<usize, Refusal> {
@@ -268,6 +302,7 @@ fn finish(
         return Err(Refusal::Constant);
     }
     let inflation = t_isf(0.025, df) / norm_isf(0.025);
+    let sd = sd * plan.widening();
     let reference_mean = before.map_or(0.0, |part| part.mean);
     let se = bounded(sd * parts.sqrt() * inflation);
     Ok(BlockContrast {

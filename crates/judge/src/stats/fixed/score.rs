@@ -15,6 +15,9 @@ use super::super::two_arm::Proportion;
 use super::super::{Interval, is_alpha};
 use super::two_proportion::usable;
 
+/// A constrained rate this close to its end, as a share of its room, is sought there again.
+const CLOSE: f64 = 1.0e-5;
+
 /// z of "difference = `value`", `-1 < value < 1`.
 #[must_use]
 pub fn z_difference(treatment: &Proportion, control: &Proportion, value: f64) -> Option<f64> {
@@ -79,7 +82,46 @@ pub(crate) fn constrained(treatment: &Proportion, control: &Proportion, value: f
         }
         root = next.clamp(low, high);
     }
-    root
+    let room = high - low;
+    if root - low < CLOSE * room {
+        low + near_edge(treatment, control, value, room)
+    } else if high - root < CLOSE * room {
+        // Misses for hits: the same rates from the other end.
+        let misses = |arm: &Proportion| Proportion { x: arm.n - arm.x, n: arm.n };
+        high - near_edge(&misses(treatment), &misses(control), -value, room)
+    } else {
+        root
+    }
+}
+
+/// How far the control rate lies above its least possible value, to a relative precision that the
+/// cubic, whose coefficients are of the order of 1, does not have for rates of 1e-8.
+///
+/// The log-likelihood is concave, so its slope has one root: bisected in the logarithm of the gap.
+fn near_edge(treatment: &Proportion, control: &Proportion, value: f64, room: f64) -> f64 {
+    let share = |hits: f64, rate: f64| if hits > 0.0 { hits / rate } else { 0.0 };
+    let slope = |gap: f64| {
+        let (p_c, p_t) = if value < 0.0 { (gap - value, gap) } else { (gap, gap + value) };
+        share(treatment.x, p_t) + share(control.x, p_c)
+            - (treatment.n - treatment.x) / (1.0 - p_t)
+            - (control.n - control.x) / (1.0 - p_c)
+    };
+    let (mut low, mut high) = (f64::MIN_POSITIVE, 2.0 * CLOSE * room);
+    if slope(low) <= 0.0 {
+        return 0.0;
+    }
+    for _ in 0..200 {
+        let middle = (low * high).sqrt();
+        if middle <= low || middle >= high {
+            break;
+        }
+        if slope(middle) > 0.0 {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    high
 }
 
 /// Score interval of the difference, within [-1, 1]; `None` when z cannot be computed.
@@ -137,4 +179,44 @@ fn bisect(mut inside: f64, mut outside: f64, is_inside: impl Fn(f64) -> bool) ->
         }
     }
     outside
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Three and nine events: rates so small that only their number counts, so the interval times n
+    /// is the same whatever n is, and holds zero as the test of it does (z = sqrt(3)).
+    #[test]
+    fn an_interval_of_few_events_does_not_depend_on_how_many_had_none() {
+        let of = |n: f64| {
+            let (t, c) = (Proportion { x: 9.0, n }, Proportion { x: 3.0, n });
+            let z = z_difference(&t, &c, 0.0).unwrap();
+            let found = difference_interval(&t, &c, 0.05).unwrap();
+            assert!((z - 3.0_f64.sqrt()).abs() < 1e-4, "{n}: {z}");
+            // From the other end, as far as shares next to 1 can hold it.
+            let misses = |arm: Proportion| Proportion { x: n - arm.x, n };
+            let mirrored = difference_interval(&misses(c), &misses(t), 0.05).unwrap();
+            let apart = (mirrored.lo - found.lo).abs() * n;
+            assert!(n > 1.0e9 || apart < 1e-4, "{n}: {mirrored:?} {found:?}");
+            (found.lo * n, found.hi * n)
+        };
+        let (lo, hi) = of(1.0e6);
+        assert!(lo < 0.0 && 14.0 < hi && hi < 15.0, "{lo} {hi}");
+        for n in [1.0e7, 1.0e9, 1.0e12, 9_007_199_254_740_992.0] {
+            let found = of(n);
+            let is_same = (found.0 - lo).abs() < 1e-4 && (found.1 - hi).abs() < 1e-4;
+            assert!(is_same, "{n}: {found:?}, not {lo} {hi}");
+        }
+    }
+
+    /// No event at all: neither arm is the better one.
+    #[test]
+    fn nothing_against_nothing_is_symmetric() {
+        for n in [1.0, 10.0, 1.0e6, 1.0e12] {
+            let none = Proportion { x: 0.0, n };
+            let found = difference_interval(&none, &none, 0.05).unwrap();
+            assert!((found.lo + found.hi).abs() < 1e-9, "{n}: {found:?}");
+        }
+    }
 }

@@ -137,6 +137,7 @@ fn course(
             carry: std::mem::take(&mut carry),
             unacknowledged: Vec::new(),
             alarms_since: BTreeMap::new(),
+            beside: BTreeMap::new(),
         };
         let record = evaluate(input, 0, None);
         let view = record.signals.iter().find(|view| view.name == "outcome").unwrap();
