@@ -101,6 +101,7 @@ impl App {
         let app = Self::assemble(settings, clock, parts, listener, DAEMON.to_owned()).await?;
         // What a former process of this store still held is free at once, not after its lease.
         app.inner.store.release_holder(DAEMON).await?;
+        tasks::arming::note(&app.inner).await?;
         tasks::reload::reload(&app.inner).await?;
         let spawn = |name: &'static str, future: tasks::BoxTask| {
             let token = app.token.clone();

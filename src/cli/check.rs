@@ -11,6 +11,7 @@ use serde_json::json;
 use super::SettingsArgs;
 use super::output::{Failure, USAGE, say, say_json};
 use crate::cycle;
+use crate::deliver::actions::{Finding, findings};
 use crate::deliver::policy::{People, unreachable_routes};
 use crate::portfolio::{self, Names};
 use crate::settings::Settings;
@@ -37,6 +38,20 @@ struct Checked {
     diagnostics: Vec<Diagnostic>,
 }
 
+/// What is odd about the settings themselves.
+struct Odd {
+    /// Routes that nothing reaches.
+    routes: Vec<String>,
+    /// Actions that cannot do what they promise.
+    actions: Vec<Finding>,
+}
+
+impl Odd {
+    fn is_fault(&self) -> bool {
+        !self.routes.is_empty() || self.actions.iter().any(|finding| finding.is_fault)
+    }
+}
+
 /// Exit code 0 clean, 1 findings, 2 when a file cannot be read.
 pub(super) async fn run(args: CheckArgs) -> Result<u8, Failure> {
     // Without --config names of sources and receivers stay unchecked, and the check says so.
@@ -59,13 +74,14 @@ pub(super) async fn run(args: CheckArgs) -> Result<u8, Failure> {
         warn_of_proxies(&mut checked, settings).await;
     }
     let routes = names.map(|settings| idle_routes(settings, &checked)).unwrap_or_default();
+    let actions = names.map(|settings| findings(&settings.actions)).unwrap_or_default();
+    let odd = Odd { routes, actions };
     if args.json {
-        print_json(&checked, &unreadable, &routes);
+        print_json(&checked, &unreadable, &odd);
     } else {
-        print_text(&checked, &unreadable, &routes);
+        print_text(&checked, &unreadable, &odd);
     }
-    let has_findings =
-        !routes.is_empty() || checked.iter().any(|file| !file.diagnostics.is_empty());
+    let has_findings = odd.is_fault() || checked.iter().any(|file| !file.diagnostics.is_empty());
     Ok(if unreadable.is_empty() { u8::from(has_findings) } else { USAGE })
 }
 
@@ -222,21 +238,25 @@ pub(super) fn context(settings: Option<&Settings>, files: BTreeMap<String, Strin
     names.context(files)
 }
 
-fn print_text(checked: &[Checked], unreadable: &[String], routes: &[String]) {
+fn print_text(checked: &[Checked], unreadable: &[String], odd: &Odd) {
     for file in checked {
         if !file.diagnostics.is_empty() {
             say(&spec::render(&file.file, &file.text, &file.diagnostics));
             say("\n");
         }
     }
+    for finding in &odd.actions {
+        let word = if finding.is_fault { "warning" } else { "note" };
+        say(&format!("{word}: action {}: {}\n", finding.action, finding.words));
+    }
     for message in unreadable {
         super::output::complain(&format!("verdictd: {message}"));
     }
-    for message in routes {
+    for message in &odd.routes {
         say(&format!("settings: warning: {message}\n"));
     }
     let errors = count(checked, is_error);
-    let warnings = count(checked, |diagnostic| !is_error(diagnostic)) + routes.len();
+    let warnings = count(checked, |diagnostic| !is_error(diagnostic)) + odd.routes.len();
     let files = checked.len();
     say(&format!("{files} files checked: {errors} errors, {warnings} warnings\n"));
 }
@@ -249,16 +269,22 @@ fn count(checked: &[Checked], wanted: impl Fn(&Diagnostic) -> bool) -> usize {
     checked.iter().flat_map(|file| &file.diagnostics).filter(|d| wanted(d)).count()
 }
 
-fn print_json(checked: &[Checked], unreadable: &[String], routes: &[String]) {
+fn print_json(checked: &[Checked], unreadable: &[String], odd: &Odd) {
     let files: Vec<_> = checked
         .iter()
         .map(|file| json!({"file": file.file, "diagnostics": file.diagnostics}))
         .collect();
+    let actions: Vec<_> = odd
+        .actions
+        .iter()
+        .map(|it| json!({"action": it.action, "words": it.words, "is_fault": it.is_fault}))
+        .collect();
     say_json(&json!({
         "schema": "verdictd/check/1",
         "files": files,
+        "actions": actions,
         "unreadable": unreadable,
-        "routes": routes,
+        "routes": odd.routes,
         "errors": count(checked, is_error),
         "warnings": count(checked, |diagnostic| !is_error(diagnostic)),
     }));

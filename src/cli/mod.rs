@@ -1,6 +1,7 @@
 //! The command line: one file per command; data to standard output, everything else to standard
 //! error, plain text when piped, exit codes of `docs/reference/exit-codes.md`.
 
+mod actions;
 mod analyze;
 mod check;
 mod completions;
@@ -102,6 +103,9 @@ enum Command {
     /// Work with receivers
     #[command(subcommand)]
     Notify(notify::NotifyCommand),
+    /// Work with rollback actions
+    #[command(subcommand)]
+    Actions(actions::ActionsCommand),
     /// Hold messages back for a while
     #[command(subcommand)]
     Silence(silence::SilenceCommand),
@@ -153,6 +157,7 @@ async fn run(command: Command) -> Result<u8, Failure> {
         Command::Deliveries(args) => deliveries::run(args).await,
         Command::Endpoints(args) => endpoints::run(args).await,
         Command::Notify(command) => notify::run(command).await,
+        Command::Actions(command) => actions::run(command).await,
         Command::Silence(command) => silence::run(command).await,
         Command::Demo(args) => demo::run(args).await,
         Command::Config(command) => config_print::run(command),

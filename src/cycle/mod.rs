@@ -67,11 +67,16 @@ fn life_at(context: &Context, at: Timestamp) -> anyhow::Result<LifeState> {
     Ok(lifecycle::at_time(&stored, at))
 }
 
-/// One commit, with its time on the metrics.
+/// One commit, with its time on the metrics. What it ordered is sent at once: a rollback does not
+/// wait for the other looks of its turn.
 async fn commit_timed(app: &Inner, commit: Commit) -> Result<Committed, StoreError> {
     let began = std::time::Instant::now();
+    let has_mail = !commit.outbox.is_empty();
     let committed = app.store.commit(commit).await;
     app.metrics.daemon.commit_took(began.elapsed().as_secs_f64());
+    if has_mail && matches!(committed, Ok(Committed::Fresh { .. })) {
+        app.worker.notify();
+    }
     committed
 }
 

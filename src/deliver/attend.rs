@@ -10,7 +10,7 @@ use judge::notice::Notice;
 use judge::time::{Timestamp, ms_between};
 use tokio::sync::OwnedMutexGuard;
 
-use super::actions::{Asked, Progress, over_limit};
+use super::actions::{Asked, Progress, Reached, over_limit};
 use super::attempt::{ActionPlan, Sent, after_action, after_send, outcome_label};
 use super::enqueue::message_rows_about;
 use super::exchange::misconfigured;
@@ -168,6 +168,10 @@ impl Worker {
             (Progress::unknown(&misconfigured(cause)), 0)
         };
         let finished_at = self.clock.wall_now();
+        if progress.reached == Reached::Confirmed {
+            let seconds = ms_between(item.row.created_at, finished_at) as f64 / 1_000.0;
+            self.metrics.rolled_back(&item.row.endpoint, seconds);
+        }
         let sent = Sent { holder: &self.holder, item, started_at, finished_at, paused_until: None };
         let plan = ActionPlan {
             ladder: &self.config.action_ladder,

@@ -251,8 +251,8 @@ mod tests {
         assert!(endpoint.network.allow_private && endpoint.shared.armed);
         assert_eq!(endpoint.own, Own { url: "https://x".to_owned() });
         let joined = serde_json::to_value(&endpoint).unwrap();
-        let want = json!({"url": "https://x", "allow_private": true, "armed": true, "dry_run": false,
-                "max_per_day": 10});
+        let want = json!({"url": "https://x", "allow_private": true, "armed": true,
+            "dry_run": false, "max_per_day": 10});
         assert_eq!(joined, want);
     }
 

@@ -13,6 +13,8 @@ pub trait DeliveryMetrics: Send + Sync + std::fmt::Debug {
     fn dropped(&self, endpoint: &str, kind: &str, note: &str, count: u64);
     /// Whether a receiver is sent to.
     fn endpoint_state(&self, endpoint: &str, state: EndpointState);
+    /// A rollback was read back as off, so many seconds after it was ordered.
+    fn rolled_back(&self, action: &str, seconds: f64);
 }
 
 impl DeliveryMetrics for Metrics {
@@ -30,6 +32,10 @@ impl DeliveryMetrics for Metrics {
     fn endpoint_state(&self, endpoint: &str, state: EndpointState) {
         self.daemon.endpoint_state(endpoint, state.code());
     }
+
+    fn rolled_back(&self, action: &str, seconds: f64) {
+        self.daemon.rolled_back(action, seconds);
+    }
 }
 
 /// Counts nothing.
@@ -40,4 +46,5 @@ impl DeliveryMetrics for NoMetrics {
     fn attempt(&self, _: &str, _: &str, _: &str, _: &str, _: f64) {}
     fn dropped(&self, _: &str, _: &str, _: &str, _: u64) {}
     fn endpoint_state(&self, _: &str, _: EndpointState) {}
+    fn rolled_back(&self, _: &str, _: f64) {}
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{HttpState, Problem};
 use crate::cycle::say::word;
+use crate::deliver::ActionConfig;
 use crate::store::{EvaluationRow, ExperimentRow};
 
 /// Most rows of one page.
@@ -54,6 +55,7 @@ pub(super) async fn one(
         None => Value::Null,
     };
     let actions = state.store.action_state(&id).await?;
+    let configured = |name: &str| state.settings.actions.get(name);
     document["actions"] = actions
         .iter()
         .map(|action| {
@@ -63,6 +65,9 @@ pub(super) async fn one(
                 "requested_at": action.requested_at.to_string(),
                 "confirmed_at": action.confirmed_at.map(|at| at.to_string()),
                 "seconds": action.seconds,
+                "detail": action.detail,
+                "target": configured(&action.action).map(ActionConfig::target),
+                "armed_by": configured(&action.action).and_then(|it| it.arming().armed_by.clone()),
             })
         })
         .collect();

@@ -10,6 +10,7 @@ mod auth;
 mod decisions;
 mod deliveries;
 mod experiments;
+mod flagd;
 mod gates;
 mod health;
 mod links;

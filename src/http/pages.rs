@@ -19,6 +19,7 @@ use serde::Deserialize;
 
 use super::{HttpState, Problem, experiments};
 use crate::cycle::say::word;
+use crate::deliver::ActionConfig;
 use crate::store::LogFilter;
 
 /// Newest log entries on a page.
@@ -48,7 +49,11 @@ pub(super) async fn experiment(
         record.alarms.extend(open.filter(|kept| kept.experiment == id).map(|kept| kept.alarm));
     }
     let evaluations = state.store.evaluations(&id, None, 25).await?;
-    let actions = state.store.action_state(&id).await?;
+    let actions = state.store.action_state(&id).await?.into_iter().map(|action| {
+        let target = state.settings.actions.get(&action.action).map(ActionConfig::target);
+        (action, target)
+    });
+    let actions: Vec<_> = actions.collect();
     let filter = LogFilter { experiment: Some(id), limit: 25, ..LogFilter::default() };
     let log = state.store.decisions(filter).await?;
     Ok(evaluation::experiment_page(&row, record.as_ref(), &actions, &evaluations, &log))

@@ -16,7 +16,8 @@ use tower_http::timeout::TimeoutLayer;
 use super::openapi::{self, Doc, Operation, doc, page};
 use super::verdict::MAX_WAIT_SECS;
 use super::{
-    HttpState, alarms, analyze, decisions, experiments, gates, health, operations, pages, verdict,
+    HttpState, alarms, analyze, decisions, experiments, flagd, gates, health, operations, pages,
+    verdict,
 };
 
 /// Longest time one answer may take.
@@ -275,6 +276,16 @@ fn operated(routes: Routes) -> Routes {
             doc("Operations", "Files were read, and the store takes a write")
                 .answers_text("It is ready")
                 .refuses(503, "It is starting, or the store fails"),
+        )
+        .get(
+            "/flagd/flags.json",
+            flagd::flags,
+            doc("Operations", "Flags that flagd pulls from here, off after a trip")
+                .header("If-None-Match", "The ETag of an earlier answer")
+                .answers_kind("application/json", "A file of flags in flagd's format")
+                .answers_empty(304, "The client has this file")
+                .refuses(401, "Every set of flags has a token, and none was sent")
+                .refuses(404, "No action of kind flagd is configured"),
         )
         .get(
             "/metrics",

@@ -72,8 +72,10 @@ impl Store {
         let experiment = experiment.to_owned();
         self.read(move |sql| {
             let rows = sql.query(
-                "SELECT id, endpoint, state, created_at, confirmed_at FROM outbox
-                 WHERE partition_key = ?1 AND lane = 'action' ORDER BY position DESC",
+                "SELECT id, endpoint, state, created_at, confirmed_at, COALESCE(note,
+                     (SELECT detail FROM attempts WHERE outbox_id = id AND detail IS NOT NULL
+                      ORDER BY attempt DESC LIMIT 1)) AS detail
+                 FROM outbox WHERE partition_key = ?1 AND lane = 'action' ORDER BY position DESC",
                 args![&experiment],
             )?;
             rows.iter().map(action_view).collect()
@@ -144,5 +146,6 @@ fn action_view(row: &Row) -> Result<ActionView, StoreError> {
         requested_at,
         confirmed_at,
         seconds,
+        detail: row.opt_text("detail")?,
     })
 }

@@ -408,4 +408,6 @@ pub struct ActionView {
     pub confirmed_at: Option<Timestamp>,
     /// Seconds from trip to confirmation.
     pub seconds: Option<f64>,
+    /// What the newest attempt found, in words.
+    pub detail: Option<String>,
 }

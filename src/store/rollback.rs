@@ -4,6 +4,8 @@
 //! Uses are the action rows of the outbox themselves, so nothing can be counted that was not
 //! ordered. Flags that clients pull stay off in the store until a person releases them.
 
+use std::collections::BTreeMap;
+
 use judge::time::Timestamp;
 
 use super::sql::{Row, args};
@@ -153,28 +155,34 @@ impl Store {
         self.write(move |sql| commit::append_log(sql, "", &entry)).await
     }
 
-    /// Compares what is armed now with what was, keeps it, and logs each change. Each item is the
-    /// action, the word for its arming, and the entry that tells the change.
-    pub async fn note_arming(
+    /// What each action's arming was when it was last noted.
+    pub async fn arming(&self) -> Result<BTreeMap<String, String>, StoreError> {
+        self.read(|sql| {
+            let rows = sql.query("SELECT action, word FROM arming", args![])?;
+            rows.iter().map(|row| Ok((row.text("action")?, row.text("word")?))).collect()
+        })
+        .await
+    }
+
+    /// Keeps changes of arming: action, the word for it now, and the entry that tells it.
+    pub async fn set_arming(
         &self,
-        now: Vec<(String, String, LogEntry)>,
-    ) -> Result<Vec<String>, StoreError> {
+        changes: Vec<(String, String, LogEntry)>,
+    ) -> Result<(), StoreError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
         self.write(move |sql| {
-            let mut changed = Vec::new();
-            for (action, word, entry) in &now {
-                let touched = sql.exec(
+            for (action, word, entry) in &changes {
+                sql.exec(
                     "INSERT INTO arming (action, word, changed_at) VALUES (?1, ?2, ?3)
                      ON CONFLICT (action) DO UPDATE SET word = excluded.word,
-                         changed_at = excluded.changed_at
-                     WHERE arming.word <> excluded.word",
+                         changed_at = excluded.changed_at",
                     args![action, word, entry.at],
                 )?;
-                if touched > 0 {
-                    commit::append_log(sql, "", entry)?;
-                    changed.push(action.clone());
-                }
+                commit::append_log(sql, "", entry)?;
             }
-            Ok(changed)
+            Ok(())
         })
         .await
     }

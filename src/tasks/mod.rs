@@ -8,6 +8,7 @@ use std::pin::Pin;
 
 use tokio_util::sync::CancellationToken;
 
+pub mod arming;
 pub mod deliver;
 pub mod evaluate;
 pub mod heartbeat;

@@ -23,6 +23,12 @@ type Seconds = Counter<f64, AtomicU64>;
 /// Buckets of everything that should take milliseconds.
 const FAST_SECONDS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
 
+/// Buckets of a rollback: what is aimed at (0.25 s), what people wait for, what pages (60 s).
+const ROLLBACK_SECONDS: [f64; 11] = [0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0];
+
+/// Histograms of one family share their buckets.
+type Histograms = Family<Labels, Histogram, fn() -> Histogram>;
+
 /// Handles of the daemon's family.
 #[derive(Debug)]
 pub struct DaemonMetrics {
@@ -44,6 +50,7 @@ pub struct DaemonMetrics {
     endpoint_state: Family<Labels, Gauge>,
     heartbeats: Family<Labels, Counter>,
     dead_letters: Family<Labels, Gauge>,
+    rollback_confirmed: Histograms,
     reload_successful: Gauge,
     reload_success_at: FloatGauge,
     commit_duration: Histogram,
@@ -51,6 +58,10 @@ pub struct DaemonMetrics {
     leader: Gauge,
     alarms: Family<Labels, Gauge>,
     gates: Family<Labels, Counter>,
+}
+
+fn rollback_histogram() -> Histogram {
+    Histogram::new(ROLLBACK_SECONDS)
 }
 
 fn label(name: &str, value: &str) -> Labels {
@@ -110,6 +121,7 @@ impl DaemonMetrics {
             endpoint_state: Family::default(),
             heartbeats: Family::default(),
             dead_letters: Family::default(),
+            rollback_confirmed: Histograms::new_with_constructor(rollback_histogram),
             reload_successful: Gauge::default(),
             reload_success_at: FloatGauge::default(),
             commit_duration: Histogram::new(FAST_SECONDS),
@@ -190,6 +202,11 @@ impl DaemonMetrics {
             self.delivery_attempts.clone(),
         );
         r.register("dead_letters", "Messages that were given up", self.dead_letters.clone());
+        r.register(
+            "rollback_confirmed_seconds",
+            "Time from a trip's order to the flag that reads as off, by action",
+            self.rollback_confirmed.clone(),
+        );
         r.register(
             "config_last_reload_successful",
             "1 if every experiment file was good at the last reload",
@@ -283,6 +300,11 @@ impl DaemonMetrics {
     /// One attempt ended: `delivered` or an error class.
     pub fn attempt(&self, endpoint: &str, class: &str) {
         self.delivery_attempts.get_or_create(&pair("endpoint", endpoint, "class", class)).inc();
+    }
+
+    /// A rollback was confirmed, so many seconds after it was ordered.
+    pub fn rolled_back(&self, action: &str, seconds: f64) {
+        self.rollback_confirmed.get_or_create(&label("action", action)).observe(seconds);
     }
 
     pub(super) fn reloaded(&self, is_good: bool, at: Timestamp) {

@@ -186,6 +186,7 @@ fn seen_everything() -> Metrics {
     metrics.daemon.endpoint_state("chat", 0);
     metrics.daemon.heartbeat("sent", "ok");
     metrics.daemon.attempt("chat", "delivered");
+    metrics.daemon.rolled_back("turn-off", 0.04);
     metrics.daemon.gate_asked("promote", true);
     let source = SourceRow { name: "s".to_owned(), is_up: true, last_ok_at: Some(at()) };
     let outbox =

@@ -4,6 +4,7 @@
 #![expect(clippy::print_stderr, reason = "figures and leftovers are told to the reader")]
 
 mod aa_daemon;
+mod actions;
 mod alarms;
 mod bad_input;
 mod burn_rates;

@@ -91,6 +91,8 @@ fn the_page_of_the_exit_codes_is_current() {
         ["`test`", "1", "a case does not hold"],
         ["`analyze`", "1", "a line, or the question, has no answer"],
         ["`notify test`", "1", "a sample was refused"],
+        ["`actions test`", "0", "the flag reads as off"],
+        ["`actions test`", "1", "it does not, or cannot be read"],
         ["`demo`", "1", "a story ended otherwise than it should"],
         ["`slo`", "0", "everything in it can be kept"],
         ["`slo`", "1", "faults in the file, no objective, or an alert that can never fire"],

@@ -19,6 +19,7 @@ use super::{BoxFuture, ErrorClass, SendError, Then};
 use crate::store::{DeliveryState, Store};
 
 pub mod argo_rollouts;
+mod arming;
 mod attempt;
 pub mod command;
 pub mod configcat;
@@ -36,6 +37,7 @@ pub mod unleash;
 pub mod verify;
 pub mod webhook;
 
+pub use arming::{ArmingChange, arming_changes};
 pub(super) use attempt::{Action, Progress, Reached, build_action};
 pub use findings::{Finding, findings};
 pub(super) use limit::over_limit;

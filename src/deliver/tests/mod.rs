@@ -12,6 +12,7 @@ mod fake;
 mod fake_smtp;
 mod laws;
 mod mail;
+mod pulled;
 mod receivers;
 mod redaction;
 mod services;

@@ -116,86 +116,63 @@ fn rollout(status: Value) -> Reply {
     ok(&json!({"kind": "Rollout", "status": status}))
 }
 
-#[tokio::test]
-async fn every_service_is_asked_in_its_own_words_and_its_flag_confirms() {
+/// Service, method, readings, path of the change, its body.
+type Case = (&'static str, &'static str, Vec<Reply>, &'static str, Value);
+
+/// Services with a switch of their own.
+fn switches() -> Vec<Case> {
+    let toggle = json!({"reason": REASON, "environments": {"production": false}});
+    let patch = json!({"environmentKey": "production", "comment": REASON,
+        "instructions": [{"kind": "turnFlagOff"}]});
     let aborted = json!({"abort": true, "abortedAt": "2026-08-11T00:00:00Z", "phase": "Degraded"});
+    let unleash = "/api/admin/projects/default/features/short/environments/production/off";
+    let rollouts = "/apis/argoproj.io/v1alpha1/namespaces/shop/rollouts/web/status";
+    let on = || datadog("ENABLED", Value::Null);
+    let off = || datadog("DISABLED", Value::Null);
+    let dd = "/api/v2/feature-flags/f-1/environments/e-1/disable";
+    let abort = json!({"status": {"abort": true}});
+    let off_in = || vec![growthbook(false.into())];
+    let ld = "/api/v2/flags/shop/short?ignoreConflicts=true";
+    let reading = ok(&json!({"name": "short", "environment": "production", "enabled": false}));
+    vec![
+        ("launchdarkly", "PATCH", vec![launchdarkly(false.into())], ld, patch),
+        ("unleash", "POST", vec![reading], unleash, json!({})),
+        ("growthbook", "POST", off_in(), "/api/v2/features/short/toggle", toggle.clone()),
+        ("growthbook 1", "POST", off_in(), "/api/v1/features/short/toggle", toggle),
+        ("datadog", "POST", vec![on(), off()], dd, json!({})),
+        ("argo_rollouts", "PATCH", vec![rollout(aborted)], rollouts, abort),
+    ]
+}
+
+/// Services whose whole value is replaced: what else it held must survive, or must go.
+fn replacements() -> Vec<Case> {
     let v1 = json!({"key": "short", "enabled": true, "name": "Short", "description": "d",
         "metadata": {"a": 1}, "defaultVariant": {"id": "v9", "key": "b"}, "variants": [1, 2]});
     let mut v1_off = v1.clone();
     v1_off["enabled"] = false.into();
-    let cc1 = json!({"value": false, "rolloutRules": [], "rolloutPercentageItems": []});
-    let cc2 = json!({"defaultValue": {"boolValue": false}, "targetingRules": []});
+    let put_v1 = json!({"name": "Short", "description": "d", "metadata": {"a": 1},
+        "defaultVariantId": "v9", "enabled": false});
     let payload = json!({"@type": "flipt.core.Flag", "key": "short", "enabled": false,
         "type": "BOOLEAN_FLAG_TYPE", "metadata": {"team": "growth"},
         "rollouts": [{"threshold": {"percentage": 30, "value": true}}]});
     let put = json!({"key": "short", "payload": payload, "revision": "rev7"});
-    let put_v1 = json!({"name": "Short", "description": "d", "metadata": {"a": 1},
-        "defaultVariantId": "v9", "enabled": false});
-    let toggle = json!({"reason": REASON, "environments": {"production": false}});
-    let patch = json!({"environmentKey": "production", "comment": REASON,
-        "instructions": [{"kind": "turnFlagOff"}]});
-    let done = || vec![Reply::status(200, "{}")];
-    for (kind, method, gets, path, body) in [
-        (
-            "launchdarkly",
-            "PATCH",
-            vec![launchdarkly(false.into())],
-            "/api/v2/flags/shop/short?ignoreConflicts=true",
-            patch,
-        ),
-        (
-            "unleash",
-            "POST",
-            vec![ok(&json!({"name": "production", "enabled": false}))],
-            "/api/admin/projects/default/features/short/environments/production/off",
-            json!({}),
-        ),
-        (
-            "growthbook",
-            "POST",
-            vec![growthbook(false.into())],
-            "/api/v2/features/short/toggle",
-            toggle.clone(),
-        ),
-        (
-            "growthbook 1",
-            "POST",
-            vec![growthbook(false.into())],
-            "/api/v1/features/short/toggle",
-            toggle,
-        ),
-        (
-            "flipt",
-            "PUT",
-            vec![flipt(true.into()), flipt(false.into())],
-            "/api/v2/environments/default/namespaces/default/resources",
-            put,
-        ),
-        (
-            "flipt 1",
-            "PUT",
-            vec![ok(&v1), ok(&v1_off)],
-            "/api/v1/namespaces/default/flags/short",
-            put_v1,
-        ),
+    let cc1 = json!({"value": false, "rolloutRules": [], "rolloutPercentageItems": []});
+    let cc2 = json!({"defaultValue": {"boolValue": false}, "targetingRules": []});
+    let resources = "/api/v2/environments/default/namespaces/default/resources";
+    let v1_path = "/api/v1/namespaces/default/flags/short";
+    vec![
+        ("flipt", "PUT", vec![flipt(true.into()), flipt(false.into())], resources, put),
+        ("flipt 1", "PUT", vec![ok(&v1), ok(&v1_off)], v1_path, put_v1),
         ("configcat", "PUT", vec![ok(&cc2)], "/v2/settings/short/value?reason=", cc2.clone()),
         ("configcat 1", "PUT", vec![ok(&cc1)], "/v1/settings/short/value?reason=", cc1.clone()),
-        (
-            "datadog",
-            "POST",
-            vec![datadog("ENABLED", Value::Null), datadog("DISABLED", Value::Null)],
-            "/api/v2/feature-flags/f-1/environments/e-1/disable",
-            json!({}),
-        ),
-        (
-            "argo_rollouts",
-            "PATCH",
-            vec![rollout(aborted)],
-            "/apis/argoproj.io/v1alpha1/namespaces/shop/rollouts/web/status",
-            json!({"status": {"abort": true}}),
-        ),
-    ] {
-        let (progress, seen) = against(kind, vec![(method, done()), ("GET", gets)]).await;
+    ]
+}
+
+#[tokio::test]
+async fn every_service_is_asked_in_its_own_words_and_its_flag_confirms() {
+    for (kind, method, gets, path, body) in switches().into_iter().chain(replacements()) {
+        let done = vec![Reply::status(200, "{}")];
+        let (progress, seen) = against(kind, vec![(method, done), ("GET", gets)]).await;
         assert_eq!(progress.reached, Reached::Confirmed, "{kind}: {}", progress.detail);
         let change = seen.iter().find(|seen| seen.method == method).unwrap();
         assert!(change.path.starts_with(path), "{kind}: {}", change.path);

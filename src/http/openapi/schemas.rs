@@ -120,6 +120,7 @@ fn experiments() -> Value {
         "ActionState": object(json!({
             "action": text(), "state": text(), "requested_at": instant(),
             "confirmed_at": maybe_instant(), "seconds": {"type": ["number", "null"]},
+            "detail": maybe_text(), "target": maybe_text(), "armed_by": maybe_text(),
         })),
         "Verdict": {"type": "string",
             "enum": ["continue", "change", "stop", "hold", "collecting"]},

@@ -8,14 +8,14 @@ use maud::{Markup, html};
 
 use super::{chip, layout, minute};
 use crate::cycle::say::word;
-use crate::deliver;
+use crate::deliver::{self, blast};
 use crate::store::{ActionView, EvaluationRow, ExperimentRow, LogRow};
 
 /// The experiment with its newest evaluation.
 pub(super) fn experiment_page(
     row: &ExperimentRow,
     record: Option<&EvaluationRecord>,
-    actions: &[ActionView],
+    actions: &[(ActionView, Option<String>)],
     evaluations: &[EvaluationRow],
     log: &[LogRow],
 ) -> Markup {
@@ -49,14 +49,17 @@ pub(super) fn evaluation_page(row: &EvaluationRow, record: &EvaluationRecord) ->
     layout(&title, "../../..", &body)
 }
 
-fn verdict(record: &EvaluationRecord, actions: &[ActionView]) -> Markup {
+fn verdict(record: &EvaluationRecord, actions: &[(ActionView, Option<String>)]) -> Markup {
     let decision = &record.decision;
     html! {
         section.verdict.(word(&decision.verdict)) {
             p.big { (chip(&word(&decision.verdict), &word(&decision.cause))) }
             p { strong { (prose::because(record)) } }
             @if let Some(words) = prose::revision(record) { p.revision { (words) } }
-            @for action in actions { (rollback(action)) }
+            @for (action, target) in actions { (rollback(action, target.as_deref())) }
+            @if let Some(words) = blast(record).sentence().filter(|_| !actions.is_empty()) {
+                p.soft { (words) }
+            }
             p { "Next: " (prose::what_next(record)) }
             p.soft { "Looked at " (minute(record.input.at)) ", data as of " (data_as_of(record)) }
         }
@@ -259,13 +262,15 @@ fn guardrail(status: &GuardrailStatus, record: &EvaluationRecord) -> Markup {
 }
 
 /// What became of a rollback; confirmed only when it was read back.
-fn rollback(action: &ActionView) -> Markup {
+fn rollback(action: &ActionView, target: Option<&str>) -> Markup {
     let class = if action.confirmed_at.is_some() { "yes" } else { "no" };
     html! {
         p {
             "Rollback " code { (action.action) } ": "
             span.chip.(class) { (action.state.as_str()) }
             @if let Some(seconds) = action.seconds { " in " (format!("{seconds:.1}")) " s" }
+            @if let Some(target) = target { div.soft { "Turns off " (target) } }
+            @if let Some(detail) = &action.detail { div.soft { (detail) } }
         }
     }
 }

@@ -3,6 +3,7 @@
 mod analyze;
 mod api;
 mod deliveries;
+mod flagd;
 mod gates;
 mod openapi;
 mod pages;
