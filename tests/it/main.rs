@@ -12,6 +12,7 @@ mod config;
 mod dashboards;
 mod dashboards_live;
 mod fakes;
+mod gates;
 mod http_api;
 mod people;
 mod prometheus;
