@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::time::Duration;
 
 use anyhow::Context as _;
 use judge::time::Timestamp;
@@ -22,7 +21,6 @@ use crate::cycle::health::Health;
 use crate::cycle::sums::Sums;
 use crate::deliver;
 use crate::deliver::enqueue::Routes;
-use crate::deliver::payload::Links;
 use crate::http::{self, HttpState};
 use crate::portfolio::{Names, Portfolio};
 use crate::settings::Settings;
@@ -256,12 +254,7 @@ async fn build(
         Some(address) if settings.daemon.external_url.is_empty() => format!("http://{address}"),
         _ => settings.external_url(),
     };
-    let routes = Routes {
-        receivers: settings.receivers.clone(),
-        operators: settings.daemon.operators.clone(),
-        expire_after: Duration::from_secs(settings.delivery.expire_after_hours * 3_600),
-        links: Links { external_url: external_url.clone() },
-    };
+    let routes = Routes::from_settings(&settings, external_url.clone());
     let worker = deliver::Worker::build(&settings, store.clone(), clock.clone(), &holder)
         .context("receivers and actions")?
         .with_metrics(metrics.clone());

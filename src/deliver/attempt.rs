@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::actions::{Progress, Reached};
 use super::enqueue::{Addressed, Routes, message_rows};
-use super::payload::action_result;
+use super::payload::{Ending, action_result};
 use super::retry::{Ladder, next_attempt_at};
 use super::{ErrorClass, Receipt, SendError, Then};
 use crate::store::{Attempt, DeliveryState, LogEntry, OutboxItem, OutboxRow, Outcome};
@@ -130,9 +130,20 @@ pub(super) fn after_action(
         Reached::NotSent => {
             (Outcome::Dead, Some((NoticeKind::ActionFailed, format!("Not rolled back: {detail}."))))
         }
-        Reached::Accepted | Reached::Requested if due => {
+        // What cannot be read back is told at once and not followed: it stays accepted.
+        Reached::Blind => {
+            let words = format!("Rollback accepted, not confirmed: {detail}.");
+            (Outcome::Delivered, Some((NoticeKind::ActionFailed, words)))
+        }
+        Reached::Accepted | Reached::Requested | Reached::Refused
+            if due || reached == Reached::Refused =>
+        {
             let first = sent.item.state != DeliveryState::Unconfirmed;
-            let words = format!("Rollback unconfirmed after {seconds:.0} s: {detail}.");
+            let words = if reached == Reached::Refused {
+                format!("Rollback refused after {seconds:.1} s: {detail}.")
+            } else {
+                format!("Rollback unconfirmed after {seconds:.0} s: {detail}.")
+            };
             let next_at = on_ladder(sent, plan);
             (Outcome::Unconfirmed { next_at }, first.then_some((NoticeKind::ActionFailed, words)))
         }
@@ -140,13 +151,13 @@ pub(super) fn after_action(
             let again = add_ms(sent.finished_at, i64::try_from(plan.interval_ms).unwrap_or(0));
             (Outcome::Accepted { next_at: in_time(sent, plan, again) }, None)
         }
-        Reached::Requested => {
+        Reached::Requested | Reached::Refused => {
             (Outcome::Requested { next_at: in_time(sent, plan, on_ladder(sent, plan)) }, None)
         }
     };
     let mut attempt = sent.attempt(status, class, detail, outcome);
     if let Some((kind, words)) = told {
-        let told = Told { kind, words, confirmed: outcome == Outcome::Confirmed };
+        let told = Told { kind, words, reached };
         let (rows, entry) = tell(sent, &told, plan.domain_now, routes);
         attempt.extra_outbox = rows;
         attempt.log.push(entry);
@@ -173,7 +184,7 @@ fn in_time(sent: Sent<'_>, plan: &ActionPlan<'_>, next: Timestamp) -> Timestamp 
 struct Told {
     kind: NoticeKind,
     words: String,
-    confirmed: bool,
+    reached: Reached,
 }
 
 /// The messages of a result and its entry in the decision log.
@@ -190,8 +201,17 @@ fn tell(sent: Sent<'_>, told: &Told, at: Timestamp, routes: &Routes) -> (Vec<Out
         previous: None,
         detail: Some(told.words.clone()),
     };
-    let confirmed_at = told.confirmed.then_some(sent.finished_at);
-    let message = action_result(&content["trip"], &notice, confirmed_at);
+    let confirmed_at = (told.reached == Reached::Confirmed).then_some(sent.finished_at);
+    let ending = Ending {
+        state: match told.reached {
+            Reached::Confirmed => "confirmed",
+            Reached::Blind => "accepted",
+            _ => "unconfirmed",
+        },
+        confirmed_at,
+        next: told.next(),
+    };
+    let message = action_result(&content["trip"], &notice, &ending);
     let names = content["notify"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let notify: Vec<_> = names.map(str::to_owned).collect();
     let addressed = Addressed {
@@ -202,24 +222,42 @@ fn tell(sent: Sent<'_>, told: &Told, at: Timestamp, routes: &Routes) -> (Vec<Out
         wall_now: sent.finished_at,
         sequence: row.sequence,
     };
-    let entry = log_entry(&notice, &told.words, &content, evaluation);
+    let entry = log_entry(&notice, told, &content, evaluation);
     (message_rows(addressed, &notify, routes), entry)
 }
 
+impl Told {
+    /// What a person has to do, where the notice's own words would say too much.
+    fn next(&self) -> Option<&'static str> {
+        match self.reached {
+            Reached::NotSent => {
+                Some("A person must turn it off now: verdictd did not, and will not by itself.")
+            }
+            Reached::Blind => {
+                Some("A person must look whether it is off: verdictd cannot, and does not wait.")
+            }
+            _ => None,
+        }
+    }
+}
+
 /// Three lines: what, because, next.
-fn log_entry(notice: &Notice, words: &str, content: &Value, evaluation: &str) -> LogEntry {
+fn log_entry(notice: &Notice, told: &Told, content: &Value, evaluation: &str) -> LogEntry {
     let trip = content["trip"]["data"]["reason"].as_str().unwrap_or("a guardrail tripped");
-    let next = if notice.kind == NoticeKind::ActionConfirmed {
-        "the flag stays off until a person turns it on again"
-    } else {
-        "a person must check the flag now"
+    let words = &told.words;
+    let next = match told.next() {
+        Some(next) => next,
+        None if notice.kind == NoticeKind::ActionConfirmed => {
+            "the flag stays off until a person turns it on again"
+        }
+        None => "a person must check the flag now",
     };
     LogEntry {
         at: notice.at,
         kind: notice.kind.as_str().to_owned(),
         who: None,
         verdict: None,
-        because: Some(words.to_owned()),
+        because: Some(words.clone()),
         text: format!("action {}: {words}\nbecause {trip}\nnext: {next}", notice.subject),
         evaluation_id: Some(evaluation.to_owned()),
     }

@@ -58,17 +58,32 @@ impl Network {
 }
 
 /// Whether an action may act; nothing is sent until somebody says so.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Arming {
     /// Nothing is sent until somebody says that the action is ready.
     pub armed: bool,
+    /// Who said so; goes into the decision log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub armed_by: Option<String>,
+    /// Why it is ready, for example the game day that proved it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub armed_because: Option<String>,
     /// Say what would be done, and do nothing.
     pub dry_run: bool,
+    /// Trips in one day (of `daemon.timezone`) that may fire it; what is beyond pages a person.
+    pub max_per_day: u32,
+}
+
+impl Default for Arming {
+    fn default() -> Self {
+        Self { armed: false, armed_by: None, armed_because: None, dry_run: false, max_per_day: 10 }
+    }
 }
 
 impl SharedKeys for Arming {
-    const KEYS: &'static [&'static str] = &["armed", "dry_run"];
+    const KEYS: &'static [&'static str] =
+        &["armed", "armed_by", "armed_because", "dry_run", "max_per_day"];
 }
 
 /// Actions have keys for arming, receivers have none.
@@ -163,8 +178,8 @@ mod tests {
         assert!(endpoint.network.allow_private && endpoint.shared.armed);
         assert_eq!(endpoint.own, Own { url: "https://x".to_owned() });
         let joined = serde_json::to_value(&endpoint).unwrap();
-        let want =
-            json!({"url": "https://x", "allow_private": true, "armed": true, "dry_run": false});
+        let want = json!({"url": "https://x", "allow_private": true, "armed": true, "dry_run": false,
+                "max_per_day": 10});
         assert_eq!(joined, want);
     }
 

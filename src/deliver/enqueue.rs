@@ -12,7 +12,7 @@ use judge::record::{EvaluationRecord, canonical_json};
 use judge::time::{DAY_MS, Timestamp, add_ms};
 use serde_json::{Value, json};
 
-use super::payload::{Links, generic};
+use super::payload::{Links, generic, name_target};
 use super::{ActionConfig, ReceiverConfig};
 use crate::settings::Settings;
 use crate::store::{Lane, OutboxRow};
@@ -33,6 +33,8 @@ pub struct Routes {
     pub expire_after: Duration,
     /// Where links lead.
     pub links: Links,
+    /// What each action turns off.
+    pub targets: BTreeMap<String, String>,
 }
 
 impl Routes {
@@ -43,6 +45,11 @@ impl Routes {
             operators: settings.daemon.operators.clone(),
             expire_after: Duration::from_hours(settings.delivery.expire_after_hours),
             links: Links { external_url },
+            targets: settings
+                .actions
+                .iter()
+                .map(|(name, config)| (name.clone(), config.target()))
+                .collect(),
         }
     }
 
@@ -87,7 +94,11 @@ pub fn rows(
 ) -> Vec<OutboxRow> {
     let mut rows = Vec::new();
     for notice in notices {
-        let content = generic(notice, record, &routes.links, sequence);
+        let mut content = generic(notice, record, &routes.links, sequence);
+        let action = content["data"]["action"]["name"].as_str();
+        if let Some(target) = action.and_then(|name| routes.targets.get(name)) {
+            name_target(&mut content, target);
+        }
         let addressed = Addressed {
             notice,
             content: &content,
@@ -184,10 +195,12 @@ pub fn action_row(
         "guardrail": trip.subject,
         "requested": "off",
     });
+    let mut told = generic(trip, Some(record), links, sequence);
+    name_target(&mut told, &config.target());
     let content = json!({
         "evaluation": record.id,
         "notify": experiment.notify,
-        "trip": generic(trip, Some(record), links, sequence),
+        "trip": told,
     });
     OutboxRow {
         id: ids::message_id(&notice_id, action),

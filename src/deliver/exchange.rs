@@ -20,6 +20,8 @@ use crate::http_client;
 
 /// How much of an answer is read.
 pub(super) const ANSWER_CAP: usize = 16 * 1024;
+/// How much of a whole document is read, where half of one would say something else.
+pub(super) const DOCUMENT_CAP: usize = 1024 * 1024;
 /// How much of an answer is kept.
 const DETAIL_CAP: usize = 2 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -107,6 +109,17 @@ pub(super) async fn exchange(
     timeout: Duration,
     now: Timestamp,
 ) -> Result<Answer, SendError> {
+    exchange_up_to(ANSWER_CAP, request, url, timeout, now).await
+}
+
+/// As [`exchange`], reading up to `cap` bytes of the answer.
+pub(super) async fn exchange_up_to(
+    cap: usize,
+    request: RequestBuilder,
+    url: &Url,
+    timeout: Duration,
+    now: Timestamp,
+) -> Result<Answer, SendError> {
     let deadline = Instant::now() + timeout;
     let response = match timeout_at(deadline, request.send()).await {
         Err(_) => return Err(timed_out(url, "no answer")),
@@ -117,7 +130,7 @@ pub(super) async fn exchange(
     let retry_after = retry_after.and_then(|value| parse_retry_after(value, now));
     let status = response.status().as_u16();
     let headers = response.headers().clone();
-    let body = match timeout_at(deadline, read_capped(response)).await {
+    let body = match timeout_at(deadline, read_capped(response, cap)).await {
         Err(_) => Err(timed_out(url, "the answer did not end")),
         Ok(Err(error)) => Err(no_answer(error, url)),
         Ok(Ok(text)) => Ok(text),
@@ -125,13 +138,13 @@ pub(super) async fn exchange(
     Ok(Answer { status, retry_after, headers, body })
 }
 
-async fn read_capped(mut response: Response) -> Result<String, reqwest::Error> {
+async fn read_capped(mut response: Response, cap: usize) -> Result<String, reqwest::Error> {
     let mut bytes = Vec::new();
-    while bytes.len() < ANSWER_CAP {
+    while bytes.len() < cap {
         let Some(chunk) = response.chunk().await? else {
             break;
         };
-        let room = ANSWER_CAP - bytes.len();
+        let room = cap - bytes.len();
         bytes.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())

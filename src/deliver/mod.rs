@@ -9,6 +9,7 @@
 
 pub mod actions;
 mod attempt;
+mod blast;
 mod clip;
 pub mod egress;
 mod endpoint;
@@ -32,6 +33,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 pub use actions::ActionConfig;
+pub use blast::{Blast, blast};
 pub use endpoint::{Arming, Endpoint, Network};
 pub use metrics::{DeliveryMetrics, NoMetrics};
 pub use numbers::{guardrail_line, signal_line};
@@ -108,6 +110,12 @@ pub enum ErrorClass {
     Unconfirmed,
     /// The action is not armed or in dry run.
     NotArmed,
+    /// The other side took the request and waits for a person's approval.
+    NeedsApproval,
+    /// There is no way to read the flag back.
+    NoReadBack,
+    /// The action has been used too often today.
+    OverLimit,
 }
 
 impl ErrorClass {
@@ -130,6 +138,9 @@ impl ErrorClass {
             Self::Expired => "expired",
             Self::Unconfirmed => "unconfirmed",
             Self::NotArmed => "not_armed",
+            Self::NeedsApproval => "needs_approval",
+            Self::NoReadBack => "no_read_back",
+            Self::OverLimit => "over_limit",
         }
     }
 }

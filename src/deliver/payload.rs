@@ -16,6 +16,7 @@ use judge::stats::UNBOUNDED;
 use judge::time::{DAY_MS, Timestamp, add, ms_between};
 use serde_json::{Map, Value, json};
 
+use super::blast::blast;
 use super::clip::json_text;
 use super::numbers::{guardrail_line, signal_line, units};
 use super::words::words;
@@ -166,6 +167,7 @@ fn about(
     );
     if let Some(action) = requested_action(notice, record) {
         data.insert("action".into(), action);
+        say_next(data, blast(record).sentence());
     }
     if budget.labels {
         let labels = experiment.labels.iter().take(16);
@@ -295,16 +297,31 @@ fn requested_action(notice: &Notice, record: &EvaluationRecord) -> Option<Value>
     let tripped = decision.verdict == Verdict::Stop && decision.cause == Cause::Tripped;
     let tells = matches!(notice.kind, NoticeKind::VerdictStop | NoticeKind::GuardrailTripped);
     let name = record.input.experiment.rollback.action.as_deref().filter(|_| tripped && tells)?;
-    Some(action_block(name, "requested", None))
-}
-
-fn action_block(name: &str, state: &str, confirmed_at: Option<Timestamp>) -> Value {
-    json!({
+    Some(json!({
         "kind": "rollback",
         "name": clip(name, 200),
-        "state": state,
-        "confirmed_at": confirmed_at.map(|at| at.to_string()),
-    })
+        "state": "requested",
+        "confirmed_at": Value::Null,
+        "blast": blast(record).json(),
+    }))
+}
+
+/// One more line of what happens next.
+fn say_next(data: &mut Map<String, Value>, line: Option<String>) {
+    if let (Some(Value::Array(lines)), Some(line)) = (data.get_mut("next"), line) {
+        lines.push(clip(&line, 300).into());
+    }
+}
+
+/// Says what a requested action turns off, in a message that asks for one.
+pub(super) fn name_target(message: &mut Value, target: &str) {
+    let Some(data) = message["data"].as_object_mut() else {
+        return;
+    };
+    if let Some(Value::Object(action)) = data.get_mut("action") {
+        action.insert("target".into(), clip(target, 300).into());
+        say_next(data, Some(format!("It turns off {target}.")));
+    }
 }
 
 /// The rule with what was seen behind every atom.
@@ -325,24 +342,33 @@ fn filled_in(rule: &RuleValue, record: &EvaluationRecord) -> String {
     }
 }
 
+/// How an action ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ending {
+    /// `confirmed`, `accepted` or `unconfirmed`.
+    pub(super) state: &'static str,
+    pub(super) confirmed_at: Option<Timestamp>,
+    /// What happens next, where the notice's own words do not fit.
+    pub(super) next: Option<&'static str>,
+}
+
 /// The message of an action's result: the trip's facts with another headline.
-pub(super) fn action_result(
-    trip: &Value,
-    notice: &Notice,
-    confirmed_at: Option<Timestamp>,
-) -> Value {
+pub(super) fn action_result(trip: &Value, notice: &Notice, ending: &Ending) -> Value {
     let said = words(notice, None);
     let mut message = trip.clone();
     message["type"] = notice.kind.as_str().into();
     message["timestamp"] = notice.at.to_string().into();
-    let state = if confirmed_at.is_some() { "confirmed" } else { "unconfirmed" };
+    let next = ending.next.map_or(said.next, |next| vec![next.to_owned()]);
     let data = &mut message["data"];
     data["notice"] = clip(&notice.id, 100).into();
     data["subject"] = clip(&notice.subject, 200).into();
     data["headline"] = clip(&said.headline, 300).into();
     data["reason"] = clip(&said.reason, 1_000).into();
-    data["next"] = clip_all(&said.next, 5, 300);
-    data["action"] = action_block(&notice.subject, state, confirmed_at);
+    data["next"] = clip_all(&next, 5, 300);
+    data["action"]["kind"] = "rollback".into();
+    data["action"]["name"] = clip(&notice.subject, 200).into();
+    data["action"]["state"] = ending.state.into();
+    data["action"]["confirmed_at"] = ending.confirmed_at.map(|at| at.to_string()).into();
     fitting(message)
 }
 

@@ -13,7 +13,7 @@ use tokio::sync::{Notify, OwnedMutexGuard, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::actions::{Action, Progress, build_action};
+use super::actions::{Action, Asked, Progress, build_action, over_limit};
 use super::attempt::{Sent, after_action, after_send};
 use super::enqueue::Routes;
 use super::exchange::misconfigured;
@@ -44,11 +44,14 @@ struct WorkerConfig {
     lease: Duration,
     /// Sends at the same time to one endpoint.
     concurrency: usize,
+    /// Where a day begins, for the daily limit of actions.
+    zone: jiff::tz::TimeZone,
 }
 
 impl From<&DeliverySettings> for WorkerConfig {
     fn from(settings: &DeliverySettings) -> Self {
         Self {
+            zone: jiff::tz::TimeZone::UTC,
             ladder: Ladder::ending(settings.ladder_ms.clone()),
             action_ladder: Ladder::repeating(settings.action_ladder_ms.clone()),
             escalate_after: Duration::from_secs(settings.action_escalate_after_secs),
@@ -99,7 +102,7 @@ impl Worker {
         }
         let mut actions = BTreeMap::new();
         for (name, config) in &settings.actions {
-            match build_action(name, config) {
+            match build_action(name, config, Some(&store)) {
                 Ok(action) => drop(actions.insert(name.clone(), (config.clone(), action))),
                 Err(problem) => problems.push(problem),
             }
@@ -108,7 +111,9 @@ impl Worker {
             return Err(BuildErrors(problems));
         }
         let names = receivers.keys().chain(actions.keys()).cloned();
-        let config = WorkerConfig::from(&settings.delivery);
+        let zone = jiff::tz::TimeZone::get(&settings.daemon.timezone);
+        let zone = zone.unwrap_or(jiff::tz::TimeZone::UTC);
+        let config = WorkerConfig { zone, ..WorkerConfig::from(&settings.delivery) };
         let routes = Routes::from_settings(settings, settings.external_url());
         let slots = names.map(|name| (name, Semaphore::new(config.concurrency))).collect();
         Ok(Self {
@@ -340,11 +345,14 @@ impl Worker {
     }
 
     async fn act(&self, item: &OutboxItem, started_at: Timestamp) -> Attempt {
-        let accepted = item.state == DeliveryState::Accepted;
         let known = self.actions.get(&item.row.endpoint);
         let (progress, interval_ms) = if let Some((config, action)) = known {
             let envelope = self.envelope(item, started_at);
-            (action.attempt(&envelope, accepted).await, config.verify_interval_ms())
+            let progress = match self.over_limit(config, item).await {
+                Some(not_sent) => not_sent,
+                None => action.attempt(&envelope, Asked::of(item.state)).await,
+            };
+            (progress, config.verify_interval_ms())
         } else {
             let cause = format!("no action is called {}", item.row.endpoint);
             (Progress::unknown(&misconfigured(cause)), 0)
@@ -359,6 +367,18 @@ impl Worker {
             domain_now: self.clock.domain_now(),
         };
         after_action(sent, progress, &plan, &self.routes)
+    }
+
+    /// A store that cannot count does not hold a rollback back.
+    async fn over_limit(&self, config: &ActionConfig, item: &OutboxItem) -> Option<Progress> {
+        if item.state != DeliveryState::Pending {
+            return None;
+        }
+        let found = over_limit(&self.store, &self.config.zone, config, item).await;
+        found.unwrap_or_else(|error| {
+            tracing::error!(%error, action = item.row.endpoint, "the daily limit is not known");
+            None
+        })
     }
 
     async fn record(&self, item: &OutboxItem, attempt: Attempt) {

@@ -13,6 +13,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "alarms", include_str!("migrations/0003_alarms.sql")),
     (4, "planned_looks", include_str!("migrations/0004_planned_looks.sql")),
     (5, "seventh_sum", include_str!("migrations/0005_seventh_sum.sql")),
+    (8, "rollback", include_str!("migrations/0008_rollback.sql")),
 ];
 
 /// The newest schema version this build knows.

@@ -12,8 +12,8 @@
 //!
 //! Concern by concern: `experiments`, `cursors`, `points`, `commit`, `state` (sequential state
 //! and guardrails), `outbox` (leases and attempts), `queue` (enqueue, supersede, bounds),
-//! `deliveries`, `reads`, `standing`, `sources`, `alarms`. They speak SQL through `sql` only; `sqlite` is the
-//! engine.
+//! `deliveries`, `rollback`, `reads`, `standing`, `sources`, `alarms`. They speak SQL through
+//! `sql` only; `sqlite` is the engine.
 
 mod alarms;
 mod commit;
@@ -29,6 +29,7 @@ mod outbox_types;
 mod points;
 mod queue;
 mod reads;
+mod rollback;
 mod sources;
 mod sql;
 mod sqlite;
@@ -48,6 +49,7 @@ use tokio::sync::watch;
 pub use alarms::{Watch, WatchCommit};
 pub use conversations::Known;
 pub use outbox_types::*;
+pub use rollback::{ActionUse, Pulled};
 pub use standing::{Decreed, GateRow};
 pub use types::*;
 

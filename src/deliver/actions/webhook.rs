@@ -10,13 +10,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
-use super::{Act, ActionKind};
+use super::verify::{Verify, VerifyConfig};
+use super::{Act, ActionKind, Place};
 use crate::deliver::egress::redacted;
 use crate::deliver::endpoint::Network;
-use crate::deliver::exchange::{cut, exchange, misconfigured};
+use crate::deliver::exchange::{exchange, misconfigured};
 use crate::deliver::receivers::Envelope;
 use crate::deliver::receivers::webhook::signed;
-use crate::deliver::{BoxFuture, ErrorClass, SendError, Then};
+use crate::deliver::{BoxFuture, SendError};
 use crate::secret::SecretRef;
 
 /// `[actions.<name>.webhook]`
@@ -59,32 +60,19 @@ pub enum ActionMethod {
     Delete,
 }
 
-/// How a flag is read back.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct VerifyConfig {
-    /// Where the flag is read with `GET`.
-    pub url: String,
-    /// JSON pointer (RFC 6901) to the value, for example `/enabled`.
-    pub pointer: String,
-    /// What it reads when the rollback is done.
-    pub equals: Value,
-    /// How soon after an accepted request it is read again, in milliseconds.
-    #[serde(default = "default_interval_ms")]
-    pub interval_ms: u64,
-}
-
-fn default_interval_ms() -> u64 {
-    1_000
-}
-
 impl ActionKind for WebhookActionConfig {
     fn render(&self, description: &Value) -> String {
         judge::record::canonical_json(self.body.as_ref().unwrap_or(description))
     }
 
-    fn act(&self, network: &Network) -> Result<Arc<dyn Act>, String> {
-        Ok(Arc::new(FlagRequest::new(self, network)?))
+    fn act(&self, place: &Place<'_>) -> Result<Arc<dyn Act>, String> {
+        Ok(Arc::new(FlagRequest::new(self, place.network)?))
+    }
+
+    fn target(&self) -> String {
+        let url = Url::parse(&self.url).ok();
+        let place = url.as_ref().map_or_else(|| "its address".to_owned(), redacted);
+        format!("the flag behind {place}")
     }
 
     fn verify_interval_ms(&self) -> u64 {
@@ -97,17 +85,13 @@ impl ActionKind for WebhookActionConfig {
 struct FlagRequest {
     client: Client,
     url: Url,
-    verify_url: Url,
+    verify: Verify,
     config: WebhookActionConfig,
 }
 
 impl FlagRequest {
     fn new(config: &WebhookActionConfig, network: &Network) -> Result<Self, String> {
         let checked = |text: &str| network.checked(text).map_err(|it| it.to_string());
-        let pointer = &config.verify.pointer;
-        if !pointer.is_empty() && !pointer.starts_with('/') {
-            return Err(format!("verify.pointer `{pointer}` must start with `/`"));
-        }
         for name in config.headers.keys().chain(config.secret_headers.keys()) {
             HeaderName::try_from(name.as_str()).map_err(|_| format!("bad header name `{name}`"))?;
         }
@@ -118,7 +102,7 @@ impl FlagRequest {
         Ok(Self {
             client: network.client()?,
             url: checked(&config.url)?,
-            verify_url: checked(&config.verify.url)?,
+            verify: Verify::new(&config.verify, network)?,
             config: config.clone(),
         })
     }
@@ -145,32 +129,8 @@ impl FlagRequest {
     }
 
     async fn read(&self, envelope: &Envelope) -> Result<String, SendError> {
-        let request = self.with_headers(self.client.get(self.verify_url.clone()))?;
-        let answer =
-            exchange(request, &self.verify_url, envelope.timeout, envelope.sent_at).await?;
-        if let Some(error) = answer.failure() {
-            return Err(error);
-        }
-        let status = answer.status;
-        let unread = |detail: String| SendError {
-            then: Then::Retry { after: None },
-            class: ErrorClass::Unconfirmed,
-            status: Some(status),
-            detail: cut(&detail),
-        };
-        let text = answer.body?;
-        let verify = &self.config.verify;
-        let json: Value = serde_json::from_str(&text)
-            .map_err(|error| unread(format!("the flag does not read as JSON: {error}")))?;
-        match json.pointer(&verify.pointer) {
-            Some(value) if *value == verify.equals => {
-                Ok(format!("{} reads {}", verify.pointer, verify.equals))
-            }
-            Some(value) => {
-                Err(unread(format!("{} reads {value}, wanted {}", verify.pointer, verify.equals)))
-            }
-            None => Err(unread(format!("the flag's answer has no {}", verify.pointer))),
-        }
+        let request = self.with_headers(self.verify.request(&self.client))?;
+        self.verify.read(request, envelope).await
     }
 
     fn with_headers(&self, mut request: RequestBuilder) -> Result<RequestBuilder, SendError> {

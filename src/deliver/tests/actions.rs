@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::fake::{After, Fake, Reply};
 use super::{at, envelope, secret};
-use crate::deliver::actions::{Progress, Reached, build_action};
+use crate::deliver::actions::{Asked, Progress, Reached, build_action};
 use crate::deliver::attempt::{ActionPlan, Sent, after_action};
 use crate::deliver::enqueue::{ActionOrder, Routes, action_row};
 use crate::deliver::payload::Links;
@@ -35,8 +35,9 @@ pub(super) fn config(url: &str, more: &Value) -> ActionConfig {
 }
 
 async fn run(fake: &Fake, more: Value, accepted: bool) -> Progress {
-    let action = build_action("turn-off", &config(&fake.url, &more)).unwrap();
-    let progress = action.attempt(&envelope("{\"off\":1}"), accepted).await;
+    let action = build_action("turn-off", &config(&fake.url, &more), None).unwrap();
+    let asked = if accepted { Asked::Taken } else { Asked::No };
+    let progress = action.attempt(&envelope("{\"off\":1}"), asked).await;
     assert!(!progress.detail.contains("hidden"), "{}", progress.detail);
     progress
 }
@@ -59,14 +60,14 @@ async fn only_the_flag_itself_confirms() {
 
 #[tokio::test]
 async fn a_request_that_fails_is_not_accepted() {
-    for (reply, class) in [
-        (Reply::status(500, ""), "server_error"),
-        (Reply::status(403, ""), "auth_error"),
-        (Reply::silent(After::Hang), "timeout"),
+    for (reply, class, reached) in [
+        (Reply::status(500, ""), "server_error", Reached::Requested),
+        (Reply::status(403, ""), "auth_error", Reached::Refused),
+        (Reply::silent(After::Hang), "timeout", Reached::Requested),
     ] {
         let fake = Fake::by_method(vec![("POST", vec![reply]), ("GET", vec![flag(false)])]).await;
         let progress = run(&fake, json!({}), false).await;
-        assert_eq!((progress.reached, progress.class), (Reached::Requested, class));
+        assert_eq!((progress.reached, progress.class), (reached, class));
         assert_eq!(fake.seen().len(), 1, "a flag that was not asked for is not read");
     }
 }
@@ -127,7 +128,8 @@ fn a_wrong_action_is_refused_by_name() {
         (json!({"headers": {"a b": "c"}}), "bad header name"),
         (json!({"headers": {"a": "c\nd"}}), "bad value of header"),
     ] {
-        let refused = build_action("turn-off", &config("http://127.0.0.1:1", &more)).unwrap_err();
+        let config = config("http://127.0.0.1:1", &more);
+        let refused = build_action("turn-off", &config, None).unwrap_err();
         assert!(refused.to_string().starts_with("turn-off: "), "{refused}");
         assert!(refused.to_string().contains(words), "{refused}");
     }
@@ -193,7 +195,9 @@ fn a_confirmed_rollback_is_told_with_its_seconds() {
     assert_eq!(
         data["action"],
         json!({"kind": "rollback", "name": "turn-off-checklist",
-        "state": "confirmed", "confirmed_at": "2026-08-11T00:00:03.1Z"})
+        "state": "confirmed", "confirmed_at": "2026-08-11T00:00:03.1Z",
+        "target": "the flag behind http://127.0.0.1:1/…",
+        "blast": {"days": 41.0, "events": 600_000.0, "share": null, "units": 6_000.0}})
     );
     assert_eq!(data["experiment"]["id"], "sample-checklist", "the trip's facts come along");
     assert_eq!(data["guardrails"][0]["state"], "tripped");
@@ -226,6 +230,22 @@ fn an_action_that_is_not_armed_is_told_at_once() {
     let attempt = ended(DeliveryState::Pending, 1, Reached::NotSent, 0.0);
     assert_eq!(attempt.outcome, Outcome::Dead);
     assert_eq!(attempt.extra_outbox[0].kind, "action.failed");
+}
+
+#[test]
+fn what_waiting_cannot_mend_is_told_at_once_and_once() {
+    let refused = ended(DeliveryState::Pending, 1, Reached::Refused, 0.3);
+    assert_eq!(refused.outcome, Outcome::Unconfirmed { next_at: after(1.3) });
+    assert_eq!(refused.extra_outbox[0].kind, "action.failed");
+    assert!(refused.extra_outbox[0].body.contains("Rollback refused after 0.3 s"));
+    let again = ended(DeliveryState::Unconfirmed, 2, Reached::Refused, 1.4);
+    assert_eq!(again.outcome, Outcome::Unconfirmed { next_at: after(3.4) });
+    assert!(again.extra_outbox.is_empty() && again.log.is_empty(), "told once");
+    let blind = ended(DeliveryState::Pending, 1, Reached::Blind, 0.2);
+    assert_eq!(blind.outcome, Outcome::Delivered, "accepted, and nothing is waited for");
+    let body = &blind.extra_outbox[0].body;
+    assert!(body.contains("Rollback accepted, not confirmed"), "{body}");
+    assert!(body.contains("\"state\":\"accepted\""), "{body}");
 }
 
 #[test]

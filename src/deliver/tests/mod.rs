@@ -3,9 +3,11 @@
 mod actions;
 mod bodies;
 mod chats;
+mod command;
 mod conversations;
 mod fake;
 mod receivers;
+mod services;
 mod worker;
 
 use std::path::Path;
