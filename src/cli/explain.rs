@@ -1,4 +1,4 @@
-//! `verdictd explain EXP[@N]`: a stored evaluation, clause by clause, from its frozen record.
+//! `verdictd explain EXP[@N] | ID`: a stored evaluation, clause by clause, from its frozen record.
 //!
 //! What was seen, by which method, which row of the verdict table that is, what would flip it,
 //! and whether the frozen inputs give the same bytes again. A record of another engine is shown
@@ -19,7 +19,7 @@ use crate::store::Store;
 /// Show why an evaluation said what it said
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
-    /// Experiment id, or id@number of an evaluation
+    /// Experiment id, id@number of an evaluation, or the evaluation's id as messages print it
     what: String,
     /// The stored record as JSON
     #[arg(long)]
@@ -32,23 +32,7 @@ pub(super) struct ExplainArgs {
 pub(super) async fn run(args: ExplainArgs) -> Result<u8, Failure> {
     let settings = args.settings.settings()?;
     let store = super::open_store(&settings)?;
-    let (id, number) = match args.what.split_once('@') {
-        Some((id, number)) => {
-            let number: u64 = number
-                .parse()
-                .map_err(|_| Failure::usage(format!("{}: write id@number", args.what)))?;
-            (id, Some(number))
-        }
-        None => (args.what.as_str(), None),
-    };
-    let number = match number {
-        Some(number) => number,
-        None => newest(&store, id).await?,
-    };
-    let found = store.evaluation(id, number).await?;
-    let Some((_, json)) = found else {
-        return Err(Failure::usage(format!("`{id}` has no evaluation {number}")));
-    };
+    let json = stored(&store, &args.what).await?;
     if args.json {
         let document: Value = serde_json::from_str(&json).map_err(anyhow::Error::from)?;
         super::output::say_json(&document);
@@ -57,6 +41,24 @@ pub(super) async fn run(args: ExplainArgs) -> Result<u8, Failure> {
     let record = EvaluationRecord::from_json(&json).map_err(anyhow::Error::from)?;
     say(&text(&record, Style::of_stdout()));
     Ok(0)
+}
+
+/// The record of what was named.
+async fn stored(store: &Store, what: &str) -> Result<String, Failure> {
+    if let Some((_, json)) = store.evaluation_by_id(what).await? {
+        return Ok(json);
+    }
+    let (id, number) = match what.split_once('@') {
+        Some((id, number)) => {
+            let refused = |_| Failure::usage(format!("{what}: write id@number"));
+            (id, number.parse().map_err(refused)?)
+        }
+        None => (what, newest(store, what).await?),
+    };
+    let found = store.evaluation(id, number).await?;
+    let (_, json) =
+        found.ok_or_else(|| Failure::usage(format!("`{id}` has no evaluation {number}")))?;
+    Ok(json)
 }
 
 async fn newest(store: &Store, id: &str) -> Result<u64, Failure> {

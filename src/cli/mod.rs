@@ -12,6 +12,7 @@ mod demo;
 mod endpoints;
 mod eval;
 mod explain;
+mod gate;
 mod log;
 mod new;
 mod notify;
@@ -80,6 +81,8 @@ enum Command {
     Power(power::PowerArgs),
     /// Evaluate experiments now, or as of an instant
     Eval(eval::EvalArgs),
+    /// Go by a verdict in a pipeline: wait for it, exit with its code, write a summary
+    Gate(gate::GateArgs),
     /// Show why an evaluation said what it said
     Explain(explain::ExplainArgs),
     /// List experiments with verdict and reason, worst first
@@ -146,6 +149,7 @@ async fn run(command: Command) -> Result<u8, Failure> {
         Command::Plan(args) => plan::run(args),
         Command::Power(args) => power::run(args),
         Command::Eval(args) => eval::run(args).await,
+        Command::Gate(args) => gate::run(args).await,
         Command::Explain(args) => explain::run(args).await,
         Command::Status(args) => status::run(args).await,
         Command::Log(args) => log::run(args).await,

@@ -76,6 +76,14 @@ impl Opened {
         let earliest = files.all().map(|experiment| experiment.start).min();
         let from = options.from.or(earliest).context("no experiment file was named")?;
         anyhow::ensure!(
+            from < options.to || !options.stop_when_over || options.from.is_some(),
+            "nothing to play yet: the earliest start is {from}, and without --to a replay ends now \
+             ({}); to play dates that lie ahead over data that has them, write --to with a date \
+             after the checkpoint, as --to {}",
+            options.to,
+            checkpoint_day(&files)
+        );
+        anyhow::ensure!(
             from < options.to,
             "nothing to play: --from {from} is not before --to {}",
             options.to
@@ -95,6 +103,17 @@ impl Opened {
         let run = Run { app, clock, desk, at: from };
         Ok(Self { run, histories, from, _folder: folder })
     }
+}
+
+/// The last day on which a file plans to be judged: its checkpoint, else its `by`, else its start.
+fn checkpoint_day(files: &Files) -> String {
+    let day = |experiment: &judge::spec::Experiment| match experiment.checkpoint.when {
+        judge::spec::When::At(at) => at,
+        judge::spec::When::Every(_) => experiment.by().unwrap_or(experiment.start),
+    };
+    let last = files.all().map(day).max();
+    // Dates end at 00:00 of the next day, and --to DAY is the end of that day.
+    last.map(|at| at.strftime("%Y-%m-%d").to_string()).unwrap_or_default()
 }
 
 /// The daemon's settings with a place of their own.

@@ -141,6 +141,7 @@ async fn explain_status_and_log_read_the_store() {
     let (row, _) = desk.home.store().standing("copy").await.unwrap().unwrap();
     let number = row.number;
     assert_eq!(desk.ok(&["explain", &format!("copy@{number}")]), newest);
+    assert_eq!(desk.ok(&["explain", &row.id]), newest, "as messages print it");
     let record: Value = serde_json::from_str(&desk.ok(&["explain", "copy@1", "--json"])).unwrap();
     assert!(record["decision"].is_object(), "{record}");
     for wrong in ["copy@99", "copy@", "copy@one", "none", "@1"] {

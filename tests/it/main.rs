@@ -14,6 +14,7 @@ mod config;
 mod dashboards;
 mod dashboards_live;
 mod fakes;
+mod gates;
 mod heartbeat;
 mod http_api;
 mod kill_points;

@@ -21,6 +21,7 @@ use verdictd::replay::{Files, Kind, Options, Replayed, replay};
 use verdictd::settings;
 
 use super::fakes::daemon::{run, text};
+use super::fakes::home::{Home, Idea, day_text, experiment};
 
 fn shipped(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("config/experiments").join(name)
@@ -312,4 +313,26 @@ fn arms_means_and_series_without_an_effect_are_seldom_called_one() {
     }
     assert_eq!(of("verdict continue")["count"], 0, "both would have to rise by 5 %");
     assert_eq!(told[0]["unchanged"].as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn dates_that_lie_ahead_are_told_with_the_way_out() {
+    let home = Home::new();
+    let settings = home.settings("http://127.0.0.1:9", "");
+    let guardrails = "  latency: {threshold: {source: prom, value: p95_ms, at_most: 400}, \
+                      every: 1d, on_trip: alert}\n";
+    let planned = experiment(&Idea { notify: "", guardrails, ..Idea::default() });
+    let started = format!("start: {}", day_text(-7));
+    home.put("planned.yaml", planned.replace(&started, &format!("start: {}", day_text(10))));
+    let file = home.path().join("planned.yaml");
+    let (file, settings) = (file.to_str().unwrap(), settings.to_str().unwrap());
+    let ended = run(&["replay", file, "--config", settings], &[]);
+    let said = text(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(2), "{said}");
+    for part in ["nothing to play yet", &day_text(10), "write --to with a date"] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+    let to = day_text(40);
+    let ended = run(&["replay", file, "--config", settings, "--to", &to], &[]);
+    assert_ne!(ended.status.code(), Some(2), "{}", text(&ended.stderr));
 }

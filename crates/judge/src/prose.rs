@@ -15,7 +15,7 @@ mod revision;
 #[cfg(test)]
 mod tests;
 
-pub use self::atoms::{atom_line, atom_numbers, what_would_flip};
+pub use self::atoms::{AtomCells, atom_cells, atom_line, atom_numbers, what_would_flip};
 pub use self::findings::finding_sentence;
 pub use self::methods::method_line;
 pub use self::numbers::{Written, count, format_change, format_level};

@@ -102,6 +102,14 @@ fn the_page_of_the_exit_codes_is_current() {
         ["`eval --exit-code`", "21", "stop, because a guardrail tripped"],
         ["`eval --exit-code`", "30", "hold"],
         ["`eval --exit-code`", "75", "collecting, or nothing to evaluate"],
+        ["`gate`", "0", "continue, or a word of `--allow`"],
+        ["`gate`", "10", "change"],
+        ["`gate`", "20", "stop"],
+        ["`gate`", "21", "stop, because a guardrail tripped"],
+        ["`gate`", "30", "hold"],
+        ["`gate`", &unreachable, "stale, or the daemon or the store cannot be reached"],
+        ["`gate`", "75", "collecting"],
+        ["`gate`", &usage, "no such experiment, or a wrong call"],
     ];
     let mut page = "# Exit codes\n\n`eval --exit-code` over several experiments gives the highest \
                     code. Without the flag `eval` gives 0\nwhen it ran. A closed pipe ends any \

@@ -11,3 +11,4 @@ pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod prometheus;
 pub(crate) mod receiver;
+pub(crate) mod rollouts;

@@ -58,6 +58,40 @@ pub fn atom_line(atom: &AtomView, record: &EvaluationRecord) -> String {
     format!("{}; {}", parts.join(", "), what_would_flip(atom, record))
 }
 
+/// One atom in cells, for tables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AtomCells {
+    /// As in the file.
+    pub clause: String,
+    /// What is wanted.
+    pub wanted: String,
+    /// What was seen; `not seen` without evidence.
+    pub seen: String,
+    /// Its interval; `-` without evidence.
+    pub interval: String,
+    /// Units; `-` without evidence.
+    pub n: String,
+    /// Whether it is met.
+    pub met: &'static str,
+}
+
+/// The parts of [`atom_line`].
+pub fn atom_cells(atom: &AtomView, record: &EvaluationRecord) -> AtomCells {
+    let scale = written(atom, record);
+    let (seen, wanted) = seen_and_wanted(atom, &scale);
+    let evidence = atom.evidence.as_ref();
+    let interval = evidence.map(|one| interval_text(&one.interval, &|end| scale.text(end)));
+    let n = evidence.map(|one| count(one.n.values().sum()));
+    AtomCells {
+        clause: atom.text.clone(),
+        wanted,
+        seen: seen.unwrap_or_else(|| "not seen".to_owned()),
+        interval: interval.unwrap_or_else(|| "-".to_owned()),
+        n: n.unwrap_or_else(|| "-".to_owned()),
+        met: met_words(atom.met),
+    }
+}
+
 /// `activation_14d +0.4 pts, needed +3.0 pts`; for level atoms `needed at least 80.0 %`.
 pub(super) fn short_atom(atom: &AtomView, record: &EvaluationRecord) -> String {
     let (seen, wanted) = seen_and_wanted(atom, &written(atom, record));

@@ -29,7 +29,7 @@ pub use model::*;
 pub(crate) use nearest::nearest;
 pub use parse::openslo::{is_openslo, openslo as read_openslo};
 pub use parse::{Context, Parsed, parse};
-pub(crate) use plain::plain_yaml;
+pub use plain::plain_yaml;
 pub use rule::{Amount, Atom, AtomKind, Rule, Side};
 pub use rule_parse::{RuleError, SignalInfo, parse_rule};
 pub use schema::json_schema;

@@ -9,7 +9,7 @@ use super::tree::{self, Kind, Node};
 
 /// The document as a JSON value of maps, lists, texts and nulls; the diagnostics as text when it
 /// could not be read.
-pub(crate) fn plain_yaml(name: &str, text: &str) -> Result<Value, String> {
+pub fn plain_yaml(name: &str, text: &str) -> Result<Value, String> {
     let (root, found) = tree::read(text);
     match root {
         Some(root) if found.is_empty() => Ok(value(root)),
