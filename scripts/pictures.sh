@@ -48,6 +48,7 @@ picture() {
         sed -n 's/.*data-height="\([0-9]*\)".*/\1/p')
     browser --window-size="$width,$height" --force-device-scale-factor="$scale" \
         --screenshot="$folder/$name.png" "$page" >/dev/null
+    python3 scripts/png_palette.py "$folder/$name.png"
     echo "$folder/$name.png: $(stat -c %s "$folder/$name.png") bytes"
 }
 
@@ -59,5 +60,5 @@ picture slack slack 1 guardrail.tripped experiment.verdict.continue
 picture teams teams 1 guardrail.tripped experiment.verdict.change
 picture email email 1 experiment.verdict.stop
 for form in slack teams email; do
-    picture "$form" "$form-all" 0.6
+    picture "$form" "$form-all" 0.5
 done

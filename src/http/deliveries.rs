@@ -5,12 +5,14 @@
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use judge::time::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{HttpState, Problem, auth};
+use super::auth::Identity;
+use super::signed::Caller;
+use super::{HttpState, Problem};
 use crate::deliver::view;
 use crate::store::{DeliveryFilter, DeliveryState, MOST_REDELIVERED, Redeliver};
 
@@ -103,9 +105,9 @@ pub(super) async fn resend_one(
     State(state): State<HttpState>,
     Path(id): Path<String>,
     Query(again): Query<Again>,
-    headers: HeaderMap,
+    Caller(identity): Caller,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let who = administrator(&state, &headers)?;
+    let who = administrator(identity)?;
     let now = state.clock.wall_now();
     if !state.store.redeliver_one(&id, again.ladder, now).await? {
         let filter = DeliveryFilter { id: Some(id.clone()), ..DeliveryFilter::default() };
@@ -121,10 +123,10 @@ pub(super) async fn resend_one(
 
 pub(super) async fn resend(
     State(state): State<HttpState>,
-    headers: HeaderMap,
+    Caller(identity): Caller,
     body: Result<Json<Which>, JsonRejection>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let who = administrator(&state, &headers)?;
+    let who = administrator(identity)?;
     let Json(which) =
         body.map_err(|rejection| Problem::new(rejection.status(), "body", rejection.body_text()))?;
     if which.since.is_none() && which.experiment.is_none() && which.endpoint.is_none() {
@@ -156,9 +158,9 @@ pub(super) async fn endpoints(State(state): State<HttpState>) -> Result<Json<Val
 pub(super) async fn enable(
     State(state): State<HttpState>,
     Path(name): Path<String>,
-    headers: HeaderMap,
+    Caller(identity): Caller,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let who = administrator(&state, &headers)?;
+    let who = administrator(identity)?;
     if !state.settings.receivers.contains_key(&name) {
         return Err(Problem::not_found(format!("no receiver `{name}` in the settings")));
     }
@@ -175,8 +177,7 @@ pub(super) async fn enable(
 }
 
 /// The name of the administrator who asks.
-fn administrator(state: &HttpState, headers: &HeaderMap) -> Result<String, Problem> {
-    let identity = auth::identify(&state.settings, headers)?;
+fn administrator(identity: Identity) -> Result<String, Problem> {
     if !identity.is_admin {
         let detail = format!("`{}` is not an administrator's token", identity.name);
         return Err(Problem::new(StatusCode::FORBIDDEN, "not_admin", detail));

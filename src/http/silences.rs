@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::auth::{self, Identity};
+use super::signed::Caller;
 use super::{HttpState, Problem, pages};
 use crate::cycle::policy::{self, By, NewSilence, Silenced};
 use crate::deliver::policy::links::{self, Act, LinkKey, Token};
@@ -63,10 +64,9 @@ pub(super) async fn one(
 
 pub(super) async fn add(
     State(state): State<HttpState>,
-    headers: HeaderMap,
+    Caller(identity): Caller,
     body: Result<Json<New>, JsonRejection>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let identity = auth::identify(&state.settings, &headers)?;
     let Json(new) =
         body.map_err(|rejection| Problem::new(rejection.status(), "body", rejection.body_text()))?;
     let now = state.clock.wall_now();
@@ -96,9 +96,8 @@ pub(super) async fn end(
     State(state): State<HttpState>,
     Path(id): Path<String>,
     Query(end): Query<End>,
-    headers: HeaderMap,
+    Caller(identity): Caller,
 ) -> Result<Json<Value>, Problem> {
-    let identity = auth::identify(&state.settings, &headers)?;
     let because = end.because.unwrap_or_else(|| "ended over the API".to_owned());
     let row = policy::end_silence(&state.store, &*state.clock, &id, &identity.name, &because);
     Ok(Json(silence_json(&row.await?, state.clock.wall_now())))

@@ -4,11 +4,12 @@
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{HttpState, Problem, auth};
+use super::signed::Caller;
+use super::{HttpState, Problem};
 use crate::cycle::policy::{self, Acknowledged, Seen};
 use crate::store::{AckRow, Delivery, DeliveryFilter};
 
@@ -87,10 +88,9 @@ pub(super) async fn acknowledgements(
 
 pub(super) async fn acknowledge(
     State(state): State<HttpState>,
-    headers: HeaderMap,
+    Caller(identity): Caller,
     body: Result<Json<NewAck>, JsonRejection>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let identity = auth::identify(&state.settings, &headers)?;
     let Json(new) =
         body.map_err(|rejection| Problem::new(rejection.status(), "body", rejection.body_text()))?;
     let seen = Seen {

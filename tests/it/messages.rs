@@ -18,7 +18,8 @@ const PRIVATE: &str = "whsk_nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=";
 const PUBLIC: &str = "whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
 const FOREIGN: &str = "whpk_PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=";
 /// Kinds whose messages no library at hand can judge.
-const UNJUDGED: &[&str] = &["discord", "github", "mattermost", "pagerduty"];
+const UNJUDGED: &[&str] =
+    &["discord", "email", "github", "grafana", "mattermost", "pagerduty", "template"];
 
 /// How the messages of one kind are judged.
 struct Judged {

@@ -160,7 +160,8 @@ pub fn severity(kind: NoticeKind, cause: Option<&str>, suspected: bool) -> Sever
         | NoticeKind::AlarmCleared
         | NoticeKind::DataRecovered
         | NoticeKind::SourceRecovered
-        | NoticeKind::EndpointRecovered => Severity::Low,
+        | NoticeKind::EndpointRecovered
+        | NoticeKind::ClockAgreed => Severity::Low,
         _ if suspected => Severity::Low,
         _ => Severity::Normal,
     }
@@ -201,6 +202,7 @@ fn topic(notice: &Notice, alarms: &[String]) -> String {
         NoticeKind::EndpointDegraded
         | NoticeKind::EndpointDisabled
         | NoticeKind::EndpointRecovered => format!("endpoint:{subject}"),
+        NoticeKind::ClockSkewed | NoticeKind::ClockAgreed => format!("clock:{subject}"),
         NoticeKind::ProxyWithoutOutcome
         | NoticeKind::SplitMismatch
         | NoticeKind::AlarmRaised
@@ -215,7 +217,7 @@ pub(super) fn alarm_name(key: &str) -> &str {
 }
 
 /// Every kind that a route can name.
-pub const KINDS: [NoticeKind; 25] = [
+pub const KINDS: [NoticeKind; 28] = [
     NoticeKind::VerdictContinue,
     NoticeKind::VerdictChange,
     NoticeKind::VerdictStop,
@@ -240,6 +242,9 @@ pub const KINDS: [NoticeKind; 25] = [
     NoticeKind::EndpointDegraded,
     NoticeKind::EndpointDisabled,
     NoticeKind::EndpointRecovered,
+    NoticeKind::DeliveryDropped,
+    NoticeKind::ClockSkewed,
+    NoticeKind::ClockAgreed,
     NoticeKind::Test,
 ];
 

@@ -43,9 +43,13 @@ async fn site() -> Site {
 }
 
 fn request(key: &str, id: &str, signed_at: Timestamp, body: &str) -> Request<Body> {
+    to("/api/v1/decisions", key, id, signed_at, body)
+}
+
+fn to(path: &str, key: &str, id: &str, signed_at: Timestamp, body: &str) -> Request<Body> {
     let key = SigningKey::parse(&Secret::new(key)).unwrap();
     let second = signed_at.as_second();
-    Request::post("/api/v1/decisions")
+    Request::post(path)
         .header(header::CONTENT_TYPE, "application/json")
         .header("webhook-id", id)
         .header("webhook-timestamp", second.to_string())
@@ -147,4 +151,26 @@ async fn without_a_signing_secret_a_signature_is_nothing() {
     let (status, answer) =
         send(&router(site.state), request(KEY, "msg_1", now(), &decision("confirm"))).await;
     assert_eq!((status, &answer["code"]), (StatusCode::UNAUTHORIZED, &json!("signing_off")));
+}
+
+/// The identity is found by its signature wherever something is written: no route asks for a
+/// token beside it.
+#[tokio::test]
+async fn every_route_that_writes_takes_a_signature() {
+    let site = site().await;
+    let pages = router(site.state.clone());
+    for (index, (path, body)) in [
+        ("/api/v1/silences", "{}"),
+        ("/api/v1/acknowledgements", "{}"),
+        ("/api/v1/deliveries/resend", "{}"),
+        ("/api/v1/endpoints/chat/enable", ""),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let id = format!("msg_{index}");
+        let (status, answer) = send(&pages, to(path, KEY, &id, now(), body)).await;
+        assert_ne!(status, StatusCode::NOT_FOUND, "{path}: {answer}");
+        assert_ne!(status, StatusCode::UNAUTHORIZED, "{path}: {answer}");
+    }
 }

@@ -10,6 +10,7 @@ use super::burn::exhausted_at;
 use super::slo::{ALPHA, ShareTest};
 use crate::analyse::{BurnStatus, TripsAt};
 use crate::points::Point;
+use crate::stats::bounded;
 use crate::time::{DAY_MS, Span, Timestamp, Window, add_ms, ms_between};
 
 /// The budget's numbers, and the share of it that is left.
@@ -23,7 +24,7 @@ pub(super) fn budget(
     let as_of = points.iter().map(|point| point.end).max().unwrap_or(start);
     let period = Window { start, end: input.cycle.checkpoint_at.max(as_of) };
     let measured = measured_ms(points, start) as f64 / ms_between(start, period.end).max(1) as f64;
-    let left = 1.0 - test.share() / budget * measured;
+    let left = bounded(1.0 - test.share() / budget * measured);
     let within = Span { ms: ms_between(start, as_of) };
     let trips_at = test.fewest_breaching(ALPHA);
     let mut status = BurnStatus {
@@ -47,7 +48,7 @@ fn burn_now(input: &GuardrailInput<'_>, points: &[&Point], as_of: Timestamp, bud
     let newest: Vec<&Point> = points.iter().copied().filter(|point| point.start >= since).collect();
     let measured = measured_ms(&newest, since) as f64 / ms_between(since, as_of).max(1) as f64;
     match ShareTest::of(&super::seen::pairs(&newest), budget) {
-        Some(test) => test.share() / budget * measured.min(1.0),
+        Some(test) => bounded(test.share() / budget * measured.min(1.0)),
         None => 0.0,
     }
 }

@@ -133,6 +133,10 @@ impl ShareTest {
         let (mut few, mut enough) = (libm::floor(self.q * total), total);
         while enough - few > 1.0 {
             let middle = libm::floor(0.5 * (few + enough));
+            // Beyond 2^53 neighbouring counts are more than one apart: nothing lies between.
+            if middle <= few || middle >= enough {
+                break;
+            }
             if breaches(middle) {
                 enough = middle;
             } else {

@@ -23,7 +23,16 @@ use super::play::asked;
 pub(crate) struct Sight {
     counted: usize,
     arms: BTreeMap<String, Arm>,
-    plan: Option<(usize, f64)>,
+    plan: Option<Plan>,
+}
+
+/// How the blocks were cut when they were first judged, which is for good.
+#[derive(Debug, Clone, Copy)]
+struct Plan {
+    length: usize,
+    lag1: f64,
+    /// How much wider than the plain standard deviation theirs is.
+    widened: f64,
 }
 
 #[derive(Debug, Default)]
@@ -50,7 +59,7 @@ impl Sight {
         let series = self.arms.values().any(|arm| matches!(arm.sums, Some(Sums::Value { .. })));
         if series && self.plan.is_none() {
             let seen = asked(experiment, signal, cycle, at, points);
-            self.plan = chosen(&seen);
+            self.plan = self.chosen(&seen);
             return seen;
         }
         let samples = self.arms.iter().map(|(name, arm)| (name.clone(), self.sample(arm)));
@@ -111,7 +120,18 @@ impl Sight {
         }
     }
 
-    fn paired(&self, plan: (usize, f64)) -> Option<Blocks> {
+    /// The plan that was chosen, once the blocks may be judged.
+    fn chosen(&self, seen: &Observation) -> Option<Plan> {
+        let Observation::Ok(observed) = seen else {
+            return None;
+        };
+        let paired = observed.paired.as_ref().filter(|blocks| blocks.refused.is_none())?;
+        let (length, lag1) = (paired.block_len as usize, paired.lag1);
+        let plain = self.paired(Plan { length, lag1, widened: 1.0 })?;
+        Some(Plan { length, lag1, widened: paired.sd / plain.sd })
+    }
+
+    fn paired(&self, plan: Plan) -> Option<Blocks> {
         let (control, treatment) = (self.arms.get("control")?, self.arms.get("treatment")?);
         let pairs = treatment.cells.iter().zip(&control.cells);
         let differences: Vec<f64> = pairs.map(|(treated, held)| treated.0 - held.0).collect();
@@ -119,27 +139,19 @@ impl Sight {
     }
 }
 
-/// Length and dependence of the blocks that were chosen, once they may be judged.
-fn chosen(seen: &Observation) -> Option<(usize, f64)> {
-    let Observation::Ok(observed) = seen else {
-        return None;
-    };
-    let paired = observed.paired.as_ref().filter(|blocks| blocks.refused.is_none())?;
-    Some((paired.block_len as usize, paired.lag1))
-}
-
 fn values(arm: &Arm) -> Vec<f64> {
     arm.cells.iter().map(|cell| cell.0).collect()
 }
 
-fn blocks(values: &[f64], (length, lag1): (usize, f64)) -> Blocks {
+fn blocks(values: &[f64], plan: Plan) -> Blocks {
+    let Plan { length, lag1, widened } = plan;
     let means: Vec<f64> = block_means(values, length).into_iter().flatten().collect();
     let size = means.len() as f64;
     let mean: f64 = means.iter().map(|mean| mean / size).sum();
     let squares: f64 = means.iter().map(|x| (x - mean) * (x - mean)).sum();
     Blocks {
         mean,
-        sd: (squares / (size - 1.0)).sqrt(),
+        sd: (squares / (size - 1.0)).sqrt() * widened,
         count: means.len() as u32,
         block_len: length as u32,
         lag1,
