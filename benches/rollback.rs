@@ -216,6 +216,7 @@ async fn run(stage: Stage, mut daemon: Daemon) {
 }
 
 fn main() {
+    rustls::crypto::ring::default_provider().install_default().unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     let address = listener.local_addr().unwrap().to_string();

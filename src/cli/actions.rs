@@ -210,6 +210,7 @@ async fn really_off(name: &str, by: Option<String>, settings: &Settings) -> Resu
     let is_off = fire(name, config, Some(&store), PATIENCE, now, note)
         .await
         .map_err(|error| Failure::usage(error.to_string()))?;
+    let did = if is_off { "turned off" } else { "tried to turn off" };
     let end = steps.last().cloned().unwrap_or_default();
     store
         .log_operation(LogEntry {
@@ -219,7 +220,7 @@ async fn really_off(name: &str, by: Option<String>, settings: &Settings) -> Resu
             verdict: None,
             because: Some("a test by hand".to_owned()),
             text: format!(
-                "{by}: turned off {} by action {name}\nbecause a test by hand\nnext: {end}",
+                "{by}: {did} {} by action {name}\nbecause a test by hand\nnext: {end}",
                 config.target()
             ),
             evaluation_id: None,
