@@ -356,7 +356,8 @@ mod tests {
         let tree = json!({
             "a": "{{ missing }}",
             "b": ["ok {{ text", "line\n{{ n | nofilter }}"],
-            "c": "{% for x in range(9000) %}{% for y in range(9000) %}{{ y }}{% endfor %}{% endfor %}",
+            "c": "{% for x in range(9000) %}{% for y in range(9000) %}{{ y }}\
+                  {% endfor %}{% endfor %}",
             "d": "{{ 'x' }}{% include 'etc' %}",
             "e": "{{ 'javascript:x' | url }}",
             "f": "{{ missing.deeper | default('') }}",

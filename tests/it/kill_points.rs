@@ -87,8 +87,9 @@ async fn round(home: &Home, settings: &Path, receiver: &Receiver, point: &str, n
 
 /// How often each id was taken; the bytes are those of the outbox every time.
 fn taken(rows: &[Delivery], received: &[Received]) -> BTreeMap<String, usize> {
-    let known: BTreeMap<&str, &Delivery> =
-        rows.iter().map(|row| (row.row.id.as_str(), row)).collect();
+    // What nobody is named for (news of the receiver itself) is kept and never sent.
+    let sent = rows.iter().filter(|row| row.row.told.withheld.is_none());
+    let known: BTreeMap<&str, &Delivery> = sent.map(|row| (row.row.id.as_str(), row)).collect();
     let mut counts: BTreeMap<String, usize> =
         known.keys().map(|id| ((*id).to_owned(), 0)).collect();
     for request in received.iter().filter(|request| request.taken) {

@@ -3,8 +3,8 @@
 //! `allowed_mentions.parse` is empty in every message, so no text can ping anybody; Markdown in
 //! user text is escaped. With `wait=true` Discord answers 200 and the message; without it 204.
 //! What is over (and everything else that is not loud) edits the message about the same thing and
-//! says so once in a line. A 429 says in its body how long to wait, in fractions of a second. Limits (Discord's
-//! developer documentation): title 256, description 4,096, field name 256, field value 1,024,
+//! says so once in a line. A 429 says in its body how long to wait, in fractions of a second.
+//! Limits (Discord's developer documentation): title 256, description 4,096, field name 256, field value 1,024,
 //! footer 2,048, 6,000 characters in all.
 
 use std::sync::Arc;

@@ -117,7 +117,8 @@ impl World {
         let metrics = [Metrics::start(Mood::Slow).await, Metrics::start(Mood::Failing).await];
         let more = format!(
             "[[http.tokens]]\nname = \"growth-lead\"\ntoken = {{env = \"LEAD_TOKEN\"}}\n\
-             [sources.dead.prometheus]\nurl = \"{}\"\nquery_delay_secs = 0\ntimeout_secs = 2\n{rest}",
+             [sources.dead.prometheus]\nurl = \"{}\"\nquery_delay_secs = 0\n\
+             timeout_secs = 2\n{rest}",
             metrics[1].url()
         );
         let settings = home.settings(&metrics[0].url(), &more);

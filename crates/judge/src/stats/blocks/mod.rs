@@ -212,7 +212,8 @@ fn lag_of_steps(values: &[f64]) -> f64 {
 }
 
 /// [`BlockPlan::memory`] of means over `length` steps of an AR(1): its long-run variance
-/// `L (1+phi)/(1-phi)` over the variance of one sum, `L (1+phi)/(1-phi) - 2 phi (1-phi^L)/(1-phi)^2`.
+/// `L (1+phi)/(1-phi)` over the variance of one sum,
+/// `L (1+phi)/(1-phi) - 2 phi (1-phi^L)/(1-phi)^2`.
 fn memory(phi: f64, length: usize) -> f64 {
     if phi <= 0.0 {
         return 1.0;
