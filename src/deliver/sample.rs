@@ -31,6 +31,8 @@ pub struct Sample {
 /// One of every kind, dated `at`.
 pub fn sample_notices(at: Timestamp) -> Vec<Sample> {
     use NoticeKind as Kind;
+    // Slots are whole seconds, and fractions read badly.
+    let at = Timestamp::from_second(at.as_second()).unwrap_or(at);
     let verdict = |kind, verdict, cause, reasons| {
         sample(kind, "", at, sample_record(at, verdict, cause, reasons))
     };
