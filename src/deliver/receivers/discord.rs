@@ -4,8 +4,8 @@
 //! user text is escaped. With `wait=true` Discord answers 200 and the message; without it 204.
 //! What is over (and everything else that is not loud) edits the message about the same thing and
 //! says so once in a line. A 429 says in its body how long to wait, in fractions of a second.
-//! Limits (Discord's developer documentation): title 256, description 4,096, field name 256, field value 1,024,
-//! footer 2,048, 6,000 characters in all.
+//! Limits (Discord's developer documentation): title 256, description 4,096, field name 256, field
+//! value 1,024, footer 2,048, 6,000 characters in all.
 
 use std::sync::Arc;
 use std::time::Duration;
