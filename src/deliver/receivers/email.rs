@@ -77,6 +77,10 @@ impl EmailConfig {
 }
 
 impl ReceiverKind for EmailConfig {
+    fn limited_by(&self) -> &'static [&'static str] {
+        &["host", "port", "username"]
+    }
+
     fn render(&self, content: &Value) -> String {
         body(content).to_string()
     }

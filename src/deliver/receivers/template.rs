@@ -25,6 +25,7 @@ pub(in crate::deliver) use self::presets::names as preset_names;
 pub use self::rules::{Rule, Success};
 use super::said::{STEPS, Said, Tone, conversation, incident, resolves};
 use super::{Envelope, Receipt, Receiver, ReceiverKind};
+use crate::deliver::bucket::Rate;
 use crate::deliver::endpoint::Network;
 use crate::deliver::exchange::{exchange, misconfigured};
 use crate::deliver::leaves::{Escape, Fault, Rendered, render};
@@ -137,6 +138,24 @@ fn header_name(name: &str) -> Result<HeaderName, String> {
 }
 
 impl ReceiverKind for TemplateConfig {
+    fn rates(&self) -> Vec<Rate> {
+        match self.preset.as_deref() {
+            // 60 writes in a minute and space, shared by every app: the burst stays below it.
+            Some("google_chat") => vec![Rate::new(50, 60_000, 10)],
+            // 20 messages in a minute to one group, one in a second to one chat.
+            Some("telegram") => vec![Rate::new(15, 60_000, 5), Rate::new(1, 1_000, 1)],
+            _ => Vec::new(),
+        }
+    }
+
+    fn limited_by(&self) -> &'static [&'static str] {
+        &["preset", "url", "base_url", "token", "vars"]
+    }
+
+    fn is_chat(&self) -> bool {
+        matches!(self.preset.as_deref(), Some("google_chat" | "telegram"))
+    }
+
     fn render(&self, content: &Value) -> String {
         let Ok(plan) = self.plan() else { return "{}".to_owned() };
         fitted(plan, content).to_string()

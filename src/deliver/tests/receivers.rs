@@ -302,6 +302,25 @@ fn a_receiver_has_exactly_one_kind_and_known_keys() {
     }
 }
 
+#[test]
+fn receivers_share_a_bucket_only_where_they_share_the_place() {
+    let place = |config: serde_json::Value| {
+        let config: ReceiverConfig = serde_json::from_value(config).unwrap();
+        config.limits("x").unwrap()
+    };
+    let mail =
+        |host: &str| json!({"email": {"host": host, "from": "a@x.example", "to": ["b@x.example"]}});
+    assert_ne!(place(mail("one.example")).0, place(mail("two.example")).0);
+    assert_eq!(place(mail("one.example")).0, place(mail("one.example")).0);
+    let preset = |name: &str, secret: &str| {
+        let vars = json!({"chat_id": "1"});
+        json!({"template": {"preset": name, "token": {"env": secret}, "vars": vars}})
+    };
+    assert_ne!(place(preset("telegram", "A")).0, place(preset("telegram", "B")).0);
+    assert_eq!(place(preset("telegram", "A")).1.len(), 2);
+    assert!(place(preset("linear", "A")).1.is_empty());
+}
+
 #[tokio::test]
 async fn every_sample_is_sent_marked_and_answered() {
     let fake = Fake::start(vec![Reply::status(500, "down"), Reply::status(200, "fine")]).await;
