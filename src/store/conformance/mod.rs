@@ -6,6 +6,7 @@
 pub(super) mod decisions;
 pub(super) mod delivery;
 pub(super) mod endpoints;
+pub(super) mod rollback;
 pub(super) mod work;
 
 use std::time::Duration;
@@ -66,6 +67,10 @@ macro_rules! for_each_check {
             endpoints: an_outage_is_sent_again_under_the_same_ids,
             endpoints: a_ladder_can_be_climbed_again,
             endpoints: deliveries_are_paged,
+            rollback: uses_are_what_was_really_sent,
+            rollback: pulled_flags_stay_off_until_they_are_released,
+            rollback: a_trip_in_between_is_not_taken_for_seen,
+            rollback: arming_is_kept_with_its_entry,
             decisions: evaluations_are_numbered_and_paged,
             decisions: the_log_is_filtered_and_paged,
             decisions: a_decision_is_held_against_the_state_it_saw,
