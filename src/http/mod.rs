@@ -19,6 +19,7 @@ mod operations;
 mod pages;
 mod problem;
 mod routes;
+mod serve;
 mod signed;
 mod silences;
 mod slack;
@@ -45,6 +46,7 @@ use crate::store::Store;
 use crate::telemetry::Metrics;
 
 pub use problem::Problem;
+pub use serve::{Limits, serve};
 use signed::Door;
 pub use silences::silence_json;
 pub use told::told_json;
