@@ -51,10 +51,8 @@ impl<W: Write> Write for OneLine<W> {
 fn one_line(event: &str) -> Cow<'_, str> {
     let text = event.strip_suffix('\n').unwrap_or(event);
     // What separates lines elsewhere, and what turns a line around where it is read.
-    let is_odd = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
+    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let is_odd = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') || turns(c);
     if !text.contains(is_odd) {
         return Cow::Borrowed(event);
     }

@@ -253,7 +253,8 @@ mod tests {
             ("", "not the JSON"),
             ("[]", "not the JSON"),
             (
-                r#"{"type": "block_actions", "actions": [{"action_id": "verdictd_x", "value": "v"}]}"#,
+                r#"{"type": "block_actions",
+                    "actions": [{"action_id": "verdictd_x", "value": "v"}]}"#,
                 "`user` is missing",
             ),
             (
