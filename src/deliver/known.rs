@@ -108,13 +108,18 @@ fn without_half(mut text: String, forms: &[String]) -> String {
     let half = |form: &String| {
         let lengths = (MIN_HALF..form.len()).rev();
         let mut halves = lengths.filter_map(|length| form.get(..length));
-        halves.find(|half| text.ends_with(half)).map(str::len)
+        halves.find(|half| !is_host(half) && text.ends_with(half)).map(str::len)
     };
     if let Some(length) = forms.iter().filter_map(half).max() {
         text.truncate(text.len() - length);
         text.push_str(MARK);
     }
     text
+}
+
+/// Scheme and host of an address, which are shown everywhere.
+fn is_host(half: &str) -> bool {
+    half.split_once("://").map_or(half.ends_with(':'), |(_, rest)| !rest.contains('/'))
 }
 
 /// A receiver that never repeats its own secrets.
@@ -198,6 +203,9 @@ mod tests {
             ("T0 is unknown, as is ab", "T0 is unknown, as is ab"),
             ("cut: 123:AAF", "cut: …"),
             ("cut: 123:A", "cut: 123:A"),
+            ("cut: https://hooks.example.com/serv", "cut: …"),
+            ("ask https://hooks.example.com", "ask https://hooks.example.com"),
+            ("it spoke https:", "it spoke https:"),
             ("ok", "ok"),
         ] {
             assert_eq!(known.clean(said.to_owned()), kept, "{said}");
