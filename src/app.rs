@@ -152,13 +152,8 @@ impl App {
         let ready = Arc::new(AtomicBool::new(listener.is_none()));
         if let Some(listener) = listener {
             let router = http::router(http_state(&inner, &ready, &token));
-            let stop = token.clone().cancelled_owned();
-            tasks.spawn(async move {
-                let served = axum::serve(listener, router).with_graceful_shutdown(stop).await;
-                if let Err(error) = served {
-                    tracing::error!(%error, "the page server ended");
-                }
-            });
+            let limits = http::Limits::of(inner.settings.http.max_connections);
+            tasks.spawn(http::serve(listener, router, limits, token.clone()));
         }
         Ok(Self { inner, tasks, token, address, ready })
     }

@@ -1,18 +1,20 @@
 //! The one constructor of outgoing HTTP and TLS: sources, receivers and actions share it.
 //!
 //! Invariants: one crypto provider (ring), the system's roots plus at most one extra CA file, no
-//! redirects (a redirect would carry credentials elsewhere), no proxies from the environment. A
-//! client certificate is read at each handshake, so that a renewed one needs no restart.
+//! redirects (a redirect would carry credentials elsewhere), no proxies from the environment. An
+//! extra CA file and a client certificate are read at each handshake, so that renewed ones need no
+//! restart.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rustls::client::ResolvesClientCert;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
-use rustls::{ClientConfig, RootCertStore, SignatureScheme};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 /// How long a connection may take to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -51,24 +53,32 @@ pub fn tls_config_as(
     extra_ca: Option<&Path>,
     identity: Option<ClientIdentity>,
 ) -> Result<ClientConfig, ClientError> {
-    let mut roots = RootCertStore::empty();
-    // A system without certificates still reaches plain HTTP and the extra CA; every other
-    // handshake then fails with "unknown issuer", which names the cause.
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if let Some(path) = extra_ca {
-        add_extra_ca(&mut roots, path)?;
-    }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| ClientError::Library(error.to_string()))?
-        .with_root_certificates(roots);
+        .map_err(|error| ClientError::Library(error.to_string()))?;
+    let config = match extra_ca {
+        None => config.with_root_certificates(system_roots()),
+        // Nothing is left out of the verification: it is the library's own, made anew when the
+        // file changes.
+        Some(path) => {
+            config.dangerous().with_custom_certificate_verifier(Arc::new(CaFile::open(path)?))
+        }
+    };
     let Some(identity) = identity else {
         return Ok(config.with_no_client_auth());
     };
     // A file that cannot be used is told at the start, not at the first handshake.
     identity.read()?;
     Ok(config.with_client_cert_resolver(Arc::new(identity)))
+}
+
+/// A system without certificates still reaches plain HTTP and the extra CA; every other handshake
+/// then fails with "unknown issuer", which names the cause.
+fn system_roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots
 }
 
 /// Where our certificate and its key are.
@@ -113,12 +123,105 @@ impl ResolvesClientCert for ClientIdentity {
     }
 }
 
-fn add_extra_ca(roots: &mut RootCertStore, path: &Path) -> Result<(), ClientError> {
+/// The system's authorities and those of a file, as the file is now.
+#[derive(Debug)]
+struct CaFile {
+    path: PathBuf,
+    kept: Mutex<Kept>,
+}
+
+/// The last good content of the file, and what verifies by it.
+#[derive(Debug)]
+struct Kept {
+    pem: Vec<u8>,
+    verifier: Arc<WebPkiServerVerifier>,
+}
+
+impl CaFile {
+    /// A file that cannot be used is told here, not at the first handshake.
+    fn open(path: &Path) -> Result<Self, ClientError> {
+        let pem = read_ca(path)?;
+        let verifier = verifier(path, &pem)?;
+        Ok(Self { path: path.to_owned(), kept: Mutex::new(Kept { pem, verifier }) })
+    }
+
+    fn kept(&self) -> Arc<WebPkiServerVerifier> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).verifier.clone()
+    }
+
+    /// By the file as it is; by its last good content while it cannot be used.
+    fn now(&self) -> Arc<WebPkiServerVerifier> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = read_ca(&self.path).and_then(|pem| {
+            if pem == kept.pem {
+                return Ok(None);
+            }
+            verifier(&self.path, &pem).map(|verifier| Some(Kept { pem, verifier }))
+        });
+        match changed {
+            Ok(Some(fresh)) => *kept = fresh,
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "the last good extra CA stays in force"),
+        }
+        kept.verifier.clone()
+    }
+}
+
+impl ServerCertVerifier for CaFile {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let verifier = self.now();
+        verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.kept().verify_tls12_signature(message, cert, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.kept().verify_tls13_signature(message, cert, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.kept().supported_verify_schemes()
+    }
+}
+
+fn read_ca(path: &Path) -> Result<Vec<u8>, ClientError> {
+    std::fs::read(path)
+        .map_err(|error| ClientError::ExtraCa { path: path.to_owned(), cause: error.to_string() })
+}
+
+/// The system's authorities and those of `pem`.
+fn verifier(path: &Path, pem: &[u8]) -> Result<Arc<WebPkiServerVerifier>, ClientError> {
+    let mut roots = system_roots();
+    add_extra_ca(&mut roots, path, pem)?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+        .build()
+        .map_err(|error| ClientError::Library(error.to_string()))
+}
+
+fn add_extra_ca(roots: &mut RootCertStore, path: &Path, pem: &[u8]) -> Result<(), ClientError> {
     let wrong = |cause: String| ClientError::ExtraCa { path: path.to_owned(), cause };
-    let certificates =
-        CertificateDer::pem_file_iter(path).map_err(|error| wrong(error.to_string()))?;
     let mut count = 0;
-    for certificate in certificates {
+    for certificate in CertificateDer::pem_slice_iter(pem) {
         let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
         roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
         count += 1;

@@ -1,4 +1,4 @@
-//! Requests to us that are signed: Standard Webhooks, GitHub and Slack, verified the same way.
+//! Requests to us that are signed: Standard Webhooks and Slack, verified the same way.
 //!
 //! Pure but for the replay cache: headers, body, key and clock are arguments. Signatures are
 //! compared in constant time, headers count only when they come exactly once, and a signature that
@@ -37,8 +37,8 @@ const MAX_ID_BYTES: usize = 256;
 pub struct Verified {
     /// What makes this request one of its kind, for the replay cache.
     pub replay_key: String,
-    /// When it was signed; GitHub does not say.
-    pub signed_at: Option<Timestamp>,
+    /// When it was signed.
+    pub signed_at: Timestamp,
 }
 
 /// Why a signed request is not taken; the words never hold a key or a signature.
@@ -146,16 +146,7 @@ pub fn standard(
         }
     }
     let index = found.ok_or(Refused::Signature)?;
-    Ok((index, Verified { replay_key: format!("id:{id}"), signed_at: Some(signed_at) }))
-}
-
-/// GitHub: `X-Hub-Signature-256: sha256=<hex>` over the raw body. Neither time nor delivery id is
-/// signed, so the signature itself is what must not come again.
-pub fn github(secret: &Secret, headers: &HeaderMap, body: &[u8]) -> Result<Verified, Refused> {
-    const NAME: &str = "x-hub-signature-256";
-    let given = single(headers, NAME)?.strip_prefix("sha256=").ok_or(Refused::Header(NAME))?;
-    let known = hmac(secret.expose().as_bytes(), body);
-    matches_hex(&known, given, "github").map(|replay_key| Verified { replay_key, signed_at: None })
+    Ok((index, Verified { replay_key: format!("id:{id}"), signed_at }))
 }
 
 /// Slack: `X-Slack-Signature: v0=<hex>` over `v0:timestamp:body`.
@@ -171,18 +162,11 @@ pub fn slack(
     let mut text = format!("v0:{}:", signed_at.as_second()).into_bytes();
     text.extend_from_slice(body);
     let known = hmac(secret.expose().as_bytes(), &text);
-    let replay_key = matches_hex(&known, given, "slack")?;
-    Ok(Verified { replay_key, signed_at: Some(signed_at) })
-}
-
-/// Compares a digest with hexadecimal digits; what to remember if they are the same.
-fn matches_hex(known: &[u8], given: &str, origin: &str) -> Result<String, Refused> {
     let known = known.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
-    if is_same(known.as_bytes(), given.as_bytes()) {
-        Ok(format!("{origin}:{known}"))
-    } else {
-        Err(Refused::Signature)
+    if !is_same(known.as_bytes(), given.as_bytes()) {
+        return Err(Refused::Signature);
     }
+    Ok(Verified { replay_key: format!("slack:{known}"), signed_at })
 }
 
 /// A header that is there exactly once.
@@ -231,8 +215,7 @@ impl ReplayCache {
 
     /// Remembers a request; an error if it must not be acted upon.
     pub fn admit(&self, verified: &Verified, wall_now: Timestamp) -> Result<(), Refused> {
-        let is_before = |at: Timestamp| at.as_second() < self.started_at.as_second();
-        if verified.signed_at.is_some_and(is_before) {
+        if verified.signed_at.as_second() < self.started_at.as_second() {
             return Err(Refused::BeforeStart);
         }
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);

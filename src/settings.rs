@@ -153,6 +153,8 @@ pub struct HttpSettings {
     pub listen: String,
     /// Body limit.
     pub max_body_bytes: usize,
+    /// Connections at the same time.
+    pub max_connections: usize,
     /// Who may write.
     pub tokens: Vec<TokenSettings>,
 }

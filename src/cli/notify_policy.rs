@@ -6,10 +6,10 @@ use judge::time::Timestamp;
 use serde_json::json;
 
 use super::output::{Failure, say, say_json, table, wrapped};
-use super::silence::failure;
+use super::silence::{failure, snooze};
 use super::{SettingsArgs, open_store};
 use crate::clock::{Clock as _, SystemClock};
-use crate::cycle::policy::{self as human, Acknowledged, By, Seen, Silenced};
+use crate::cycle::policy::{self as human, Acknowledged, By, Seen};
 use crate::deliver::policy::{
     self, Facts, Fate, Ground, KINDS, People, Ruling, Severity, Standing, severity,
 };
@@ -222,13 +222,7 @@ pub(super) async fn ack(args: AckArgs) -> Result<u8, Failure> {
     let (who, because) = (args.by.as_str(), args.because.as_str());
     let seen = Seen { notice: &args.notice, who, because, by: By::Terminal };
     if let Some(hours) = args.snooze {
-        let made = human::snooze(&store, &SystemClock, seen, hours).await.map_err(failure)?;
-        let (word, row) = match made {
-            Silenced::Fresh(row) => ("snoozed", row),
-            Silenced::Already(row) => ("already snoozed", row),
-        };
-        say(&format!("{word} by {} until {} ({})\n", row.author, row.over_at(), row.id));
-        return Ok(0);
+        return snooze(&store, seen, hours).await;
     }
     let made = human::acknowledge(&store, &SystemClock, seen).await.map_err(failure)?;
     let (word, ack) = match made {

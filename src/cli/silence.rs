@@ -9,7 +9,7 @@ use serde_json::json;
 use super::output::{Failure, say, say_json, table};
 use super::{SettingsArgs, open_store};
 use crate::clock::{Clock as _, SystemClock};
-use crate::cycle::policy::{self, By, NewSilence, PolicyError, Silenced};
+use crate::cycle::policy::{self, By, NewSilence, PolicyError, Seen, Silenced};
 use crate::deliver::policy::{Matcher, Severity};
 use crate::store::{SilenceRow, Store};
 
@@ -18,6 +18,22 @@ use crate::store::{SilenceRow, Store};
 pub(super) enum SilenceCommand {
     /// Silence what matches everything that is named here
     Add(Box<AddArgs>),
+    /// Hold back what is said about the thing of one notice; once for each notice
+    Snooze {
+        /// Notice id, as messages and `notify why --json` name it
+        notice: String,
+        /// How long, in whole hours, such as 4h or 2d; default: notify.snooze_hours
+        #[arg(long = "for", value_name = "SPAN")]
+        span: Option<String>,
+        /// Who snoozes
+        #[arg(long, value_name = "NAME")]
+        by: String,
+        /// Why; stays in the log
+        #[arg(long)]
+        because: String,
+        #[command(flatten)]
+        settings: SettingsArgs,
+    },
     /// List silences, newest first
     List {
         /// Those that are over as well
@@ -91,6 +107,17 @@ pub(super) struct AddArgs {
 pub(super) async fn run(command: SilenceCommand) -> Result<u8, Failure> {
     match command {
         SilenceCommand::Add(args) => add(*args).await,
+        SilenceCommand::Snooze { notice, span, by, because, settings } => {
+            let settings = settings.settings()?;
+            let hours = match span.as_deref() {
+                Some(text) => whole_hours(text)?,
+                None => settings.notify.snooze_hours,
+            };
+            let store = Store::open(&settings.store.path)?;
+            let (who, because) = (by.as_str(), because.as_str());
+            let seen = Seen { notice: &notice, who, because, by: By::Terminal };
+            snooze(&store, seen, hours).await
+        }
         SilenceCommand::List { all, json, settings } => list(all, json, &settings).await,
         SilenceCommand::End { id, by, because, settings } => {
             let store = Store::open(&settings.settings()?.store.path)?;
@@ -101,6 +128,24 @@ pub(super) async fn run(command: SilenceCommand) -> Result<u8, Failure> {
             Ok(0)
         }
     }
+}
+
+/// Snoozes and says until when; a second time says who was first.
+pub(super) async fn snooze(store: &Store, seen: Seen<'_>, hours: u64) -> Result<u8, Failure> {
+    let made = policy::snooze(store, &SystemClock, seen, hours).await.map_err(failure)?;
+    let (word, row) = match made {
+        Silenced::Fresh(row) => ("snoozed", row),
+        Silenced::Already(row) => ("already snoozed", row),
+    };
+    say(&format!("{word} by {} until {} ({})\n", row.author, row.over_at(), row.id));
+    Ok(0)
+}
+
+fn whole_hours(text: &str) -> Result<u64, Failure> {
+    let hour_ms = Span::hours(1).ms;
+    let span = Span::parse(text).filter(|span| span.ms > 0 && span.ms % hour_ms == 0);
+    let hours = span.and_then(|span| u64::try_from(span.ms / hour_ms).ok());
+    hours.ok_or_else(|| Failure::usage(format!("--for {text}: write whole hours, as 4h or 2d")))
 }
 
 pub(super) fn failure(error: PolicyError) -> Failure {

@@ -24,6 +24,8 @@ pub enum By {
     Token,
     /// From whoever may write the store's file.
     Terminal,
+    /// By a button in Slack: Slack signs who pressed it.
+    Slack,
     /// From the form behind a signed link: the link is proven, the name is not.
     Link,
 }
@@ -37,6 +39,7 @@ impl By {
         match self {
             Self::Token => "",
             Self::Terminal => " (at the terminal)",
+            Self::Slack => " (by a button in Slack)",
             Self::Link => " (by the link of a message; the name was not checked)",
         }
     }
@@ -51,6 +54,9 @@ pub enum PolicyError {
     /// There is no such thing.
     #[error("{0}")]
     Unknown(String),
+    /// It is over already.
+    #[error("{0}")]
+    Over(String),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -139,6 +145,10 @@ pub async fn snooze(
     seen: Seen<'_>,
     hours: u64,
 ) -> Result<Silenced, PolicyError> {
+    let most = MOST_DAYS.unsigned_abs() * 24;
+    if !(1..=most).contains(&hours) {
+        return Err(refused(format!("a snooze may last 1 to {most} hours")));
+    }
     let row = notice(store, seen.notice).await?;
     if !row.told.lasting {
         return Err(refused("this message says nothing that lasts: there is nothing to snooze"));
@@ -249,7 +259,8 @@ pub async fn end_silence(
     let entry = entry(&matcher, "silence.ended", who, because, text);
     let entry = (entry.0, LogEntry { at: clock.domain_now(), ..entry.1 });
     if !store.end_silence(id, who, clock.wall_now(), entry).await? {
-        return Err(refused(format!("silence `{id}` is over since {}", silence.over_at())));
+        let words = format!("silence `{id}` is over since {}", silence.over_at());
+        return Err(PolicyError::Over(words));
     }
     store.silence(id).await?.ok_or_else(unknown)
 }

@@ -21,6 +21,7 @@ mod endpoint;
 pub mod enqueue;
 mod exchange;
 pub mod heart;
+mod known;
 mod leaves;
 mod metrics;
 mod numbers;

@@ -153,8 +153,10 @@ pub fn flat(standing: &Standing, external_url: &str) -> FlatVerdict {
     }
 }
 
-/// Reads `55s`, `10m` or plain seconds.
+/// Reads `55s`, `10m` or plain seconds; at most 10,000 days.
 pub fn span_secs(text: &str) -> Option<i64> {
-    let plain = text.parse::<i64>().ok().filter(|seconds| *seconds >= 0);
-    plain.or_else(|| Span::parse(text).map(|span| span.ms / 1_000))
+    let text = text.trim();
+    let is_plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let span = if is_plain { Span::parse(&format!("{text}s")) } else { Span::parse(text) };
+    span.map(|span| span.ms / 1_000)
 }

@@ -19,6 +19,14 @@ pub(super) struct Identity {
     pub(super) is_admin: bool,
 }
 
+/// The token of `Authorization: Bearer ...`, if that header is there exactly once.
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut given = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(value), None) = (given.next(), given.next()) else { return None };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
 /// Whether two tokens are the same, in constant time and without telling their length.
 pub(super) fn is_same(known: &str, given: &str) -> bool {
     let (known, given) = (Sha256::digest(known.as_bytes()), Sha256::digest(given.as_bytes()));
@@ -31,9 +39,7 @@ pub(super) fn identify(settings: &Settings, headers: &HeaderMap) -> Result<Ident
         let detail = "writing is off: no [[http.tokens]] in the settings";
         return Err(Problem::new(StatusCode::FORBIDDEN, "writing_off", detail));
     }
-    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let given = given.and_then(|value| value.strip_prefix("Bearer "));
-    let Some(given) = given else {
+    let Some(given) = bearer(headers) else {
         let detail = "send `Authorization: Bearer <token>`";
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "no_token", detail));
     };

@@ -15,7 +15,7 @@ use crate::cycle::human::{self, Decree, DecreeError};
 use crate::store::{LogFilter, LogRow};
 
 /// Most entries of one page.
-const MAX_PAGE: usize = 500;
+pub(super) const MAX_PAGE: usize = 500;
 /// The words of decisions, for the refusal.
 const ACTIONS: &str = "use confirm, continue, change, stop, objects, rearm, pause, resume, \
                        default_updated, archive, reviewed, audited or acknowledge";

@@ -17,7 +17,7 @@ use crate::deliver::view;
 use crate::store::{DeliveryFilter, DeliveryState, MOST_REDELIVERED, Redeliver};
 
 /// Most rows of one page.
-const MAX_PAGE: usize = 500;
+pub(super) const MAX_PAGE: usize = 500;
 
 /// Which deliveries.
 #[derive(Debug, Deserialize)]

@@ -13,7 +13,7 @@ use crate::deliver::ActionConfig;
 use crate::store::{EvaluationRow, ExperimentRow};
 
 /// Most rows of one page.
-const MAX_PAGE: usize = 200;
+pub(super) const MAX_PAGE: usize = 200;
 
 /// Paging of evaluations.
 #[derive(Debug, Deserialize)]

@@ -17,12 +17,31 @@ use crate::deliver::policy::links::{Act, LinkError, Token};
 use crate::store::OutboxRow;
 
 /// A link that was believed.
-struct Believed {
+#[derive(Debug)]
+pub(super) struct Believed {
     token: Token,
     row: OutboxRow,
 }
 
-async fn believe(state: &HttpState, text: &str) -> Result<Believed, Problem> {
+/// What came of a link.
+#[derive(Debug)]
+pub(super) enum Done {
+    /// It was done now: by whom, and what it means.
+    Fresh(String),
+    /// It was done before: by whom, and when.
+    Already(String),
+}
+
+/// The verb of a link, as its button says it.
+pub(super) fn title(link: &Believed) -> &'static str {
+    match link.token.act {
+        Act::Acknowledge => "Acknowledge",
+        Act::Snooze => "Snooze",
+    }
+}
+
+/// Believes the last part of a link, or says why not.
+pub(super) async fn believe(state: &HttpState, text: &str) -> Result<Believed, Problem> {
     let gone = |error: LinkError| {
         let status = match error {
             LinkError::Forged => StatusCode::NOT_FOUND,
@@ -95,29 +114,48 @@ async fn performed(
         let detail = "this form belongs to another link; open the link again";
         return Err(Problem::new(StatusCode::FORBIDDEN, "form", detail));
     }
-    if let Some(used) = used(state, &link).await? {
-        return Ok((StatusCode::CONFLICT, "Already done", format!("This was {used}.")));
+    let done = act(state, &link, form.get("name"), form.get("because"), By::Link).await?;
+    Ok(match done {
+        Done::Fresh(words) => {
+            let title = match link.token.act {
+                Act::Acknowledge => "Acknowledged",
+                Act::Snooze => "Snoozed",
+            };
+            (StatusCode::OK, title, words)
+        }
+        Done::Already(words) => (StatusCode::CONFLICT, "Already done", words),
+    })
+}
+
+/// Does what a believed link says, once.
+pub(super) async fn act(
+    state: &HttpState,
+    link: &Believed,
+    who: &str,
+    because: &str,
+    by: By,
+) -> Result<Done, Problem> {
+    let before = |used: String| Done::Already(format!("This was {used}."));
+    if let Some(used) = used(state, link).await? {
+        return Ok(before(used));
     }
-    let (who, because) = (form.get("name"), form.get("because"));
-    let seen = Seen { notice: &link.token.notice, who, because, by: By::Link };
+    let seen = Seen { notice: &link.token.notice, who, because, by };
     let (store, clock) = (&state.store, &*state.clock);
-    let lost = |used: String| (StatusCode::CONFLICT, "Already done", format!("This was {used}."));
     Ok(match link.token.act {
         Act::Acknowledge => match policy::acknowledge(store, clock, seen).await? {
             Acknowledged::Fresh(ack) => {
-                let words = format!("{} has seen it. The decision log says so.", ack.who);
-                (StatusCode::OK, "Acknowledged", words)
+                Done::Fresh(format!("{} has seen it. The decision log says so.", ack.who))
             }
-            Acknowledged::Already(ack) => lost(already("acknowledged", &ack.who, ack.at)),
+            Acknowledged::Already(ack) => before(already("acknowledged", &ack.who, ack.at)),
         },
         Act::Snooze => {
             let hours = state.settings.notify.snooze_hours;
             match policy::snooze(store, clock, seen, hours).await? {
-                Silenced::Fresh(row) => {
-                    let words = format!("It is not told again until {}.", row.ends_at);
-                    (StatusCode::OK, "Snoozed", words)
-                }
-                Silenced::Already(row) => lost(already("snoozed", &row.author, row.created_at)),
+                Silenced::Fresh(row) => Done::Fresh(format!(
+                    "{} snoozed it. It is not told again until {}.",
+                    row.author, row.ends_at
+                )),
+                Silenced::Already(row) => before(already("snoozed", &row.author, row.created_at)),
             }
         }
     })

@@ -19,8 +19,10 @@ mod operations;
 mod pages;
 mod problem;
 mod routes;
+mod serve;
 mod signed;
 mod silences;
+mod slack;
 #[cfg(test)]
 mod tests;
 mod told;
@@ -44,6 +46,7 @@ use crate::store::Store;
 use crate::telemetry::Metrics;
 
 pub use problem::Problem;
+pub use serve::{Limits, serve};
 use signed::Door;
 pub use silences::silence_json;
 pub use told::told_json;
@@ -51,6 +54,10 @@ pub use told::told_json;
 /// Nothing is loaded from anywhere else, nothing is inline, nobody may frame us.
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; \
                       form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// No page of another site may hold a window of ours, or load what we answer as a part of its own.
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 /// What handlers work with.
 #[derive(Debug, Clone)]
@@ -76,10 +83,12 @@ pub struct HttpState {
 /// All routes.
 pub fn router(state: HttpState) -> Router {
     let max_body_bytes = state.settings.http.max_body_bytes;
+    let desk = Arc::new(slack::Desk::new(&state));
     let router = routes::all()
         .into_router()
         .fallback(problem::no_route)
         .method_not_allowed_fallback(problem::no_method)
+        .layer(axum::Extension(desk))
         .layer(axum::middleware::from_fn_with_state(Door::new(state.clone()), signed::verify))
         .with_state(state);
     guarded(router, max_body_bytes)
@@ -92,12 +101,16 @@ fn guarded(router: Router, max_body_bytes: usize) -> Router {
     };
     router
         .layer(DefaultBodyLimit::max(max_body_bytes))
-        .layer(axum::middleware::from_fn(problem::with_request_id))
         .layer(CatchPanicLayer::custom(problem::from_panic))
+        .layer(axum::middleware::from_fn(problem::with_request_id))
         .layer(PropagateRequestIdLayer::x_request_id())
         .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
+        .layer(axum::middleware::map_request(problem::with_plain_id))
         .layer(fixed(header::CONTENT_SECURITY_POLICY, POLICY))
         .layer(fixed(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(fixed(header::REFERRER_POLICY, "no-referrer"))
+        .layer(fixed(header::X_FRAME_OPTIONS, "DENY"))
+        .layer(fixed(OPENER_POLICY, "same-origin"))
+        .layer(fixed(RESOURCE_POLICY, "same-origin"))
         .layer(fixed(header::CACHE_CONTROL, "no-store"))
 }

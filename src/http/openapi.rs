@@ -30,7 +30,7 @@ pub(super) struct Doc {
     tag: &'static str,
     summary: &'static str,
     parameters: Vec<Value>,
-    body: Option<&'static str>,
+    body: Option<(&'static str, &'static str)>,
     answers: Vec<(u16, Value)>,
     needs_token: bool,
 }
@@ -69,9 +69,31 @@ impl Doc {
         self.query(name, about, json!({"type": "string"}))
     }
 
-    /// A query parameter that is a whole number.
+    /// A query parameter that is text of a form.
+    pub(super) fn pattern_query(self, name: &str, about: &str, pattern: &str) -> Self {
+        self.query(name, about, json!({"type": "string", "pattern": pattern}))
+    }
+
+    /// A query parameter that is a length of time.
+    pub(super) fn span_query(self, name: &str, about: &str) -> Self {
+        self.pattern_query(name, about, SPAN)
+    }
+
+    /// A query parameter that is any whole number of 64 bits.
     pub(super) fn integer_query(self, name: &str, about: &str) -> Self {
-        self.query(name, about, json!({"type": "integer", "format": "int64", "minimum": 0}))
+        self.query(name, about, json!({"type": "integer", "format": "int64"}))
+    }
+
+    /// A query parameter that is a whole number, zero or more.
+    pub(super) fn count_query(self, name: &str, about: &str) -> Self {
+        self.query(name, about, count())
+    }
+
+    /// How many rows a page has, at most `most`.
+    pub(super) fn limit_query(self, most: usize) -> Self {
+        let schema = json!({"type": "integer", "minimum": 1, "maximum": most});
+        self.query("limit", &format!("At most so many, 1 to {most}"), schema)
+            .refuses(422, "The limit is outside its range, or another parameter cannot be used")
     }
 
     /// A query parameter that is `true` or `false`.
@@ -98,8 +120,17 @@ impl Doc {
     }
 
     /// The JSON body it takes, by the name of its schema.
-    pub(super) fn takes(mut self, schema: &'static str) -> Self {
-        self.body = Some(schema);
+    pub(super) fn takes(self, schema: &'static str) -> Self {
+        self.takes_as("application/json", schema)
+    }
+
+    /// The fields of a form it takes, by the name of their schema.
+    pub(super) fn takes_form(self, schema: &'static str) -> Self {
+        self.takes_as("application/x-www-form-urlencoded", schema)
+    }
+
+    fn takes_as(mut self, kind: &'static str, schema: &'static str) -> Self {
+        self.body = Some((kind, schema));
         self
     }
 
@@ -170,6 +201,22 @@ impl Doc {
     pub(super) fn refuses(self, status: u16, about: &str) -> Self {
         self.answer(status, about, problem())
     }
+
+    /// A refusal as a page, for whoever sent a form; as problem+json where no form was read.
+    pub(super) fn refuses_page(self, status: u16, about: &str) -> Self {
+        let mut content = problem();
+        content["text/html"] = json!({"schema": {"type": "string"}});
+        self.answer(status, about, content)
+    }
+}
+
+/// `90`, `55s`, `10m`, `36h`, `7d`, `2w`, `250ms`; at most 10,000 days, as `gate::span_secs` reads.
+const SPAN: &str =
+    "^ *([0-9]{1,8}s?|[0-9]{1,11}ms|[0-9]{1,7}m|[0-9]{1,5}h|[0-9]{1,4}d|[0-9]{1,3}w) *$";
+
+/// A whole number that is stored unsigned.
+fn count() -> Value {
+    json!({"type": "integer", "minimum": 0, "maximum": u64::MAX})
 }
 
 fn problem() -> Value {
@@ -195,10 +242,10 @@ impl Operation {
             "parameters": parameters,
             "responses": responses,
         });
-        if let Some(schema) = self.doc.body {
+        if let Some((kind, schema)) = self.doc.body {
             operation["requestBody"] = json!({
                 "required": true,
-                "content": {"application/json": {"schema": reference(schema)}},
+                "content": {kind: {"schema": reference(schema)}},
             });
         }
         if self.doc.needs_token {
@@ -225,11 +272,7 @@ fn path_parameters(path: &str) -> Vec<Value> {
     let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     let parameter = |name: &str| {
         let is_number = name == "number" && path.starts_with("/api/");
-        let schema = if is_number {
-            json!({"type": "integer", "format": "int64", "minimum": 0})
-        } else {
-            json!({"type": "string", "minLength": 1})
-        };
+        let schema = if is_number { count() } else { json!({"type": "string", "minLength": 1}) };
         json!({"name": name, "in": "path", "required": true, "schema": schema})
     };
     names.map(parameter).collect()

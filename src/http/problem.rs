@@ -8,6 +8,7 @@ use axum::http::{HeaderValue, Response, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::IntoResponse;
 use serde_json::{Value, json};
+use tracing::Instrument as _;
 
 use crate::cycle::policy::PolicyError;
 use crate::store::StoreError;
@@ -63,6 +64,7 @@ impl From<PolicyError> for Problem {
         match error {
             PolicyError::Refused(words) => Self::invalid(words),
             PolicyError::Unknown(words) => Self::not_found(words),
+            PolicyError::Over(words) => Self::new(StatusCode::CONFLICT, "over", words),
             PolicyError::Store(error) => error.into(),
         }
     }
@@ -117,6 +119,23 @@ pub(super) fn from_panic(panic: Box<dyn std::any::Any + Send>) -> Response<Body>
     Problem::internal(&text).into_response()
 }
 
+/// Longest id of a request that is taken from its sender.
+const MAX_ID: usize = 128;
+
+/// Takes the sender's id of a request only where it is one short word: it stands in our log.
+pub(super) async fn with_plain_id(mut request: Request) -> Request {
+    let is_word = |id: &HeaderValue| {
+        let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(byte);
+        (1..=MAX_ID).contains(&id.len()) && id.as_bytes().iter().all(is_letter)
+    };
+    let mut ids = request.headers().get_all("x-request-id").iter();
+    let is_good = ids.next().is_none_or(is_word) && ids.next().is_none();
+    if !is_good {
+        request.headers_mut().remove("x-request-id");
+    }
+    request
+}
+
 /// The longest error body that is passed on.
 const MAX_ERROR_BYTES: usize = 8 * 1024 * 1024;
 
@@ -125,7 +144,9 @@ const MAX_ERROR_BYTES: usize = 8 * 1024 * 1024;
 pub(super) async fn with_request_id(request: Request, next: Next) -> Response<Body> {
     let id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok());
     let id = id.unwrap_or("unknown").to_owned();
-    let response = next.run(request).await;
+    // What is logged on the way is found under the id that the caller reads.
+    let span = tracing::error_span!("request", id);
+    let response = next.run(request).instrument(span).await;
     if response.status().is_success() || response.status().is_redirection() {
         return response;
     }

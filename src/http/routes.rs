@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::handler::Handler;
 use axum::http::StatusCode;
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::routing::{delete, get, post};
 use tower_http::timeout::TimeoutLayer;
 
 use super::openapi::{self, Doc, Operation, doc, page};
@@ -21,7 +21,7 @@ use super::{
 };
 
 /// Longest time one answer may take.
-const DEADLINE: Duration = Duration::from_secs(20);
+pub(super) const DEADLINE: Duration = Duration::from_secs(20);
 /// The same where an answer may be kept back.
 const PATIENT_DEADLINE: Duration = Duration::from_secs(MAX_WAIT_SECS.unsigned_abs() + 20);
 
@@ -78,12 +78,6 @@ impl Routes {
         self
     }
 
-    /// What exists only to refuse: no part of the API.
-    fn refuse(mut self, path: &'static str, method: MethodRouter<HttpState>) -> Self {
-        self.patient = self.patient.route(path, method);
-        self
-    }
-
     /// The operations, in order.
     pub(super) fn operations(&self) -> &[Operation] {
         &self.operations
@@ -122,9 +116,9 @@ fn read(routes: Routes) -> Routes {
             "/api/v1/experiments/{id}/verdict",
             verdict::verdict,
             doc("Gates", "The flat verdict, at once or by long poll; 200 for any id")
-                .text_query("wait", "Keep the answer back until there is news, at most 60s")
+                .pattern_query("wait", WAIT_WORDS, WAIT)
                 .integer_query("since", "The sequence that is known already")
-                .text_query("max_age", "An older verdict is `stale`, such as 10m")
+                .span_query("max_age", "An older verdict is `stale`, such as 10m")
                 .header("If-None-Match", "The ETag of an earlier answer")
                 .answers("FlatVerdict")
                 .answers_empty(304, "Nothing but the age is other than under that ETag")
@@ -134,11 +128,10 @@ fn read(routes: Routes) -> Routes {
             "/api/v1/experiments/{id}/evaluations",
             experiments::evaluations,
             doc("Experiments", "Evaluations of one experiment, newest first")
-                .integer_query("before", "Only those with a smaller number: the next page")
-                .integer_query("limit", "At most so many, 1 to 200")
+                .count_query("before", "Only those with a smaller number: the next page")
+                .limit_query(experiments::MAX_PAGE)
                 .answers("Evaluations")
-                .refuses(404, "There is no such experiment")
-                .refuses(422, "The limit is outside its range"),
+                .refuses(404, "There is no such experiment"),
         )
         .get(
             "/api/v1/experiments/{id}/evaluations/{number}",
@@ -173,9 +166,8 @@ fn decided(routes: Routes) -> Routes {
                 .text_query("experiment", "Only of this experiment")
                 .instant_query("since", "Only at or after this instant")
                 .integer_query("before", "Only with a smaller id: the next page")
-                .integer_query("limit", "At most so many, 1 to 500")
-                .answers("Decisions")
-                .refuses(422, "The limit is outside its range"),
+                .limit_query(decisions::MAX_PAGE)
+                .answers("Decisions"),
         )
         .post(
             "/api/v1/decisions",
@@ -229,9 +221,9 @@ fn gated(routes: Routes) -> Routes {
             gates::one,
             doc("Gates", "One experiment's gate as JSON, for Spinnaker, Keptn, GitLab and curl")
                 .choice_query("door", "What is asked", &["rollout", "promote", "rollback"])
-                .text_query("allow", "Words that open beside continue, such as collecting,hold")
-                .text_query("max_age", "An older verdict is stale, such as 10m")
-                .text_query("wait", "Keep the answer back until there is news, at most 60s")
+                .pattern_query("allow", "Words that open beside continue, by commas", ALLOW)
+                .span_query("max_age", "An older verdict is stale, such as 10m")
+                .pattern_query("wait", WAIT_WORDS, WAIT)
                 .integer_query("since", "The sequence that is known already")
                 .boolean_query("fail", "Answer 403 where the gate is closed")
                 .text_query("token", "A gate's token, where no header can be sent")
@@ -240,7 +232,12 @@ fn gated(routes: Routes) -> Routes {
                 .refuses(401, "The settings ask for a token")
                 .refuses(422, "A parameter cannot be read"),
         )
-        .refuse("/gate/{experiment}", post(gates::no_door))
+        .post(
+            "/gate/{experiment}",
+            gates::no_door,
+            doc("Gates", "No door: never the status that an existing one answers with")
+                .refuses(404, "There are rollout, promote and rollback"),
+        )
 }
 
 /// A door of Flagger's.
@@ -319,4 +316,10 @@ impl Routes {
     }
 }
 
+/// What `gate::Allowed::parse` reads.
+const ALLOW: &str = "^ *(collecting|continue|hold|change|stale)? *\
+                     (, *(collecting|continue|hold|change|stale)? *)*$";
+/// Up to [`MAX_WAIT_SECS`].
+const WAIT: &str = "^ *(([0-5]?[0-9]|60)s?|[01]m|[0-9]{1,4}ms) *$";
+const WAIT_WORDS: &str = "Keep the answer back until there is news, at most 60s";
 const NO_PAGE: &str = "There is no such page";

@@ -15,6 +15,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use super::auth::Identity;
+use super::routes::DEADLINE;
 use super::{HttpState, Problem, auth};
 use crate::inbound::{self, Refused, ReplayCache, Verified, VerifyingKey};
 use crate::settings::Settings;
@@ -84,7 +85,8 @@ fn known(settings: &Settings) -> (Vec<VerifyingKey>, Vec<Identity>) {
     (keys, identities)
 }
 
-fn refusal(refused: Refused) -> Problem {
+/// A refused signature as the caller reads it.
+pub(super) fn refusal(refused: Refused) -> Problem {
     let (status, code) = match refused {
         Refused::Header(_) => (StatusCode::UNAUTHORIZED, "signature_headers"),
         Refused::Clock | Refused::BeforeStart => (StatusCode::UNAUTHORIZED, "signature_time"),
@@ -102,9 +104,18 @@ pub(super) async fn verify(State(door): State<Door>, request: Request, next: Nex
     }
     let (mut parts, body) = request.into_parts();
     let limit = door.state.settings.http.max_body_bytes.min(inbound::MAX_BODY_BYTES);
-    let Ok(body) = to_bytes(body, limit).await else {
-        let detail = format!("a signed body may have at most {limit} bytes");
-        return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body", detail).into_response();
+    // The routes have their deadlines behind this door.
+    let read = tokio::time::timeout(DEADLINE, to_bytes(body, limit)).await;
+    let body = match read {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) => {
+            let detail = format!("a signed body may have at most {limit} bytes");
+            return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body", detail).into_response();
+        }
+        Err(_) => {
+            let detail = "the body did not come within the deadline";
+            return Problem::new(StatusCode::REQUEST_TIMEOUT, "body", detail).into_response();
+        }
     };
     let (identity, verified) = match door.admit(&parts.headers, &body) {
         Ok(admitted) => admitted,

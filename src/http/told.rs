@@ -9,12 +9,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::signed::Caller;
+use super::silences::silence_json;
 use super::{HttpState, Problem};
-use crate::cycle::policy::{self, Acknowledged, Seen};
+use crate::cycle::policy::{self, Acknowledged, Seen, Silenced};
 use crate::store::{AckRow, Delivery, DeliveryFilter};
 
 /// Most rows of one page.
-const MAX_PAGE: usize = 500;
+pub(super) const MAX_PAGE: usize = 500;
 
 /// Which messages.
 #[derive(Debug, Deserialize)]
@@ -110,6 +111,41 @@ pub(super) async fn acknowledge(
         return Err(Problem::new(status, "already_acknowledged", detail));
     }
     Ok((status, Json(ack_json(ack))))
+}
+
+/// A snooze as it is sent.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewSnooze {
+    notice: String,
+    because: String,
+    hours: Option<u64>,
+}
+
+pub(super) async fn snooze(
+    State(state): State<HttpState>,
+    Caller(identity): Caller,
+    body: Result<Json<NewSnooze>, JsonRejection>,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let Json(new) =
+        body.map_err(|rejection| Problem::new(rejection.status(), "body", rejection.body_text()))?;
+    let seen = Seen {
+        notice: &new.notice,
+        who: &identity.name,
+        because: &new.because,
+        by: policy::By::Token,
+    };
+    let hours = new.hours.unwrap_or(state.settings.notify.snooze_hours);
+    match policy::snooze(&state.store, &*state.clock, seen, hours).await? {
+        Silenced::Fresh(row) => {
+            Ok((StatusCode::CREATED, Json(silence_json(&row, state.clock.wall_now()))))
+        }
+        Silenced::Already(row) => {
+            let (who, until) = (&row.author, row.over_at());
+            let detail = format!("already snoozed by {who} until {until} ({})", row.id);
+            Err(Problem::new(StatusCode::CONFLICT, "already_snoozed", detail))
+        }
+    }
 }
 
 fn ack_json(ack: &AckRow) -> Value {

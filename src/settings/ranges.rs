@@ -35,6 +35,7 @@ pub(super) fn faults(settings: &Settings) -> Vec<String> {
     range("notify.link_valid_hours", notify.link_valid_hours, 1, 8_760);
     range("notify.snooze_hours", notify.snooze_hours, 1, 720);
     range("http.max_body_bytes", settings.http.max_body_bytes as u64, 1, 1 << 30);
+    range("http.max_connections", settings.http.max_connections as u64, 1, 100_000);
     let gates = &settings.gates;
     range("gates.rollout_max_age_secs", gates.rollout_max_age_secs, 0, YEAR_SECS);
     range("gates.promote_max_age_secs", gates.promote_max_age_secs, 0, YEAR_SECS);

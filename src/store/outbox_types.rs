@@ -144,23 +144,24 @@ impl DeliveryState {
         }
     }
 
+    /// Every state, in the order in which it is documented.
+    pub const ALL: [Self; 11] = [
+        Self::Pending,
+        Self::Delivered,
+        Self::Dead,
+        Self::Superseded,
+        Self::Silenced,
+        Self::Digest,
+        Self::NotRouted,
+        Self::Requested,
+        Self::Accepted,
+        Self::Unconfirmed,
+        Self::Confirmed,
+    ];
+
     /// The inverse of [`DeliveryState::as_str`].
     pub fn parse(text: &str) -> Option<Self> {
-        [
-            Self::Pending,
-            Self::Delivered,
-            Self::Dead,
-            Self::Superseded,
-            Self::Silenced,
-            Self::Digest,
-            Self::NotRouted,
-            Self::Requested,
-            Self::Accepted,
-            Self::Unconfirmed,
-            Self::Confirmed,
-        ]
-        .into_iter()
-        .find(|state| state.as_str() == text)
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
     }
 
     /// Nothing more will be done about it.

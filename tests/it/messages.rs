@@ -42,7 +42,8 @@ const JUDGED: [Judged; 4] = [
     },
     Judged {
         kind: "slack_api",
-        settings: "token = { env = \"TOKEN\" }\nchannel = \"C1\"",
+        settings: "token = { env = \"TOKEN\" }\nchannel = \"C1\"\n\
+                   signing_secret = { env = \"TOKEN\" }",
         script: "verify_slack.py",
         part: |body| body,
         alter: |message| message["blocks"][0]["text"]["text"] = "x".repeat(151).into(),

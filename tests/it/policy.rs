@@ -14,6 +14,7 @@ use verdictd::cycle::policy::{By, NewSilence, add_silence, end_silence};
 use verdictd::deliver::policy::Matcher;
 use verdictd::store::{Delivery, DeliveryFilter, DeliveryState, LogFilter};
 
+use super::fakes::daemon::{run, text};
 use super::fakes::home::{Home, Idea, day_text};
 use super::fakes::http::Site;
 use super::fakes::metrics::{Metrics, Mood};
@@ -323,5 +324,39 @@ async fn a_snooze_holds_its_own_thing_back_for_a_day() {
     let held = why.filter(|one| one["state"] == "silenced").count();
     assert!(held >= 1, "{told}");
     assert!(site.get("/silences").await.body.contains("alarm:toothless"));
+    app.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_snooze_at_the_terminal_has_a_name_an_end_and_no_second() {
+    let stage = Stage::new(CALM, "").await;
+    let app = stage.app().await;
+    stage.to(&app, hours(1)).await;
+    let raised = of_kind(&stage.hook, "alarm.raised").remove(0);
+    let notice = raised["data"]["notice"].as_str().unwrap();
+    let config = stage.home.settings_path().display().to_string();
+    let snooze = |notice: &str, span: &str, because: &str| {
+        let own = ["silence", "snooze", notice, "--for", span, "--by", "ana", "--because", because];
+        let all = [&own[..], &["--config", &config]].concat();
+        let output = tokio::task::block_in_place(|| run(&all, &[]));
+        (output.status.success(), text(&output.stdout) + &text(&output.stderr))
+    };
+    for (notice, span, because, words) in [
+        (notice, "90m", "later", "write whole hours"),
+        (notice, "721h", "later", "1 to 720 hours"),
+        (notice, "4h", " ", "a because is required"),
+        ("nothing", "4h", "later", "no message says"),
+    ] {
+        let (is_done, said) = snooze(notice, span, because);
+        assert!(!is_done && said.contains(words), "{span} {because}: {said}");
+    }
+    let (is_done, said) = snooze(notice, "2d", "later");
+    assert!(is_done && said.starts_with("snoozed by ana until "), "{said}");
+    let (is_done, said) = snooze(notice, "4h", "later");
+    assert!(is_done && said.starts_with("already snoozed by ana until "), "{said}");
+    let made = log(&app, "silence.created").await;
+    assert!(made.len() == 1 && made[0].contains("at the terminal"), "{made:?}");
+    stage.to(&app, hours(24)).await;
+    assert_eq!(of_kind(&stage.hook, "alarm.raised").len(), 1, "held back");
     app.shutdown().await.unwrap();
 }

@@ -4,6 +4,8 @@
 
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode, Uri};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use tokio::net::TcpListener;
 
 use super::fakes::daemon::{Daemon, run, text};
@@ -32,7 +34,11 @@ fn table(kind: &str, base: &str, home: &Home) -> Option<String> {
             secret("proxy", &base.replace("http://", &format!("http://user:{CANARY}@"))),
         ],
         "slack" | "teams" | "discord" | "mattermost" => vec![url()],
-        "slack_api" => vec![token(), "channel = \"C1\"".to_owned(), format!("url = \"{base}\"")],
+        "slack_api" => vec![
+            token(),
+            secret("signing_secret", CANARY),
+            format!("channel = \"C1\"\nurl = \"{base}\""),
+        ],
         "github" => {
             vec![token(), "repository = \"o/r\"".to_owned(), format!("url = \"{base}\"")]
         }
@@ -56,11 +62,15 @@ fn table(kind: &str, base: &str, home: &Home) -> Option<String> {
     Some(format!("[receivers.to-{kind}.{kind}]\nallow_private = true\n{keys}\n"))
 }
 
-/// What a framework's error page says at its worst; a proxy keeps its own credentials.
-async fn quote(uri: Uri, headers: HeaderMap) -> (StatusCode, String) {
-    let lines = headers.iter().filter(|(name, _)| *name != "proxy-authorization");
+/// What a framework's error page says at its worst: the request, its body, and what it decoded.
+async fn quote(uri: Uri, headers: HeaderMap, body: String) -> (StatusCode, String) {
+    let lines = headers.iter();
     let lines = lines.map(|(name, value)| format!("{name}: {}", value.to_str().unwrap_or("?")));
-    let page = format!("Cannot POST {uri}\n{}", lines.collect::<Vec<_>>().join("\n"));
+    let basic = headers.values().filter_map(|it| it.to_str().ok()?.strip_prefix("Basic "));
+    let basic = basic.filter_map(|it| STANDARD.decode(it).ok());
+    let users = basic.map(|it| format!("user {}", String::from_utf8_lossy(&it)));
+    let lines: Vec<_> = users.chain(lines).collect();
+    let page = format!("Cannot POST {uri}\n{}\nyou sent {body}", lines.join("\n"));
     (StatusCode::INTERNAL_SERVER_ERROR, page)
 }
 

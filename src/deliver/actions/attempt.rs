@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Act, ActionConfig, Asked, Place};
 use crate::deliver::endpoint::Arming;
+use crate::deliver::known::{Discreet, Known};
 use crate::deliver::receivers::Envelope;
 use crate::deliver::{BuildError, ErrorClass, SendError, Then};
 use crate::store::Store;
@@ -57,7 +58,8 @@ pub(in crate::deliver) fn build_action(
         let hint = "`max_per_day` is 0; write 1 or more, or `armed = false`";
         return Err(fault(hint.to_owned()));
     }
-    let act = kind.act(&Place { name, network, store }).map_err(fault)?;
+    let inner = kind.act(&Place { name, network, store }).map_err(fault)?;
+    let act = Arc::new(Discreet { known: Known::of(config), inner });
     Ok(Action { arming: arming.clone(), act })
 }
 

@@ -95,17 +95,21 @@ impl Matcher {
     pub fn faults(&self) -> Vec<String> {
         let mut found = Vec::new();
         let mut check = |key: &str, words: &[String], known: &[String]| {
+            // Verdicts and causes are compared as they are: a pattern there would never match.
+            let is_exact = matches!(key, "verdict" | "cause");
+            let is_meant = |word: &str, one: &str| {
+                if is_exact { word == one } else { glob(word, one) }
+            };
             for word in words {
-                if !known.iter().any(|one| glob(word, one)) {
+                if !known.iter().any(|one| is_meant(word, one)) {
                     let known = known.join(", ");
                     found.push(format!("`{key}` has `{word}`, which is none of: {known}"));
                 }
             }
         };
         let verdicts = ["continue", "change", "stop", "hold"].map(str::to_owned);
-        let causes = CAUSES.map(|(cause, _)| cause_word(cause));
         check("verdict", &self.verdict, &verdicts);
-        check("cause", &self.cause, &causes);
+        check("cause", &self.cause, &causes());
         check("kind", &self.kind, &KINDS.map(|kind| kind.as_str().to_owned()));
         // A kind of purgatory is its own word after the point.
         let known = self.alarm.iter().filter(|key| !key.starts_with("purgatory."));
@@ -139,6 +143,11 @@ impl Matcher {
         }
         if words.is_empty() { "everything".to_owned() } else { words.join(", ") }
     }
+}
+
+/// The words of all causes.
+pub fn causes() -> Vec<String> {
+    CAUSES.iter().map(|(cause, _)| cause_word(*cause)).collect()
 }
 
 /// The wire word of a cause.

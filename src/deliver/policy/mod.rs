@@ -26,7 +26,7 @@ use crate::store::SilenceRow;
 pub use facts::{Facts, KINDS, People, Severity, severity};
 pub use hours::{Day, DigestHours, QuietHours};
 pub use lint::unreachable_routes;
-pub use matcher::Matcher;
+pub use matcher::{Matcher, causes};
 
 /// A rule that adds receivers.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -176,7 +176,7 @@ pub struct Ground<'a> {
 #[derive(Debug, Default)]
 struct Heard {
     because: Vec<String>,
-    /// The quiet hours of each way; a way without any makes all others void.
+    /// The quiet hours of each way; a way without any is always open.
     quiet: Vec<Option<String>>,
 }
 
@@ -293,9 +293,11 @@ fn fate(
         return (Fate::Silenced(silence.id.clone()), Some(held));
     }
     if facts.severity <= Severity::Normal {
-        let mut digests = policy.digests.iter();
-        let found = digests.find(|(_, it)| it.to == receiver && it.matcher.means(facts));
-        if let Some((name, digest)) = found {
+        let digests = policy.digests.iter();
+        let digests = digests.filter(|(_, it)| it.to == receiver && it.matcher.means(facts));
+        // Of several the one that is due first.
+        let due = |digest: &Digest| digest.hours.next(now).unwrap_or(Timestamp::MAX);
+        if let Some((name, digest)) = digests.min_by_key(|(_, digest)| due(digest)) {
             let due = digest.hours.next(now).map_or_else(String::new, |at| format!(" at {at}"));
             return (Fate::Digest(name.clone()), Some(format!("digest `{name}`{due}")));
         }
@@ -308,7 +310,12 @@ fn fate(
     }
 }
 
-/// The end of the quiet hours that hold for a receiver: its own, and those of every way to it.
+/// Rules that may hand a message to each other before it is sent all the same.
+const MOST_TURNS: usize = 400;
+
+/// The first instant at which no quiet hours of the receiver itself hold and at least one way to
+/// it is open, with the rule that ended last; `None` where that is now. Of several routes the one
+/// whose quiet hours end first is taken: who is named twice is told once, and then.
 fn quiet_until(
     receiver: &str,
     heard: &Heard,
@@ -316,18 +323,20 @@ fn quiet_until(
     now: Timestamp,
 ) -> Option<(String, Timestamp)> {
     let own = policy.quiet.iter().filter(|(_, it)| it.receivers.iter().any(|one| one == receiver));
-    let mut names: Vec<&String> = own.map(|(name, _)| name).collect();
-    let ways: Option<Vec<&String>> = heard.quiet.iter().map(Option::as_ref).collect();
-    names.extend(ways.into_iter().flatten());
+    let own: Vec<&String> = own.map(|(name, _)| name).collect();
     let mut found: Option<(String, Timestamp)> = None;
-    // One stretch may end inside another: the latest end that is outside of all of them.
-    for _ in 0..=names.len() {
+    for _ in 0..MOST_TURNS {
         let at = found.as_ref().map_or(now, |(_, until)| *until);
-        let ends = names.iter().filter_map(|name| {
-            let until = policy.quiet.get(*name)?.hours.until(at)?;
-            Some(((*name).clone(), until))
-        });
-        match ends.max_by_key(|(_, until)| *until) {
+        let end = |name: &String| {
+            let until = policy.quiet.get(name)?.hours.until(at)?;
+            Some((name.clone(), until))
+        };
+        let by_own = own.iter().filter_map(|name| end(name)).max_by_key(|(_, until)| *until);
+        // A way without quiet hours, or outside of them, is open.
+        let ways = heard.quiet.iter().map(|way| way.as_ref().and_then(end));
+        let ways: Option<Vec<_>> = ways.collect();
+        let by_way = ways.unwrap_or_default().into_iter().min_by_key(|(_, until)| *until);
+        match by_own.or(by_way) {
             Some(later) => found = Some(later),
             None => break,
         }

@@ -276,6 +276,71 @@ fn quiet_hours_of_a_route_hold_for_what_comes_by_it_alone() {
     assert_eq!(said[1].fate, Fate::Send, "own hears it by `notify` as well: {said:?}");
 }
 
+/// Quiet hours that began at 14:00 UTC and end at that hour of the next day.
+fn quiet_to(hour: i8, receivers: &[&str]) -> Quiet {
+    let mut quiet = always_quiet().remove("nights").unwrap();
+    quiet.hours.to = time(hour, 0, 0, 0);
+    quiet.receivers = names(receivers);
+    quiet
+}
+
+#[test]
+fn of_several_ways_the_one_that_opens_first_is_taken() {
+    let by = |name: &str, quiet: Option<&str>| {
+        let mut by = route(name, serde_json::json!({}), &["chat"]);
+        (by.goes_on, by.quiet) = (true, quiet.map(str::to_owned));
+        by
+    };
+    let end = |hour: u8| Fate::Queue { until: at(&format!("2026-11-26T{hour:02}:00:00Z")) };
+    let (late, early) = (by("a", Some("late")), by("b", Some("early")));
+    for (routes, own, wanted) in [
+        (vec![late.clone()], None, end(9)),
+        (vec![late.clone(), early.clone()], None, end(6)),
+        (vec![early.clone(), late.clone()], None, end(6)),
+        // The receiver's own quiet hours hold whichever way is open.
+        (vec![late.clone(), early.clone()], Some(8), end(8)),
+        // ... and where both ways are shut again by then, the first of them ends it.
+        (vec![late.clone(), early.clone()], Some(5), end(6)),
+        (vec![late.clone(), by("c", None)], None, Fate::Send),
+        (vec![late, by("c", None)], Some(7), end(7)),
+    ] {
+        let mut quiet: BTreeMap<String, Quiet> =
+            [("late".to_owned(), quiet_to(9, &[])), ("early".to_owned(), quiet_to(6, &[]))].into();
+        if let Some(hour) = own {
+            quiet.insert("own".to_owned(), quiet_to(hour, &["chat"]));
+        }
+        let policy = Policy { routes, quiet, ..Policy::default() };
+        let said = rulings(&change(), &policy, &[], at(NOW));
+        assert_eq!(said[0].receiver, "chat");
+        assert_eq!(said[0].fate, wanted, "{said:?}");
+    }
+}
+
+#[test]
+fn of_several_digests_the_one_that_is_due_first_takes_it() {
+    let mut digests = digests();
+    let mut early = digests["own"].clone();
+    early.hours.at = time(7, 0, 0, 0);
+    digests.insert("z-early".to_owned(), early);
+    let policy = Policy { digests, ..Policy::default() };
+    let said = rulings(&facts(Kind::VerdictHold, None), &policy, &[], at(NOW));
+    assert_eq!(said[0].fate, Fate::Digest("z-early".to_owned()), "{said:?}");
+}
+
+#[test]
+fn verdicts_and_causes_are_no_patterns() {
+    for (matcher, is_good) in [
+        (serde_json::json!({"verdict": ["stop"], "cause": ["harmful"]}), true),
+        (serde_json::json!({"verdict": ["sto*"]}), false),
+        (serde_json::json!({"cause": ["*"]}), false),
+        (serde_json::json!({"kind": ["guardrail.*"], "alarm": ["*", "x*"]}), false),
+        (serde_json::json!({"kind": ["guardrail.*"], "alarm": ["purgatory.*", "s*"]}), true),
+    ] {
+        let read: Matcher = serde_json::from_value(matcher.clone()).unwrap();
+        assert_eq!(read.faults().is_empty(), is_good, "{matcher}: {:?}", read.faults());
+    }
+}
+
 #[test]
 fn nobody_is_an_answer_with_a_reason() {
     let reason = |notify: &[&str], routes: Vec<Route>| {

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use judge::time::Timestamp;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Method};
 use serde_json::Value;
@@ -65,7 +66,7 @@ pub(super) struct Api {
 #[derive(Debug)]
 pub(super) struct Calls<'a> {
     api: &'a Api,
-    envelope: &'a Envelope,
+    sent_at: Timestamp,
     deadline: Instant,
 }
 
@@ -85,7 +86,12 @@ impl Api {
 
     /// Begins a delivery.
     pub(super) fn calls<'a>(&'a self, envelope: &'a Envelope) -> Calls<'a> {
-        Calls { api: self, envelope, deadline: Instant::now() + envelope.timeout }
+        self.calls_within(envelope.timeout, envelope.sent_at)
+    }
+
+    /// Begins calls that belong to no message; `sent_at` is the wall clock.
+    pub(super) fn calls_within(&self, timeout: Duration, sent_at: Timestamp) -> Calls<'_> {
+        Calls { api: self, sent_at, deadline: Instant::now() + timeout }
     }
 }
 
@@ -119,7 +125,7 @@ impl Calls<'_> {
                 .body(body.to_string());
         }
         let left = self.deadline.saturating_duration_since(Instant::now());
-        exchange(request, &url, left.max(Duration::from_millis(1)), self.envelope.sent_at).await
+        exchange(request, &url, left.max(Duration::from_millis(1)), self.sent_at).await
     }
 
     /// A call that must succeed: its JSON.

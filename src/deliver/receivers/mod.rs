@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::bucket::Rate;
 use super::endpoint::{Endpoint, Flow, Network};
+use super::known::{Discreet, Known};
 use super::{BoxFuture, BuildError, SendError};
 
 mod api;
@@ -256,6 +257,8 @@ impl ReceiverConfig {
     /// Makes the receiver; secrets are read when they are used, so rotation needs no restart.
     pub fn build(&self, name: &str) -> Result<Arc<dyn Receiver>, BuildError> {
         let (network, kind) = self.parts();
-        kind.receiver(network).map_err(|cause| BuildError { name: name.to_owned(), cause })
+        let inner = kind.receiver(network);
+        let inner = inner.map_err(|cause| BuildError { name: name.to_owned(), cause })?;
+        Ok(Arc::new(Discreet { known: Known::of(self), inner }))
     }
 }

@@ -6,6 +6,8 @@
 //! kept step by step, so that an attempt which ended half-way does not repeat the reply. Success
 //! is 200 *and* `ok: true`; the word in `error` says what a failure means.
 
+pub mod buttons;
+
 use std::sync::Arc;
 
 use reqwest::Method;
@@ -30,6 +32,10 @@ pub struct SlackApiConfig {
     pub token: SecretRef,
     /// Channel id (`C0...`), not its name: names change.
     pub channel: String,
+    /// The app's signing secret: messages then carry buttons that work in the chat, and
+    /// `POST /inbound/slack` takes what is pressed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signing_secret: Option<SecretRef>,
     /// The API's address.
     #[serde(default = "api")]
     pub url: String,
@@ -43,6 +49,9 @@ impl ReceiverKind for SlackApiConfig {
     fn render(&self, content: &Value) -> String {
         let mut body: Value = serde_json::from_str(&slack::body(content)).unwrap_or_default();
         body["broadcast"] = (Said::of(content).tone == Tone::Bad).into();
+        if self.signing_secret.is_some() {
+            buttons::put(&mut body);
+        }
         body.to_string()
     }
 
@@ -54,6 +63,7 @@ impl ReceiverKind for SlackApiConfig {
         Ok(Arc::new(SlackApi {
             api: Api::new(network, &self.url, credential, Vec::new())?,
             channel: self.channel.clone(),
+            has_buttons: self.signing_secret.is_some(),
         }))
     }
 
@@ -89,6 +99,8 @@ struct Thread {
 struct SlackApi {
     api: Api,
     channel: String,
+    /// Whether what is pressed comes back to us.
+    has_buttons: bool,
 }
 
 impl SlackApi {
@@ -207,6 +219,12 @@ impl Receiver for SlackApi {
     }
 
     fn shrink(&self, content: &Value) -> String {
-        slack::small(content)
+        let small = slack::small(content);
+        if !self.has_buttons {
+            return small;
+        }
+        let mut body: Value = serde_json::from_str(&small).unwrap_or_default();
+        buttons::put(&mut body);
+        body.to_string()
     }
 }

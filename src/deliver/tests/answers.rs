@@ -37,7 +37,9 @@ pub(super) fn config(kind: &str, url: &str, folder: &Path) -> ReceiverConfig {
     let own = match kind {
         "webhook" => json!({"url": format!("{url}/hidden")}),
         "slack" | "teams" | "discord" | "mattermost" => json!({"url": hidden}),
-        "slack_api" => json!({"token": token, "channel": "C01", "url": url}),
+        "slack_api" => {
+            json!({"token": token, "channel": "C01", "url": url, "signing_secret": token})
+        }
         "pagerduty" => json!({"routing_key": token, "url": url}),
         "github" => json!({"repository": "acme/shop", "token": token, "url": url}),
         "jira" => json!({"url": url, "email": "a@b.example", "token": token, "project": "EXP"}),

@@ -77,6 +77,29 @@ async fn slack_has_one_root_and_its_transitions_in_the_thread() {
 }
 
 #[tokio::test]
+async fn slack_has_buttons_that_work_where_what_is_pressed_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = Fake::start(vec![ok(&POSTED("1.1"))]).await;
+    let mut content = message(&of_kind(NoticeKind::VerdictHold));
+    content["data"]["links"]["ack"] = "https://verdictd.example.com/n/ack.1.2.mac".into();
+    for has_secret in [false, true] {
+        let mut table = serde_json::to_value(config("slack_api", &fake, folder.path())).unwrap();
+        if has_secret {
+            table["slack_api"]["signing_secret"] = json!({"env": "X"});
+        }
+        let config: ReceiverConfig = serde_json::from_value(table).unwrap();
+        let receiver = config.build("test").unwrap();
+        for body in [config.render(&content), receiver.shrink(&content)] {
+            let is_button = body.contains(r#""value":"ack.1.2.mac""#);
+            let is_link = body.contains("/n/ack.1.2.mac");
+            let has_ack = body.contains("Acknowledge");
+            assert_eq!((is_button, is_link), (has_secret && has_ack, !has_secret && has_ack));
+        }
+        assert!(config.render(&content).contains("Acknowledge"));
+    }
+}
+
+#[tokio::test]
 async fn a_reply_that_was_made_is_not_made_again() {
     let folder = tempfile::tempdir().unwrap();
     let fake =

@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode, Uri};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -64,8 +66,12 @@ fn kinds() -> Vec<String> {
 }
 
 async fn failing_server() -> String {
-    async fn quote(uri: Uri, headers: HeaderMap) -> (StatusCode, String) {
-        (StatusCode::INTERNAL_SERVER_ERROR, format!("Cannot do {uri}\n{headers:#?}"))
+    async fn quote(uri: Uri, headers: HeaderMap, body: String) -> (StatusCode, String) {
+        let basic = headers.values().filter_map(|it| it.to_str().ok()?.strip_prefix("Basic "));
+        let users: Vec<_> = basic.filter_map(|it| STANDARD.decode(it).ok()).collect();
+        let users: Vec<_> = users.iter().map(|it| String::from_utf8_lossy(it)).collect();
+        let page = format!("Cannot do {uri} for {users:?}\n{headers:#?}\nyou sent {body}");
+        (StatusCode::INTERNAL_SERVER_ERROR, page)
     }
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());

@@ -213,6 +213,27 @@ async fn a_client_certificate_is_shown_to_who_asks_and_renewed_without_a_restart
 }
 
 #[tokio::test]
+async fn an_authority_is_renewed_without_a_restart() {
+    let (ours, stranger) = (Authority::new(), Authority::new());
+    ours.issue("good", SERVER, 2100);
+    let server = TlsServer::start(&ours, "good", None).await;
+    let file = stranger.path("trusted.pem");
+    std::fs::copy(stranger.path("ca.pem"), &file).unwrap();
+    let receiver = hook(&server, Some(&file), None);
+    refused(post(&receiver).await, "UnknownIssuer");
+    std::fs::copy(ours.path("ca.pem"), &file).unwrap();
+    assert_eq!(post(&receiver).await.unwrap(), 200, "the same receiver, with a renewed file");
+    // A file that cannot be used takes nobody's trust away.
+    for broken in [Some("half a file"), None] {
+        match broken {
+            Some(text) => std::fs::write(&file, text).unwrap(),
+            None => std::fs::remove_file(&file).unwrap(),
+        }
+        assert_eq!(post(&receiver).await.unwrap(), 200, "{broken:?}: the last good one");
+    }
+}
+
+#[tokio::test]
 async fn plain_http_is_not_spoken_to_a_tls_port_nor_tls_to_a_plain_one() {
     let ours = Authority::new();
     ours.issue("good", SERVER, 2100);

@@ -5,6 +5,8 @@
 
 use serde_json::{Value, json};
 
+use crate::deliver::policy::causes;
+
 /// Every schema.
 pub(super) fn all() -> Value {
     let groups = [
@@ -16,6 +18,7 @@ pub(super) fn all() -> Value {
         operations(),
         deliveries(),
         policy(),
+        forms(),
         common(),
     ];
     let mut all = serde_json::Map::new();
@@ -41,6 +44,11 @@ fn instant() -> Value {
 
 fn maybe_instant() -> Value {
     json!({"type": ["string", "null"], "format": "date-time"})
+}
+
+/// Text with something in it beside white space.
+fn words(most: usize) -> Value {
+    json!({"type": "string", "minLength": 1, "maxLength": most, "pattern": "\\S"})
 }
 
 fn integer() -> Value {
@@ -172,7 +180,7 @@ fn decisions() -> Value {
                 "decision": {"type": "string", "enum": ["confirm", "continue", "change", "stop",
                     "objects", "rearm", "pause", "resume", "default_updated", "archive",
                     "reviewed", "audited", "acknowledge"]},
-                "because": {"type": "string", "minLength": 1, "maxLength": 2000},
+                "because": words(2_000),
                 "evaluation": maybe_text(),
             },
         },
@@ -186,8 +194,8 @@ fn decisions() -> Value {
 fn analysis() -> Value {
     json!({
         "Questions": {
-            "description": "One question or a list of them; each method says what it takes",
-            "oneOf": [any_object(), list(any_object())],
+            "description": "One question or a list of them; each method says what it takes beside",
+            "oneOf": [question(), list(question())],
         },
         "Answers": {
             "description": "One answer or a list of them; `error` where there is none",
@@ -196,6 +204,10 @@ fn analysis() -> Value {
         "Methods": any_object(),
         "Method": any_object(),
     })
+}
+
+fn question() -> Value {
+    json!({"type": "object", "required": ["method"], "properties": {"method": text()}})
 }
 
 fn gates() -> Value {
@@ -265,9 +277,14 @@ fn deliveries() -> Value {
             "type": "object",
             "additionalProperties": false,
             "properties": {
-                "since": instant(), "experiment": text(), "endpoint": text(),
+                "since": maybe_instant(), "experiment": maybe_text(), "endpoint": maybe_text(),
                 "dry_run": boolean(), "ladder": boolean(),
             },
+            "anyOf": [
+                {"required": ["since"], "properties": {"since": {"type": "string"}}},
+                {"required": ["experiment"], "properties": {"experiment": {"type": "string"}}},
+                {"required": ["endpoint"], "properties": {"endpoint": {"type": "string"}}},
+            ],
         },
         "Resent": object_with(json!({"queued": integer()}), &json!({
             "would_queue": integer(), "ids": list(text()), "cut": boolean(),
@@ -296,16 +313,8 @@ fn policy() -> Value {
             "ended_at": maybe_instant(), "ended_by": maybe_text(), "in_force": boolean(),
             "withheld": integer(),
         })),
-        "NewSilence": {
-            "description": "Either ends_at or hours",
-            "type": "object",
-            "required": ["match", "reason"],
-            "additionalProperties": false,
-            "properties": {
-                "match": any_object(), "reason": text(), "ends_at": instant(),
-                "hours": {"type": "integer", "minimum": 1},
-            },
-        },
+        "Matcher": matcher(),
+        "NewSilence": new_silence(),
         "Told": document("told", json!({"messages": list(reference("ToldMessage"))})),
         "ToldMessage": object(json!({
             "id": text(), "notice": text(), "kind": text(), "experiment": text(),
@@ -322,7 +331,88 @@ fn policy() -> Value {
             "type": "object",
             "required": ["notice", "because"],
             "additionalProperties": false,
-            "properties": {"notice": text(), "because": text()},
+            "properties": {"notice": text(), "because": words(2_000)},
+        },
+        "NewSnooze": {
+            "description": "Without hours: as long as notify.snooze_hours says",
+            "type": "object",
+            "required": ["notice", "because"],
+            "additionalProperties": false,
+            "properties": {
+                "notice": text(), "because": words(2_000),
+                "hours": {"type": ["integer", "null"], "minimum": 1, "maximum": 720},
+            },
+        },
+    })
+}
+
+/// What a silence means; what is absent or empty means everything, and something must be named.
+fn matcher() -> Value {
+    json!({
+        "description": "Every key that is set must hold, a list when one of its words does; `*` \
+                        is any text. It must name something",
+        "type": "object",
+        "minProperties": 1,
+        "additionalProperties": false,
+        "properties": {
+            "experiment": maybe_text(), "owner": maybe_text(), "topic": maybe_text(),
+            "labels": {"type": "object", "additionalProperties": text()},
+            "verdict": list(json!({"enum": ["continue", "change", "stop", "hold"]})),
+            "cause": list(json!({"enum": causes()})),
+            "kind": list(text()), "alarm": list(text()),
+            "severity": list(json!({"enum": ["low", "normal", "high", "page"]})),
+        },
+    })
+}
+
+fn new_silence() -> Value {
+    json!({
+        "description": "Either ends_at, in the future and at most 30 days from now, or hours",
+        "type": "object",
+        "required": ["match", "reason"],
+        "additionalProperties": false,
+        "properties": {
+            "match": reference("Matcher"), "reason": words(2_000), "ends_at": maybe_instant(),
+            "hours": {"type": ["integer", "null"], "minimum": 1, "maximum": 720},
+        },
+        "oneOf": [
+            {"required": ["ends_at"],
+                "properties": {"ends_at": {"type": "string"}, "hours": {"type": "null"}}},
+            {"required": ["hours"],
+                "properties": {"hours": {"type": "integer"}, "ends_at": {"type": "null"}}},
+        ],
+    })
+}
+
+/// The fields of forms; a page gives each its mark or token.
+fn forms() -> Value {
+    json!({
+        "SilenceForm": {
+            "description": "As the form of /silences sends it",
+            "type": "object",
+            "required": ["mark", "token", "hours", "reason"],
+            "properties": {
+                "mark": text(), "token": text(), "hours": {"type": "integer", "minimum": 1,
+                    "maximum": 720}, "reason": words(2_000), "experiment": text(),
+                "owner": text(), "label": text(), "kind": text(), "alarm": text(),
+                "severity": text(),
+            },
+        },
+        "EndForm": {
+            "type": "object",
+            "required": ["mark", "token", "reason"],
+            "properties": {"mark": text(), "token": text(), "reason": words(2_000)},
+        },
+        "SlackPress": {
+            "description": "As Slack sends block_actions: one field with a JSON document",
+            "type": "object",
+            "required": ["payload"],
+            "properties": {"payload": text()},
+        },
+        "LinkForm": {
+            "type": "object",
+            "required": ["token", "name", "because"],
+            "properties": {"token": text(), "name": words(200), "because": words(2_000)},
         },
     })
 }

@@ -1,12 +1,13 @@
 //! Routes about messages: what was sent and sending it again, who hears what, who has seen it.
 
 use super::super::openapi::{Doc, doc, page};
-use super::super::{deliveries, links, pages, silences, told};
-use super::{NO_PAGE, Routes};
+use super::super::{deliveries, links, pages, silences, slack, told};
+use super::Routes;
+use crate::store::DeliveryState;
 
 /// All of them.
 pub(super) fn all(routes: Routes) -> Routes {
-    linked(seen(silenced(received(sent(routes)))))
+    pressed(linked(seen(silenced(received(sent(routes))))))
 }
 
 fn sent(routes: Routes) -> Routes {
@@ -17,13 +18,12 @@ fn sent(routes: Routes) -> Routes {
             doc("Deliveries", "Messages and actions with their attempts, newest first")
                 .text_query("endpoint", "Only to this receiver or action")
                 .text_query("experiment", "Only about this experiment")
-                .text_query("state", "Only in this state")
+                .choice_query("state", "Only in this state", &states())
                 .text_query("kind", "Only of this kind")
                 .instant_query("since", "Only made at or after this instant")
                 .integer_query("before", "Only before this place: the next page")
-                .integer_query("limit", "At most so many, 1 to 500")
-                .answers("Deliveries")
-                .refuses(422, "The limit or the state cannot be used"),
+                .limit_query(deliveries::MAX_PAGE)
+                .answers("Deliveries"),
         )
         .get(
             "/api/v1/deliveries/{id}",
@@ -55,6 +55,10 @@ fn sent(routes: Routes) -> Routes {
                 .refuses(415, "The body is not declared as JSON")
                 .refuses(422, "It does not say which"),
         )
+}
+
+fn states() -> [&'static str; DeliveryState::ALL.len()] {
+    DeliveryState::ALL.map(DeliveryState::as_str)
 }
 
 fn received(routes: Routes) -> Routes {
@@ -107,10 +111,11 @@ fn silenced(routes: Routes) -> Routes {
             silences::end,
             doc("Silences", "End a silence now")
                 .with_token()
-                .text_query("because", "Why it is ended")
+                .pattern_query("because", "Why it is ended", "\\S")
                 .answers("Silence")
                 .refuses(404, "There is no such silence")
-                .refuses(409, "It has ended already"),
+                .refuses(409, "It has ended already")
+                .refuses(422, "The reason is blank or too long"),
         )
 }
 
@@ -121,18 +126,16 @@ fn seen(routes: Routes) -> Routes {
             told::list,
             doc("Silences", "Who heard what, who did not and why, newest first")
                 .text_query("experiment", "Only about this experiment")
-                .integer_query("limit", "At most so many, 1 to 500")
-                .answers("Told")
-                .refuses(422, "The limit is outside its range"),
+                .limit_query(told::MAX_PAGE)
+                .answers("Told"),
         )
         .get(
             "/api/v1/acknowledgements",
             told::acknowledgements,
             doc("Silences", "Who has seen what, newest first")
                 .text_query("experiment", "Only about this experiment")
-                .integer_query("limit", "At most so many, 1 to 500")
-                .answers("Acknowledgements")
-                .refuses(422, "The limit is outside its range"),
+                .limit_query(told::MAX_PAGE)
+                .answers("Acknowledgements"),
         )
         .post(
             "/api/v1/acknowledgements",
@@ -148,6 +151,20 @@ fn seen(routes: Routes) -> Routes {
                 .refuses(415, "The body is not declared as JSON")
                 .refuses(422, "A field is missing, unknown or too long"),
         )
+        .post(
+            "/api/v1/snoozes",
+            told::snooze,
+            doc("Silences", "Hold back what is said about the thing of a notice; once for each")
+                .with_token()
+                .takes("NewSnooze")
+                .answers_with(201, "Silence")
+                .refuses(400, "The body is no JSON")
+                .refuses(404, "There is no such notice")
+                .refuses(409, "Somebody snoozed it before")
+                .refuses(413, "The body is too large")
+                .refuses(415, "The body is not declared as JSON")
+                .refuses(422, "A field cannot be used, or the notice says nothing that lasts"),
+        )
 }
 
 fn linked(routes: Routes) -> Routes {
@@ -156,33 +173,59 @@ fn linked(routes: Routes) -> Routes {
         .post(
             "/silences",
             silences::add_by_form,
-            page("A silence by form")
-                .refuses(401, "The form's token is missing or not known")
-                .refuses(403, "The form is not of this daemon, or too old")
-                .refuses(422, "The form cannot be used"),
+            form("A silence by form")
+                .takes_form("SilenceForm")
+                .refuses_page(422, "The form cannot be used"),
         )
         .post(
             "/silences/{id}/end",
             silences::end_by_form,
-            page("The end of a silence by form")
-                .refuses(401, "The form's token is missing or not known")
-                .refuses(403, "The form is not of this daemon, or too old")
-                .refuses(404, NO_PAGE),
+            form("The end of a silence by form")
+                .takes_form("EndForm")
+                .refuses_page(404, "There is no such silence")
+                .refuses_page(409, "It has ended already")
+                .refuses_page(422, "A reason is needed"),
         )
         .get("/n/{token}", links::show, link("What a link of a message will do"))
         .post(
             "/n/{token}",
             links::perform,
             link("What a link of a message says is done")
-                .refuses(403, "The form belongs to another link")
-                .refuses(409, "It was done before")
-                .refuses(422, "A name and a reason are needed"),
+                .takes_form("LinkForm")
+                .refuses_page(403, "The form belongs to another link")
+                .refuses_page(409, "It was done before")
+                .refuses_page(422, "A name and a reason are needed"),
         )
+}
+
+fn pressed(routes: Routes) -> Routes {
+    routes.post(
+        "/inbound/slack",
+        slack::pressed,
+        doc("Inbound", "A button that was pressed in Slack; Slack signs the request")
+            .header("X-Slack-Request-Timestamp", "When it was signed, in unix seconds")
+            .header("X-Slack-Signature", "v0= and the digits of the signature")
+            .takes_form("SlackPress")
+            .answers_empty(200, "It is taken, or it is nothing of ours")
+            .refuses(401, "The signature is missing, wrong or too old")
+            .refuses(404, "No receiver has a signing secret")
+            .refuses(409, "This request was taken before")
+            .refuses(413, "The body is too large")
+            .refuses(415, "The body is no form")
+            .refuses(422, "The payload is no interaction of Slack"),
+    )
+}
+
+/// A form that asks for a token.
+fn form(summary: &'static str) -> Doc {
+    page(summary)
+        .refuses_page(401, "The form's token is missing or not known")
+        .refuses_page(403, "The form is not of this daemon, or too old")
 }
 
 /// A signed link of a message.
 fn link(summary: &'static str) -> Doc {
     page(summary)
-        .refuses(404, "No link of this daemon reads so")
-        .refuses(410, "The link is too old")
+        .refuses_page(404, "No link of this daemon reads so")
+        .refuses_page(410, "The link is too old")
 }

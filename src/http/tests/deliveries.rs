@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{Answer, Site, at};
 use crate::store::{Attempt, DeliveryFilter, EndpointRow, EndpointState, Lane, OutboxRow, Outcome};
 
-fn row(id: &str, endpoint: &str, experiment: &str) -> OutboxRow {
+pub(super) fn row(id: &str, endpoint: &str, experiment: &str) -> OutboxRow {
     OutboxRow {
         id: id.to_owned(),
         endpoint: endpoint.to_owned(),

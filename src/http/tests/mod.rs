@@ -5,11 +5,13 @@ mod api;
 mod deliveries;
 mod flagd;
 mod gates;
+mod hostile;
 mod openapi;
 mod pages;
 mod policy;
 mod problems;
 mod signed;
+mod slack;
 mod writes;
 
 use std::sync::Arc;
@@ -29,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::{HttpState, router};
-use crate::clock::ManualClock;
+use crate::clock::{Clock, ManualClock};
 use crate::cycle::say::word;
 use crate::deliver::sample_notices;
 use crate::secret::SecretRef;
@@ -46,6 +48,20 @@ pub(super) const ID: &str = "sample-checklist";
 
 pub(super) fn at() -> Timestamp {
     AT.parse().unwrap()
+}
+
+/// Both times, and they stand still.
+#[derive(Debug)]
+pub(super) struct Still(pub(super) Timestamp);
+
+impl Clock for Still {
+    fn domain_now(&self) -> Timestamp {
+        self.0
+    }
+
+    fn wall_now(&self) -> Timestamp {
+        self.0
+    }
 }
 
 /// A store with its folder, and the pages over it.

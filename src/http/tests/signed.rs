@@ -162,6 +162,7 @@ async fn every_route_that_writes_takes_a_signature() {
     for (index, (path, body)) in [
         ("/api/v1/silences", "{}"),
         ("/api/v1/acknowledgements", "{}"),
+        ("/api/v1/snoozes", "{}"),
         ("/api/v1/deliveries/resend", "{}"),
         ("/api/v1/endpoints/chat/enable", ""),
     ]
