@@ -183,7 +183,7 @@ async fn an_older_outbox_keeps_its_bytes() {
         let raw = Connection::open(&path).unwrap();
         let sqlite = super::sqlite::Sqlite::of_test(raw, &path);
         migrations::migrate_up_to(8, &sqlite).unwrap();
-        for (id, position, body) in [("same", 1, "{\"a\":1}"), ("other", 2, "for people")] {
+        for (id, position, body) in [("same", 1_i64, "{\"a\":1}"), ("other", 2, "for people")] {
             sqlite
                 .exec(
                     "INSERT INTO outbox (id, endpoint, partition_key, sequence, position, kind,
