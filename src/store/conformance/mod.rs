@@ -68,6 +68,7 @@ macro_rules! for_each_check {
             endpoints: the_newest_version_of_an_endpoint_stays,
             endpoints: an_endpoint_is_enabled_by_a_person,
             endpoints: what_died_unsent_is_counted,
+            endpoints: what_is_held_back_is_counted_once,
             endpoints: an_outage_is_sent_again_under_the_same_ids,
             endpoints: a_ladder_can_be_climbed_again,
             endpoints: deliveries_are_paged,
