@@ -26,7 +26,7 @@ impl Worker {
         let endpoint = &item.row.endpoint;
         // The semaphores are never closed; a row of an unknown endpoint needs no slot.
         let _permit = match self.slots.get(endpoint) {
-            Some(slot) => slot.acquire().await.ok(),
+            Some(slots) => slots.of(item.row.urgent).acquire().await.ok(),
             None => None,
         };
         let _turn = self.turn(&item.row).await;
@@ -58,6 +58,12 @@ impl Worker {
                 (Err(misconfigured(cause)), None)
             }
             Some(receiver) => {
+                if item.attempt == 1 {
+                    let count = receiver.render_errors(&row.body);
+                    if count > 0 {
+                        self.metrics.render_errors(&row.endpoint, count);
+                    }
+                }
                 let sending = self.send_or_shrink(receiver.as_ref(), item, &mut envelope);
                 skew::listening(sending).await
             }

@@ -119,7 +119,12 @@ impl Traffic {
     pub(super) fn rooms(&self, now: Timestamp) -> Rooms {
         let state = self.locked();
         let most = self.concurrency * AHEAD;
-        let free = |count: usize| Room { rows: most.saturating_sub(count), only_urgent: false };
+        let free = |count: usize| {
+            // What is urgent finds room where everything else has to wait.
+            let only_urgent = count >= most;
+            let most = if only_urgent { most + self.concurrency } else { most };
+            Room { rows: most.saturating_sub(count), only_urgent }
+        };
         let in_flight = state.in_flight.iter();
         let mut named: BTreeMap<_, _> =
             in_flight.map(|(name, count)| (name.clone(), free(*count))).collect();
@@ -172,6 +177,12 @@ impl Traffic {
                 state.in_flight.remove(endpoint);
             }
         }
+    }
+
+    /// Whether little enough is in flight there to lease more.
+    pub(super) fn is_low(&self, endpoint: &str) -> bool {
+        let busy = self.locked().in_flight.get(endpoint).copied().unwrap_or(0);
+        busy <= self.concurrency * AHEAD / 2
     }
 
     /// Whether a leased row may still start: much can have happened while it waited for its turn.
@@ -350,6 +361,25 @@ mod tests {
         traffic.done("a");
         assert_eq!(rows(&traffic, "a", 9_002), (8, false));
         assert_eq!(rows(&traffic, "b", 9_002), (8, false), "its own circuit");
+    }
+
+    #[test]
+    fn a_full_endpoint_has_room_for_what_is_urgent_and_is_filled_again_by_halves() {
+        let traffic = traffic(&[]);
+        assert!(traffic.is_low("c"));
+        for _ in 0..8 {
+            traffic.begun("c", at(0));
+        }
+        assert_eq!(rows(&traffic, "c", 0), (2, true));
+        traffic.begun("c", at(0));
+        assert_eq!(rows(&traffic, "c", 0), (1, true));
+        for _ in 0..4 {
+            traffic.done("c");
+            assert!(!traffic.is_low("c"));
+        }
+        traffic.done("c");
+        assert!(traffic.is_low("c"));
+        assert_eq!(rows(&traffic, "c", 0), (4, false));
     }
 
     #[test]

@@ -29,6 +29,9 @@ const TELL_EVERY_MS: i64 = 3_600_000;
 pub(super) struct Upkeep {
     read_at: Option<Timestamp>,
     dropped_until: Timestamp,
+    /// Messages of before it were counted by an earlier process.
+    began_at: Timestamp,
+    held_position: i64,
     looked_at: Option<Timestamp>,
     untold: BTreeMap<String, Unsent>,
 }
@@ -42,7 +45,14 @@ struct Unsent {
 
 impl Upkeep {
     pub(super) fn new(now: Timestamp) -> Self {
-        Self { read_at: None, dropped_until: now, looked_at: None, untold: BTreeMap::new() }
+        Self {
+            read_at: None,
+            dropped_until: now,
+            began_at: now,
+            held_position: 0,
+            looked_at: None,
+            untold: BTreeMap::new(),
+        }
     }
 }
 
@@ -106,6 +116,7 @@ impl Worker {
         for dropped in self.store.dropped(since, until).await? {
             self.count_unsent(&dropped);
         }
+        self.count_held().await?;
         let untold = self.upkeep().untold.clone();
         for (endpoint, unsent) in untold {
             let Some(row) = self.traffic.dropped(&endpoint, TELL_EVERY_MS, now) else { continue };
@@ -120,6 +131,20 @@ impl Worker {
             self.store.enqueue(message_rows_about(&notice, &self.routes, now)).await?;
             self.store.put_endpoint(row).await?;
             self.upkeep().untold.remove(&endpoint);
+        }
+        Ok(())
+    }
+
+    /// Counts what the policy held back since the last look.
+    async fn count_held(&self) -> Result<(), StoreError> {
+        let (behind, began_at) = {
+            let upkeep = self.upkeep();
+            (upkeep.held_position, upkeep.began_at)
+        };
+        for held in self.store.held(behind, began_at).await? {
+            self.metrics.withheld(&held.endpoint, held.policy, held.count);
+            let mut upkeep = self.upkeep();
+            upkeep.held_position = upkeep.held_position.max(held.newest);
         }
         Ok(())
     }

@@ -60,6 +60,24 @@ impl From<&DeliverySettings> for WorkerConfig {
     }
 }
 
+/// Sends at the same time to one endpoint. What is urgent has slots of its own: it does not wait
+/// behind what was leased ahead.
+#[derive(Debug)]
+pub(super) struct Slots {
+    calm: Semaphore,
+    urgent: Semaphore,
+}
+
+impl Slots {
+    fn new(concurrency: usize) -> Self {
+        Self { calm: Semaphore::new(concurrency), urgent: Semaphore::new(concurrency) }
+    }
+
+    pub(super) fn of(&self, urgent: bool) -> &Semaphore {
+        if urgent { &self.urgent } else { &self.calm }
+    }
+}
+
 /// Whose turn it is in each (endpoint, conversation).
 pub(super) type Turns = HashMap<(String, String), Weak<tokio::sync::Mutex<()>>>;
 
@@ -74,7 +92,7 @@ pub struct Worker {
     pub(super) actions: BTreeMap<String, (ActionConfig, Action)>,
     pub(super) metrics: Arc<dyn DeliveryMetrics>,
     pub(super) holder: String,
-    pub(super) slots: BTreeMap<String, Semaphore>,
+    pub(super) slots: BTreeMap<String, Slots>,
     pub(super) traffic: Traffic,
     pub(super) upkeep: Mutex<Upkeep>,
     wake: Notify,
@@ -124,7 +142,7 @@ impl Worker {
         let zone = zone.unwrap_or(jiff::tz::TimeZone::UTC);
         let config = WorkerConfig { zone, ..WorkerConfig::from(&settings.delivery) };
         let routes = Routes::from_settings(settings, settings.external_url());
-        let slots = names.map(|name| (name, Semaphore::new(config.concurrency))).collect();
+        let slots = names.map(|name| (name, Slots::new(config.concurrency))).collect();
         let now = clock.wall_now();
         Ok(Self {
             traffic: Traffic::new(configured, config.concurrency, now),
@@ -172,33 +190,60 @@ impl Worker {
         while !stop.is_cancelled() {
             let now = self.clock.wall_now();
             self.keep_up(now).await;
+            while let Some(ended) = tasks.try_join_next() {
+                self.is_low(ended);
+            }
             let pause = match self.lease_and_spawn(now, &mut tasks).await {
                 // Whoever is in flight wakes this up when it is done.
                 Ok(Leased::Full) => IDLE,
-                Ok(Leased::Rows(0)) => self.pause(now).await,
-                Ok(Leased::Rows(_)) => Duration::ZERO,
+                Ok(Leased::Rows { is_more: true, .. }) => continue,
+                // As above; what else becomes due is looked for soon enough without asking when.
+                Ok(Leased::Rows { .. }) if !tasks.is_empty() => BUSY,
+                Ok(Leased::Rows { .. }) => self.pause(now).await,
                 Err(error) => {
                     tracing::error!(%error, "outbox: cannot lease");
                     IDLE
                 }
             };
-            while let Some(ended) = tasks.try_join_next() {
-                report_panic(ended);
-            }
-            if pause.is_zero() {
-                continue;
-            }
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = self.wake.notified() => {}
-                () = tokio::time::sleep(pause) => {}
-                Some(ended) = tasks.join_next() => report_panic(ended),
-            }
+            self.wait(pause, &stop, &mut tasks).await;
         }
         while let Some(ended) = tasks.join_next().await {
-            report_panic(ended);
+            self.is_low(ended);
         }
         Ok(())
+    }
+
+    /// Waits until there may be something to lease: a long queue is leased again when half of
+    /// what was leased ahead is done, not row by row.
+    async fn wait(&self, pause: Duration, stop: &CancellationToken, tasks: &mut JoinSet<String>) {
+        let over = tokio::time::sleep(pause);
+        tokio::pin!(over);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.wake.notified() => return,
+                () = &mut over => return,
+                Some(ended) = tasks.join_next() => {
+                    if self.is_low(ended) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether the endpoint whose attempt ended has little left in flight.
+    fn is_low(&self, ended: Result<String, tokio::task::JoinError>) -> bool {
+        match ended {
+            Ok(endpoint) => self.traffic.is_low(&endpoint),
+            Err(error) => {
+                tracing::error!(
+                    %error,
+                    "delivery attempt ended abnormally; its lease will run out"
+                );
+                true
+            }
+        }
     }
 
     /// Runs every attempt that is due at `now` to its end, the running task's included.
@@ -212,10 +257,10 @@ impl Worker {
             let mut tasks = JoinSet::new();
             let leased = match self.lease_and_spawn(now, &mut tasks).await? {
                 Leased::Full => 0,
-                Leased::Rows(leased) => leased,
+                Leased::Rows { count, .. } => count,
             };
             while let Some(ended) = tasks.join_next().await {
-                report_panic(ended);
+                self.is_low(ended);
             }
             made += leased;
             let busy = *self.in_flight.borrow() > 0;
@@ -232,7 +277,7 @@ impl Worker {
     async fn lease_and_spawn(
         self: &Arc<Self>,
         now: Timestamp,
-        tasks: &mut JoinSet<()>,
+        tasks: &mut JoinSet<String>,
     ) -> Result<Leased, StoreError> {
         // Under this lock a leased row is always counted before anybody can see "none left".
         let leasing = self.leasing.lock().await;
@@ -242,12 +287,13 @@ impl Worker {
             return Ok(Leased::Full);
         }
         let until = add_ms(self.clock.wall_now(), millis(self.lease()));
-        let items = self.store.lease_outbox(now, &self.holder, until, rooms).await?;
+        let items = self.store.lease_outbox(now, &self.holder, until, rooms.clone()).await?;
         self.looked(now);
         if !items.is_empty() {
             failpoint::reached(Point::Claimed);
         }
         let count = items.len();
+        let is_more = has_filled(&items, &rooms);
         let begun: Vec<(OutboxItem, bool)> = items
             .into_iter()
             .map(|item| {
@@ -261,9 +307,10 @@ impl Worker {
             let guard = InFlight { worker: self.clone(), endpoint: item.row.endpoint.clone() };
             tasks.spawn(async move {
                 guard.worker.attend(item, is_probe).await;
+                guard.endpoint.clone()
             });
         }
-        Ok(Leased::Rows(count))
+        Ok(Leased::Rows { count, is_more })
     }
 
     /// Whether anything at all could be leased: every endpoint has its own room.
@@ -302,18 +349,21 @@ impl Worker {
 enum Leased {
     /// There was no room for anything: nothing was asked.
     Full,
-    /// So many rows.
-    Rows(usize),
+    /// So many rows; with `is_more` there may be others that are due.
+    Rows { count: usize, is_more: bool },
+}
+
+/// Whether some endpoint gave as many rows as there was room for.
+fn has_filled(items: &[OutboxItem], rooms: &Rooms) -> bool {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for item in items {
+        *counts.entry(&item.row.endpoint).or_default() += 1;
+    }
+    counts.into_iter().any(|(endpoint, count)| count >= rooms.of(endpoint).rows)
 }
 
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
-}
-
-fn report_panic(ended: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended {
-        tracing::error!(%error, "delivery attempt ended abnormally; its lease will run out");
-    }
 }
 
 /// Counts a row as in flight until it is dropped, whatever happens.

@@ -13,19 +13,35 @@ impl Store {
     pub async fn outbox_stats(&self) -> Result<Vec<OutboxStat>, StoreError> {
         self.read(|sql| {
             let rows = sql.query(
-                "SELECT endpoint,
-                     CAST(SUM(CASE WHEN closed_at IS NULL THEN 1 ELSE 0 END) AS BIGINT) AS pending,
-                     MIN(CASE WHEN closed_at IS NULL THEN created_at END) AS oldest_at,
-                     CAST(SUM(CASE WHEN state = 'dead' THEN 1 ELSE 0 END) AS BIGINT) AS dead
-                 FROM outbox WHERE endpoint <> '' GROUP BY endpoint ORDER BY endpoint",
+                // Each part is answered by an index of open or of dead rows alone: what was
+                // delivered in a year is not read. The oldest rows are the first of each urgency;
+                // those that wait for the end of quiet hours are on time until then.
+                "SELECT a.endpoint,
+                     (SELECT COUNT(*) FROM outbox o
+                      WHERE o.endpoint = a.endpoint AND o.closed_at IS NULL) AS pending,
+                     (SELECT o.created_at FROM outbox o WHERE o.endpoint = a.endpoint
+                          AND o.closed_at IS NULL AND o.urgent = 0
+                          AND o.not_before <= o.created_at
+                      ORDER BY o.position LIMIT 1) AS calm_at,
+                     (SELECT o.created_at FROM outbox o WHERE o.endpoint = a.endpoint
+                          AND o.closed_at IS NULL AND o.urgent = 1
+                          AND o.not_before <= o.created_at
+                      ORDER BY o.position LIMIT 1) AS urgent_at,
+                     (SELECT MIN(o.not_before) FROM outbox o WHERE o.endpoint = a.endpoint
+                          AND o.closed_at IS NULL AND o.not_before > o.created_at) AS deferred_at,
+                     (SELECT COUNT(*) FROM outbox o
+                      WHERE o.endpoint = a.endpoint AND o.state = 'dead') AS dead
+                 FROM addressees a ORDER BY a.endpoint",
                 args![],
             )?;
             rows.iter()
                 .map(|row| {
+                    let at = |name| row.opt_time(name);
+                    let oldest = [at("calm_at")?, at("urgent_at")?, at("deferred_at")?];
                     Ok(OutboxStat {
                         endpoint: row.text("endpoint")?,
                         pending: row.count("pending")?,
-                        oldest_at: row.opt_time("oldest_at")?,
+                        oldest_at: oldest.into_iter().flatten().min(),
                         dead: row.count("dead")?,
                     })
                 })

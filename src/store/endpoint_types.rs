@@ -122,6 +122,19 @@ impl From<usize> for Rooms {
     }
 }
 
+/// Messages that the policy held back at one receiver, for one reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// Receiver; empty where none was named.
+    pub endpoint: String,
+    /// `silence`, `digest`, `not_routed` or `quiet_hours`.
+    pub policy: &'static str,
+    /// How many.
+    pub count: u64,
+    /// Position of the newest of them.
+    pub newest: i64,
+}
+
 /// Messages of one receiver and kind that died unsent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dropped {

@@ -8,7 +8,7 @@
 use judge::time::Timestamp;
 
 use super::sql::{Row, Sql, args, bad};
-use super::{Dropped, EndpointRow, EndpointState, Store, StoreError};
+use super::{DeliveryState, Dropped, EndpointRow, EndpointState, Held, Store, StoreError};
 
 const COLUMNS: &str = "endpoint, state, since_at, failures, failing_since, probe_at, \
     paused_until, cause, config_hash, skew_ms, dropped_told_at, version";
@@ -41,6 +41,32 @@ impl Store {
                 args![&name, now],
             )?;
             Ok(touched > 0)
+        })
+        .await
+    }
+
+    /// Messages behind a position that were made at or after `since` and held back by the policy,
+    /// by receiver and reason. Positions grow in the order of commits, so that none is passed over.
+    pub async fn held(&self, behind: i64, since: Timestamp) -> Result<Vec<Held>, StoreError> {
+        self.read(move |sql| {
+            let rows = sql.query(
+                "SELECT endpoint, COALESCE(withheld_as, '') AS held_as, COUNT(*) AS n,
+                     MAX(position) AS newest
+                 FROM outbox WHERE position > ?1 AND created_at >= ?2
+                     AND (withheld_as IS NOT NULL OR not_before > created_at)
+                 GROUP BY endpoint, held_as ORDER BY endpoint, held_as",
+                args![behind, since],
+            )?;
+            rows.iter()
+                .map(|row| {
+                    Ok(Held {
+                        endpoint: row.text("endpoint")?,
+                        policy: policy_word(&row.text("held_as")?),
+                        count: row.count("n")?,
+                        newest: row.int("newest")?,
+                    })
+                })
+                .collect()
         })
         .await
     }
@@ -104,6 +130,16 @@ pub(super) fn put(sql: &dyn Sql, row: &EndpointRow) -> Result<(), StoreError> {
         ],
     )
     .map(drop)
+}
+
+/// The label of what held a row back, from the state that it was made in.
+fn policy_word(held_as: &str) -> &'static str {
+    match DeliveryState::parse(held_as) {
+        Some(DeliveryState::Silenced) => "silence",
+        Some(DeliveryState::Digest) => "digest",
+        Some(DeliveryState::NotRouted) => "not_routed",
+        _ => "quiet_hours",
+    }
 }
 
 fn endpoint_row(row: &Row) -> Result<EndpointRow, StoreError> {

@@ -16,6 +16,8 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "endpoints", include_str!("migrations/0006_endpoints.sql")),
     (7, "policy", include_str!("migrations/0007_policy.sql")),
     (8, "rollback", include_str!("migrations/0008_rollback.sql")),
+    (10, "texts", include_str!("migrations/0010_texts.sql")),
+    (11, "held", include_str!("migrations/0011_held.sql")),
     (14, "changes", include_str!("migrations/0014_changes.sql")),
 ];
 
@@ -24,6 +26,13 @@ pub(super) const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
     version BIGINT PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL)";
+
+/// A file as an older build left it.
+#[cfg(test)]
+pub(super) fn migrate_up_to(newest: i64, sql: &dyn Sql) -> Result<(), StoreError> {
+    sql.batch(CREATE)?;
+    MIGRATIONS.iter().filter(|(version, ..)| *version <= newest).try_for_each(apply(sql))
+}
 
 /// Brings the schema to [`NEWEST`], or says why not.
 pub(super) fn migrate(sql: &dyn Sql) -> Result<(), StoreError> {
@@ -37,14 +46,18 @@ pub(super) fn migrate(sql: &dyn Sql) -> Result<(), StoreError> {
 fn apply_pending(sql: &dyn Sql) -> Result<(), StoreError> {
     sql.batch(CREATE)?;
     let found = verify(sql)?;
-    for (version, name, text) in MIGRATIONS.iter().filter(|(version, ..)| *version > found) {
+    MIGRATIONS.iter().filter(|(version, ..)| *version > found).try_for_each(apply(sql))
+}
+
+fn apply(sql: &dyn Sql) -> impl Fn(&(i64, &str, &str)) -> Result<(), StoreError> {
+    |(version, name, text)| {
         sql.batch(text)?;
         sql.exec(
             "INSERT INTO schema_migrations (version, name, checksum) VALUES (?1, ?2, ?3)",
             args![*version, *name, &checksum(text)],
-        )?;
+        )
+        .map(drop)
     }
-    Ok(())
 }
 
 /// Checks that a read-only database has exactly our schema.

@@ -11,9 +11,10 @@
 //! * an outbox row is enqueued once per id, and leaves only by a recorded state.
 //!
 //! Concern by concern: `experiments`, `cursors`, `points`, `commit`, `state` (sequential state
-//! and guardrails), `outbox` (leases and attempts), `queue` (enqueue, supersede, bounds),
-//! `redeliver` (sending again), `endpoints` (circuits), `policy` (silences, acknowledgements,
-//! digests), `standing` (what gates ask), `rollback`, `deliveries`, `reads`, `sources`, `alarms`.
+//! and guardrails), `queue` (enqueue, supersede, bounds), `loads` (how full a queue is), `lease`
+//! (who is next), `outbox` (attempts), `redeliver` (sending again), `endpoints` (circuits),
+//! `policy` (silences, acknowledgements, digests), `standing` (what gates ask), `rollback`,
+//! `deliveries`, `reads`, `sources`, `alarms`.
 //! They speak SQL through `sql` only; `sqlite` is the engine.
 
 mod alarms;
@@ -26,6 +27,8 @@ mod deliveries;
 mod endpoint_types;
 mod endpoints;
 mod experiments;
+mod lease;
+mod loads;
 mod migrations;
 mod outbox;
 mod outbox_types;

@@ -363,7 +363,8 @@ pub struct OutboxStat {
     pub endpoint: String,
     /// Open rows.
     pub pending: u64,
-    /// When the oldest open row was made.
+    /// Since when the oldest open row could have been sent: when it was made, or the end of the
+    /// quiet hours that it waits for, which may lie ahead.
     pub oldest_at: Option<Timestamp>,
     /// Dead rows.
     pub dead: u64,

@@ -7,14 +7,18 @@ use std::collections::BTreeMap;
 
 use judge::time::Timestamp;
 
+use super::loads::Load;
 use super::sql::{Row, Sql, args, bad, next_count};
 use super::{DeliveryState, Lane, OutboxRow, Store, StoreError, StoreOptions, Told, Withheld};
 use crate::failpoint::{self, Point};
 
-/// Columns of a row as it was enqueued.
+/// Columns of a row as it was enqueued. No content: it is the body.
 pub(super) const ROW_COLUMNS: &str = "id, endpoint, partition_key, sequence, kind, urgent, lane, \
-    notice_id, body, content, created_at, not_before, expires_at, final_state, conversation, \
-    reason, topic, severity, lasting, withheld_by, withheld_as";
+    notice_id, created_at, not_before, expires_at, final_state, conversation, \
+    reason, topic, severity, lasting, withheld_by, withheld_as, \
+    (SELECT texts.text FROM texts WHERE texts.id = body_text) AS body, \
+    CASE WHEN content_text <> body_text THEN \
+        (SELECT texts.text FROM texts WHERE texts.id = content_text) END AS content";
 
 impl Store {
     /// Enqueues what belongs to no evaluation (source and file notices, test sends). The same id
@@ -37,24 +41,54 @@ pub(super) fn enqueue(
         return Ok(());
     }
     failpoint::reached(Point::BeforeInsert);
-    let mut grown = BTreeMap::new();
+    let mut grown: BTreeMap<_, Grown> = BTreeMap::new();
+    let mut before = None;
     for row in rows {
-        if insert(sql, row)? && row.told.withheld.is_none() {
+        let Some(content_text) = insert(sql, row, before)? else { continue };
+        before = Some((row, content_text));
+        if row.told.withheld.is_none() {
             supersede(sql, row)?;
-            grown.insert(row.endpoint.as_str(), row.created_at);
+            let grown = grown.entry(row.endpoint.as_str()).or_default();
+            grown.now = Some(row.created_at);
+            grown.load.rows += 1;
+            grown.load.bytes += bytes(row);
         }
     }
-    for (endpoint, now) in grown {
-        bound(sql, endpoint, now, options)?;
+    for (endpoint, grown) in grown {
+        let Some(now) = grown.now else { continue };
+        bound(sql, endpoint, grown.load, now, options)?;
     }
     Ok(())
 }
 
-fn insert(sql: &dyn Sql, row: &OutboxRow) -> Result<bool, StoreError> {
+/// What one call added to an endpoint's queue.
+#[derive(Default)]
+struct Grown {
+    load: Load,
+    now: Option<Timestamp>,
+}
+
+/// What a row counts against the bound of bytes.
+fn bytes(row: &OutboxRow) -> u64 {
+    (row.body.len() + row.content.len()) as u64
+}
+
+/// Inserts a row with its texts unless its id is known; the id of its content's text.
+///
+/// `before` is the row inserted just before it: rows of one notice share their content.
+fn insert(
+    sql: &dyn Sql,
+    row: &OutboxRow,
+    before: Option<(&OutboxRow, i64)>,
+) -> Result<Option<i64>, StoreError> {
     let position = next_count(sql, "outbox")?;
+    let shared = before
+        .filter(|(before, _)| before.notice_id == row.notice_id && before.content == row.content);
+    let content_text = shared.map_or(position * 2, |(_, content_text)| content_text);
+    let body_text = if row.body == row.content { content_text } else { position * 2 + 1 };
     let touched = sql.exec(
         "INSERT INTO outbox (id, endpoint, partition_key, sequence, position, kind, urgent, lane,
-             notice_id, body, content, bytes, created_at, not_before, expires_at, final_state,
+             notice_id, body_text, content_text, bytes, created_at, not_before, expires_at, final_state,
              state, next_at, attempts, manual, collapsed, conversation, reason, topic, severity,
              lasting, withheld_as, withheld_by, closed_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,
@@ -68,12 +102,13 @@ fn insert(sql: &dyn Sql, row: &OutboxRow) -> Result<bool, StoreError> {
             row.sequence,
             position,
             &row.kind,
-            row.urgent,
+            // Nothing that turns something off waits for a message.
+            row.urgent || row.lane == Lane::Action,
             lane_name(row.lane),
             &row.notice_id,
-            &row.body,
-            &row.content,
-            row.body.len() + row.content.len(),
+            body_text,
+            content_text,
+            bytes(row),
             row.created_at,
             row.not_before,
             row.expires_at,
@@ -87,7 +122,26 @@ fn insert(sql: &dyn Sql, row: &OutboxRow) -> Result<bool, StoreError> {
             row.told.withheld.as_ref().and_then(Withheld::by),
         ],
     )?;
-    Ok(touched > 0)
+    if touched == 0 {
+        return Ok(None);
+    }
+    if shared.is_none() {
+        keep_text(sql, content_text, &row.content)?;
+    }
+    if body_text != content_text {
+        keep_text(sql, body_text, &row.body)?;
+    }
+    if !row.endpoint.is_empty() {
+        sql.exec(
+            "INSERT INTO addressees (endpoint) VALUES (?1) ON CONFLICT (endpoint) DO NOTHING",
+            args![&row.endpoint],
+        )?;
+    }
+    Ok(Some(content_text))
+}
+
+fn keep_text(sql: &dyn Sql, id: i64, text: &str) -> Result<(), StoreError> {
+    sql.exec("INSERT INTO texts (id, text) VALUES (?1, ?2)", args![id, text]).map(drop)
 }
 
 /// Verdicts say where an experiment stands, so a newer one makes an unsent older one moot.
@@ -122,20 +176,28 @@ fn supersede(sql: &dyn Sql, row: &OutboxRow) -> Result<(), StoreError> {
 }
 
 /// Keeps the open messages of an endpoint within rows and bytes; the oldest go first.
+///
+/// They are counted only when what is known of the last count and of what came since does not
+/// rule a full queue out: what left since only makes room.
 fn bound(
     sql: &dyn Sql,
     endpoint: &str,
+    grown: Load,
     now: Timestamp,
     options: &StoreOptions,
 ) -> Result<(), StoreError> {
+    let most = sql.loads().grown(sql, endpoint, grown)?;
+    if most.is_some_and(|most| most.fits(options)) {
+        return Ok(());
+    }
     let open = sql.first(
         "SELECT COUNT(*) AS n, CAST(COALESCE(SUM(bytes), 0) AS BIGINT) AS bytes FROM outbox
          WHERE endpoint = ?1 AND closed_at IS NULL AND lane = 'message'",
         args![endpoint],
     )?;
     let open = open.ok_or_else(|| bad("outbox", "a count without a row"))?;
-    let (mut rows, mut bytes) = (open.count("n")?, open.count("bytes")?);
-    while rows > options.queue_rows || bytes > options.queue_bytes {
+    let mut load = Load { rows: open.count("n")?, bytes: open.count("bytes")? };
+    while !load.fits(options) {
         let gone = sql.first(
             "UPDATE outbox SET state = 'dead', note = 'queue_full', closed_at = ?2
              WHERE id = (SELECT id FROM outbox WHERE endpoint = ?1 AND closed_at IS NULL
@@ -144,10 +206,11 @@ fn bound(
              RETURNING bytes",
             args![endpoint, now],
         )?;
-        let Some(gone) = gone else { return Ok(()) };
-        rows -= 1;
-        bytes = bytes.saturating_sub(gone.count("bytes")?);
+        let Some(gone) = gone else { break };
+        load.rows -= 1;
+        load.bytes = load.bytes.saturating_sub(gone.count("bytes")?);
     }
+    sql.loads().counted(endpoint, load);
     Ok(())
 }
 
@@ -191,8 +254,11 @@ pub(super) fn outbox_row(row: &Row) -> Result<OutboxRow, StoreError> {
         urgent: row.flag("urgent")?,
         lane,
         notice_id: row.text("notice_id")?,
+        content: match row.opt_text("content")? {
+            Some(content) => content,
+            None => row.text("body")?,
+        },
         body: row.text("body")?,
-        content: row.text("content")?,
         created_at: row.time("created_at")?,
         not_before: row.time("not_before")?,
         expires_at: row.time("expires_at")?,

@@ -105,5 +105,6 @@ fn again(sql: &dyn Sql, id: &str, ladder: bool, now: Timestamp) -> Result<bool, 
          WHERE id = ?1 AND holder IS NULL",
         args![id, now, manual],
     )?;
+    sql.loads().forget();
     Ok(touched > 0)
 }

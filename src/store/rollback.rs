@@ -49,7 +49,8 @@ impl Store {
         let (action, before) = (action.to_owned(), before.map(str::to_owned));
         self.read(move |sql| {
             let rows = sql.query(
-                "SELECT o.id, o.content, o.created_at FROM outbox o
+                "SELECT o.id, t.text AS content, o.created_at FROM outbox o
+                 JOIN texts t ON t.id = o.content_text
                  WHERE o.endpoint = ?1 AND o.lane = 'action'
                      AND (CAST(?2 AS TEXT) IS NULL
                          OR o.position < (SELECT position FROM outbox WHERE id = ?2))

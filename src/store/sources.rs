@@ -63,7 +63,22 @@ impl Store {
                      (SELECT id FROM outbox WHERE lane = 'message' AND closed_at < ?1)",
                 args![before],
             )?;
-            sql.exec("DELETE FROM outbox WHERE lane = 'message' AND closed_at < ?1", args![before])
+            let gone = sql.query(
+                "DELETE FROM outbox WHERE lane = 'message' AND closed_at < ?1
+                 RETURNING notice_id, body_text, content_text",
+                args![before],
+            )?;
+            for row in &gone {
+                for text in ["body_text", "content_text"] {
+                    // Rows of one notice share their content.
+                    sql.exec(
+                        "DELETE FROM texts WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM outbox o
+                             WHERE o.notice_id = ?2 AND ?1 IN (o.body_text, o.content_text))",
+                        args![row.int(text)?, &row.text("notice_id")?],
+                    )?;
+                }
+            }
+            Ok(gone.len() as u64)
         })
         .await
     }

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use judge::time::Timestamp;
 
 use super::StoreError;
+use super::loads::Loads;
 
 /// A value as the engine has it.
 #[derive(Debug, Clone, PartialEq)]
@@ -198,6 +199,12 @@ pub(super) trait Sql {
 
     /// Whether the transaction that was begun still stands.
     fn in_transaction(&self) -> bool;
+
+    /// A number that changes when another connection wrote, and only then.
+    fn changed_by_others(&self) -> Result<i64, StoreError>;
+
+    /// What this connection knows of the queues.
+    fn loads(&self) -> &Loads;
 
     /// What the engine finds wrong with its own file.
     fn self_check(&self) -> Result<Vec<String>, StoreError>;

@@ -12,11 +12,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSql, ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, params_from_iter};
 use tokio::sync::oneshot;
 
-use super::sql::{Row, Sql, Val, args};
+use super::loads::Loads;
+use super::sql::{Row, Sql, Val, args, bad};
 use super::{StoreError, migrations};
 
 /// How long a writer waits for another process.
@@ -33,6 +35,7 @@ const CHECKED_ON_OPEN: u64 = 256 << 20;
 pub(super) struct Sqlite {
     connection: Connection,
     path: PathBuf,
+    loads: Loads,
 }
 
 impl ToSql for Val {
@@ -85,6 +88,15 @@ impl Sql for Sqlite {
         !self.connection.is_autocommit()
     }
 
+    fn changed_by_others(&self) -> Result<i64, StoreError> {
+        let row = self.first("PRAGMA data_version", args![])?;
+        row.ok_or_else(|| bad("data_version", "no answer"))?.int("data_version")
+    }
+
+    fn loads(&self) -> &Loads {
+        &self.loads
+    }
+
     fn self_check(&self) -> Result<Vec<String>, StoreError> {
         let mut problems = Vec::new();
         for row in self.query("PRAGMA integrity_check", args![])? {
@@ -119,9 +131,9 @@ fn to_val(column: &str, value: ValueRef<'_>) -> Result<Val, StoreError> {
         ValueRef::Real(value) => Val::Real(value),
         ValueRef::Text(bytes) => {
             let text = std::str::from_utf8(bytes);
-            Val::Text(text.map_err(|_| super::sql::bad(column, "text that is not UTF-8"))?.into())
+            Val::Text(text.map_err(|_| bad(column, "text that is not UTF-8"))?.into())
         }
-        ValueRef::Blob(_) => return Err(super::sql::bad(column, "bytes where none belong")),
+        ValueRef::Blob(_) => return Err(bad(column, "bytes where none belong")),
     })
 }
 
@@ -139,6 +151,12 @@ impl Sqlite {
         Ok(sqlite)
     }
 
+    /// A connection as it is, without our schema.
+    #[cfg(test)]
+    pub(super) fn of_test(connection: Connection, path: &Path) -> Self {
+        Self { connection, path: path.to_owned(), loads: Loads::default() }
+    }
+
     /// Opens a reader of a file that a writer has prepared.
     fn open_reader(path: &Path) -> Result<Self, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -151,9 +169,14 @@ impl Sqlite {
         let connection = Connection::open_with_flags(path, flags).map_err(|error| {
             StoreError::Open { path: path.to_owned(), cause: error.to_string() }
         })?;
-        let sqlite = Self { connection, path: path.to_owned() };
+        let sqlite = Self { connection, path: path.to_owned(), loads: Loads::default() };
         sqlite.connection.busy_timeout(BUSY).map_err(|e| sqlite.explain(e))?;
-        sqlite.connection.set_prepared_statement_cache_capacity(128);
+        sqlite.connection.set_prepared_statement_cache_capacity(256);
+        // Plans do not depend on values: otherwise most statements are compiled anew at each use.
+        sqlite
+            .connection
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+            .map_err(|e| sqlite.explain(e))?;
         sqlite.batch("PRAGMA foreign_keys = ON")?;
         Ok(sqlite)
     }
@@ -374,8 +397,11 @@ fn write_loop(sqlite: &Sqlite, jobs: &Receiver<Box<dyn WriteJob>>) {
 fn run_group(sql: &dyn Sql, group: &mut [Box<dyn WriteJob>]) -> Result<(), StoreError> {
     sql.begin_write()?;
     let outcome = run_jobs(sql, group).and_then(|()| sql.batch("COMMIT"));
-    if outcome.is_err() && sql.in_transaction() {
-        sql.batch("ROLLBACK")?;
+    if outcome.is_err() {
+        sql.loads().forget();
+        if sql.in_transaction() {
+            sql.batch("ROLLBACK")?;
+        }
     }
     outcome
 }
@@ -388,7 +414,12 @@ fn run_jobs(sql: &dyn Sql, group: &mut [Box<dyn WriteJob>]) -> Result<(), StoreE
             // A full disk or an I/O error ends the whole transaction, not only this work.
             return Err(StoreError::Database("the transaction was lost".to_owned()));
         }
-        sql.batch(if keep { "RELEASE work" } else { "ROLLBACK TO work; RELEASE work" })?;
+        if keep {
+            sql.batch("RELEASE work")?;
+        } else {
+            sql.batch("ROLLBACK TO work; RELEASE work")?;
+            sql.loads().forget();
+        }
     }
     Ok(())
 }

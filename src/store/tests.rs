@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::conformance::{self, at, claim, cursor, experiment, fetched, look, number, proportion};
+use super::conformance::{
+    self, at, claim, cursor, experiment, fetched, look, message, number, proportion,
+};
 use super::sql::{Sql, args};
-use super::{Commit, Committed, Store, StoreError, migrations};
+use super::{Commit, Committed, DeliveryFilter, Store, StoreError, StoreOptions, migrations};
 
 fn folder() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -154,6 +156,55 @@ async fn two_handles_on_one_file_share_the_work() {
     let fresh = [both.0.unwrap(), both.1.unwrap()];
     assert_eq!(fresh.iter().filter(|done| **done == Committed::Already).count(), 1);
     assert_eq!(two.evaluations("x", None, 9).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_full_queue_is_seen_whoever_filled_it() {
+    let (_folder, path) = folder();
+    let options = StoreOptions { queue_rows: 3, ..StoreOptions::default() };
+    let (one, two) =
+        (Store::open_with(&path, options).unwrap(), Store::open_with(&path, options).unwrap());
+    let enqueue = async |store: &Store, id: &str, sequence| {
+        store.enqueue(vec![message(id, "data.stale", sequence)]).await.unwrap();
+    };
+    enqueue(&one, "m1", 1).await;
+    enqueue(&two, "m2", 2).await;
+    enqueue(&two, "m3", 3).await;
+    enqueue(&one, "m4", 4).await;
+    let stats = two.outbox_stats().await.unwrap();
+    assert_eq!((stats[0].pending, stats[0].dead), (3, 1), "what another process added counts");
+}
+
+/// As it was before bodies had a table of their own (0010).
+#[tokio::test]
+async fn an_older_outbox_keeps_its_bytes() {
+    let (_folder, path) = folder();
+    {
+        let raw = Connection::open(&path).unwrap();
+        let sqlite = super::sqlite::Sqlite::of_test(raw, &path);
+        migrations::migrate_up_to(8, &sqlite).unwrap();
+        for (id, position, body) in [("same", 1_i64, "{\"a\":1}"), ("other", 2, "for people")] {
+            sqlite
+                .exec(
+                    "INSERT INTO outbox (id, endpoint, partition_key, sequence, position, kind,
+                         urgent, lane, notice_id, body, content, bytes, created_at, not_before,
+                         expires_at, final_state, state, next_at, attempts, manual, collapsed)
+                     VALUES (?1, 'hook', 'x', ?2, ?2, 'x.y', 0, 'message', 'n', ?3, ?4, 20, 10,
+                         10, 99, 0, 'pending', 10, 0, 0, 0)",
+                    args![id, position, body, "{\"a\":1}"],
+                )
+                .unwrap();
+        }
+        sqlite.exec("UPDATE counters SET value = 2 WHERE name = 'outbox'", args![]).unwrap();
+    }
+    let store = Store::open(&path).unwrap();
+    let rows = store.deliveries(DeliveryFilter::default()).await.unwrap();
+    let said: Vec<_> =
+        rows.iter().map(|row| (row.row.body.as_str(), row.row.content.as_str())).collect();
+    assert_eq!(said, [("for people", "{\"a\":1}"), ("{\"a\":1}", "{\"a\":1}")]);
+    assert_eq!(store.outbox_stats().await.unwrap()[0].pending, 2);
+    store.enqueue(vec![message("new", "x.y", 3)]).await.unwrap();
+    assert!(store.integrity_check().await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -49,6 +49,8 @@ pub struct DaemonMetrics {
     delivery_attempts: Family<Labels, Counter>,
     endpoint_state: Family<Labels, Gauge>,
     heartbeats: Family<Labels, Counter>,
+    withheld: Family<Labels, Counter>,
+    render_errors: Family<Labels, Counter>,
     dead_letters: Family<Labels, Gauge>,
     rollback_confirmed: Histograms,
     reload_successful: Gauge,
@@ -121,6 +123,8 @@ impl DaemonMetrics {
             delivery_attempts: Family::default(),
             endpoint_state: Family::default(),
             heartbeats: Family::default(),
+            withheld: Family::default(),
+            render_errors: Family::default(),
             dead_letters: Family::default(),
             rollback_confirmed: Histograms::new_with_constructor(rollback_histogram),
             reload_successful: Gauge::default(),
@@ -185,13 +189,23 @@ impl DaemonMetrics {
         r.register("outbox_depth", "Messages not sent yet", self.outbox_depth.clone());
         r.register(
             "outbox_oldest_age_seconds",
-            "Age of the oldest message not sent yet",
+            "Age of the oldest message not sent yet, from when it might be sent",
             self.outbox_oldest_age.clone(),
         );
         r.register(
             "deliveries",
             "Messages by what became of them, and why (ok, the error class, expired, queue_full)",
             self.deliveries.clone(),
+        );
+        r.register(
+            "withheld",
+            "Messages not sent at once, by policy: silence, digest, quiet_hours, not_routed",
+            self.withheld.clone(),
+        );
+        r.register(
+            "render_errors",
+            "Parts of messages that a template could not render: plain text was sent there",
+            self.render_errors.clone(),
         );
         r.register(
             "heartbeats",
@@ -301,6 +315,17 @@ impl DaemonMetrics {
     /// A ping of the dead-man's switch: `sent`, `failed` or `held`, and why.
     pub fn heartbeat(&self, outcome: &str, reason: &str) {
         self.heartbeats.get_or_create(&pair("outcome", outcome, "reason", reason)).inc();
+    }
+
+    /// Messages that the policy held back, and which part of it.
+    pub fn withheld(&self, endpoint: &str, policy: &str, count: u64) {
+        let labels = pair("endpoint", endpoint, "policy", policy);
+        self.withheld.get_or_create(&labels).inc_by(count);
+    }
+
+    /// Parts of a message that a template could not render.
+    pub fn render_errors(&self, endpoint: &str, count: u64) {
+        self.render_errors.get_or_create(&label("endpoint", endpoint)).inc_by(count);
     }
 
     /// Whether a receiver is sent to, as a number.

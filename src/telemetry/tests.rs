@@ -185,6 +185,8 @@ fn seen_everything() -> Metrics {
     metrics.daemon.delivery("chat", "test", "delivered", "ok", 1);
     metrics.daemon.endpoint_state("chat", 0);
     metrics.daemon.heartbeat("sent", "ok");
+    metrics.daemon.withheld("chat", "silence", 1);
+    metrics.daemon.render_errors("chat", 1);
     metrics.daemon.attempt("chat", "delivered");
     metrics.daemon.rolled_back("turn-off", 0.04);
     metrics.daemon.gate_asked("promote", true);

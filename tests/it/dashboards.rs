@@ -103,6 +103,8 @@ fn registry() -> Metrics {
     metrics.daemon.delivery("chat", "test", "delivered", "ok", 1);
     metrics.daemon.endpoint_state("chat", 0);
     metrics.daemon.heartbeat("sent", "ok");
+    metrics.daemon.withheld("chat", "silence", 1);
+    metrics.daemon.render_errors("chat", 1);
     metrics.daemon.attempt("chat", "delivered");
     let source = SourceRow { name: "prometheus".to_owned(), is_up: true, last_ok_at: Some(at) };
     let outbox =

@@ -17,6 +17,7 @@ mod fakes;
 mod gates;
 mod heartbeat;
 mod http_api;
+mod kill_held;
 mod kill_points;
 mod late;
 mod messages;

@@ -323,6 +323,9 @@ async fn a_snooze_holds_its_own_thing_back_for_a_day() {
     let why = told["messages"].as_array().unwrap().iter();
     let held = why.filter(|one| one["state"] == "silenced").count();
     assert!(held >= 1, "{told}");
+    let counted = "verdictd_withheld_total{endpoint=\"hook\",policy=\"silence\"} ";
+    let metrics = site.get("/metrics").await.body;
+    assert!(metrics.contains(counted), "{metrics}");
     assert!(site.get("/silences").await.body.contains("alarm:toothless"));
     app.shutdown().await.unwrap();
 }

@@ -77,6 +77,11 @@ pub trait Receiver: Send + Sync + std::fmt::Debug {
     /// Sends one message once; the caller holds the deadline over the whole of it.
     fn send<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Result<Receipt, SendError>>;
 
+    /// How many parts of a body could not be rendered and say something plainer.
+    fn render_errors(&self, _body: &str) -> u64 {
+        0
+    }
+
     /// A smaller body for a receiver that said "too large", made from the generic content.
     fn shrink(&self, content: &Value) -> String;
 }

@@ -293,6 +293,11 @@ fn tried(plan: &Plan) -> Vec<String> {
     found.into_iter().map(told).collect()
 }
 
+/// How many parts of a stored body could not be rendered.
+fn faults(stored: &Value) -> u64 {
+    stored["faults"].as_u64().unwrap_or(0)
+}
+
 #[derive(Debug)]
 struct Template {
     client: Client,
@@ -347,7 +352,8 @@ impl Template {
         let request = request.body(stored["body"].to_string());
         let answer = exchange(request, &url, envelope.timeout, envelope.sent_at).await?;
         let mut receipt = self.plan.success.judged(answer)?;
-        if let Some(faults) = stored["faults"].as_u64().filter(|faults| *faults > 0) {
+        let faults = faults(&stored);
+        if faults > 0 {
             receipt.detail =
                 format!("{faults} parts could not be rendered; {}", receipt.detail.trim());
         }
@@ -358,6 +364,10 @@ impl Template {
 impl Receiver for Template {
     fn send<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Result<Receipt, SendError>> {
         Box::pin(self.deliver(envelope))
+    }
+
+    fn render_errors(&self, body: &str) -> u64 {
+        serde_json::from_str(body).map_or(0, |stored| faults(&stored))
     }
 
     fn shrink(&self, content: &Value) -> String {

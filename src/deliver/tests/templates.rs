@@ -125,8 +125,10 @@ fn a_part_that_cannot_be_rendered_says_the_headline_and_is_counted() {
         "base_url": "https://x.example",
         "body": {"a": "{{ data.nothing }}", "b": "{{ said.headline }}", "c": "{{ data.final }}"},
     });
-    let body = rendered(&config(own), NoticeKind::VerdictStop);
+    let config = config(own);
+    let body = rendered(&config, NoticeKind::VerdictStop);
     assert_eq!(body["faults"], 1);
+    assert_eq!(config.build("x").unwrap().render_errors(&body.to_string()), 1);
     assert_eq!((&body["body"]["a"], &body["body"]["c"]), (&body["body"]["b"], &json!(true)));
 }
 

@@ -4,7 +4,7 @@ use super::delivery::{attempt, delivery, enqueue, finish, ids, lease, urgent};
 use super::*;
 use crate::store::{
     Attempt, DeliveryFilter, DeliveryState, Dropped, EndpointRow, EndpointState, Finished, Outcome,
-    Redeliver, Room, Rooms,
+    Redeliver, Room, Rooms, Withheld,
 };
 
 fn elsewhere(id: &str, endpoint: &str, partition: &str) -> OutboxRow {
@@ -130,6 +130,43 @@ pub(in crate::store) async fn what_died_unsent_is_counted(store: Store) {
     };
     assert_eq!(store.dropped(at(19), at(20)).await.unwrap(), [expired]);
     assert!(store.dropped(at(20), at(90)).await.unwrap().is_empty());
+}
+
+pub(in crate::store) async fn what_is_held_back_is_counted_once(store: Store) {
+    let withheld = |id: &str, endpoint: &str, withheld| OutboxRow {
+        endpoint: endpoint.to_owned(),
+        told: Told { withheld: Some(withheld), ..Told::default() },
+        ..message(id, "x.y", 1)
+    };
+    let silence = || Withheld::Silence("sil_1".to_owned());
+    let night = OutboxRow { not_before: at(800), ..message("night", "x.y", 2) };
+    enqueue(&store, &[message("sent", "x.y", 1), night, withheld("s1", "chat", silence())]).await;
+    enqueue(&store, &[withheld("s2", "chat", silence())]).await;
+    enqueue(&store, &[withheld("n", "", Withheld::NoReceiver)]).await;
+    let digest = Withheld::Digest("daily".to_owned());
+    enqueue(&store, &[withheld("d", "tickets", digest)]).await;
+    let counts = async |behind| {
+        let held = store.held(behind, at(10)).await.unwrap();
+        let newest = held.iter().map(|held| held.newest).max();
+        let count = |held: crate::store::Held| (held.endpoint, held.policy, held.count);
+        (held.into_iter().map(count).collect::<Vec<_>>(), newest)
+    };
+    let of = |endpoint: &str, policy, count| (endpoint.to_owned(), policy, count);
+    let (all, newest) = counts(0).await;
+    let expected = [
+        of("", "not_routed", 1),
+        of("chat", "quiet_hours", 1),
+        of("chat", "silence", 2),
+        of("tickets", "digest", 1),
+    ];
+    assert_eq!(all, expected);
+    assert!(store.held(0, at(11)).await.unwrap().is_empty(), "made before the process began");
+    // The end of quiet hours, and a person's word, change nothing about that it was held.
+    assert!(store.redeliver("s1", at(20)).await.unwrap());
+    let newest = newest.unwrap();
+    assert!(counts(newest).await.0.is_empty());
+    enqueue(&store, &[withheld("s3", "chat", silence())]).await;
+    assert_eq!(counts(newest).await.0, [of("chat", "silence", 1)]);
 }
 
 /// Leases everything that is due and gives all of it up.

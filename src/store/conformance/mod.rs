@@ -6,6 +6,7 @@
 pub(super) mod decisions;
 pub(super) mod delivery;
 pub(super) mod endpoints;
+pub(super) mod queues;
 pub(super) mod rollback;
 pub(super) mod work;
 
@@ -60,12 +61,17 @@ macro_rules! for_each_check {
             delivery: what_follows_from_an_attempt_is_one_transaction,
             delivery: pruning_keeps_what_is_open_and_actions,
             delivery: a_conversation_is_remembered_whatever_became_of_it,
+            queues: however_few_rows_are_looked_at_the_same_ones_are_next,
+            queues: a_long_queue_hides_no_other,
+            queues: what_is_said_twice_is_kept_once,
+            queues: a_full_queue_is_seen_after_work_that_was_undone,
             endpoints: rooms_bound_what_is_leased_of_each_endpoint,
             endpoints: a_row_that_is_given_back_was_never_attempted,
             endpoints: a_pause_uses_up_no_rung,
             endpoints: the_newest_version_of_an_endpoint_stays,
             endpoints: an_endpoint_is_enabled_by_a_person,
             endpoints: what_died_unsent_is_counted,
+            endpoints: what_is_held_back_is_counted_once,
             endpoints: an_outage_is_sent_again_under_the_same_ids,
             endpoints: a_ladder_can_be_climbed_again,
             endpoints: deliveries_are_paged,
