@@ -18,7 +18,7 @@ use super::traffic::{Change, Ended};
 use super::worker::Worker;
 use super::{ActionConfig, Conversation, Envelope, Receipt, Receiver, SendError, Then, skew};
 use crate::failpoint::{self, Point};
-use crate::store::{Attempt, DeliveryState, Finished, Lane, OutboxItem, OutboxRow};
+use crate::store::{Attempt, DeliveryState, Finished, Lane, OutboxItem, OutboxRow, Outcome};
 
 impl Worker {
     /// One attempt of one row, from sending to recording; a probe may start where others wait.
@@ -81,6 +81,9 @@ impl Worker {
             paused_until: self.traffic.paused_until(&row.endpoint),
         };
         let mut attempt = after_send(sent, result, &self.config.ladder, jitter);
+        if let Some(probe_at) = self.traffic.probe_at(&row.endpoint) {
+            wait_for_probe(&mut attempt, probe_at);
+        }
         attempt.learnt = envelope.conversation.learnt().map(|known| known.to_string());
         self.tell(change, row, &mut attempt);
         attempt
@@ -174,7 +177,8 @@ impl Worker {
             (Progress::unknown(&misconfigured(cause)), 0)
         };
         let finished_at = self.clock.wall_now();
-        if progress.reached == Reached::Confirmed {
+        // Done again by hand, it says nothing about how fast the trip was answered.
+        if progress.reached == Reached::Confirmed && !item.is_asked_for {
             let seconds = ms_between(item.row.created_at, finished_at) as f64 / 1_000.0;
             self.metrics.rolled_back(&item.row.endpoint, seconds);
         }
@@ -237,6 +241,17 @@ impl Worker {
             // The lease runs out and the row is tried again under the same id.
             Err(error) => tracing::error!(%error, id = row.id, "attempt not recorded"),
         }
+    }
+}
+
+/// While a receiver is degraded its messages lose no attempt: what failed is tried again with the
+/// next probe, however far up its ladder it is.
+fn wait_for_probe(attempt: &mut Attempt, probe_at: Timestamp) {
+    if let Outcome::Retry { next_at } = &mut attempt.outcome
+        && attempt.uses_rung
+    {
+        *next_at = (*next_at).min(probe_at);
+        attempt.uses_rung = false;
     }
 }
 

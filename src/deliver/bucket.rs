@@ -114,6 +114,12 @@ impl Bucket {
         self.paused_until = self.paused_until.max(paused_until);
     }
 
+    /// A person lifts the pause.
+    pub(super) fn lift(&mut self) {
+        self.paused_until = None;
+        self.strikes = 0;
+    }
+
     /// It took a message: the next "too many" is the first again.
     pub(super) fn taken(&mut self) {
         self.strikes = 0;

@@ -17,6 +17,10 @@ use super::skew::{self, Skew};
 use super::{ErrorClass, SendError, Then};
 use crate::store::{EndpointRow, EndpointState, Room, Rooms};
 
+/// Pauses that a receiver asks for and that last longer are told.
+const LONG_PAUSE_MS: i64 = 300_000;
+/// How the cause of such a pause begins.
+const PAUSED: &str = "It asked to be left alone until ";
 /// Rows leased ahead of what is being sent, so that a commit is never waited for.
 pub(super) const AHEAD: usize = 4;
 /// Characters of a receiver's answer that are told.
@@ -99,6 +103,8 @@ impl Traffic {
             }
             let digest = std::mem::take(&mut door.row.config_hash);
             let is_other = row.config_hash != digest;
+            // Only a person takes a pause back before it is over.
+            let is_lifted = door.row.paused_until.is_some() && row.paused_until.is_none();
             door.row = row;
             if is_other {
                 if door.row.state != EndpointState::Ok {
@@ -109,6 +115,9 @@ impl Traffic {
                 changed.push(door.row.clone());
             }
             if let Some(bucket) = state.buckets.get_mut(&door.bucket) {
+                if is_lifted {
+                    bucket.lift();
+                }
                 bucket.resume(door.row.paused_until);
             }
         }
@@ -207,7 +216,10 @@ impl Traffic {
         let (mut row, event) = circuit::step(&door.row, Seen::of(ended.result), ended.at);
         if let Some(bucket) = state.buckets.get_mut(&door.bucket) {
             match ended.result {
-                Ok(()) => bucket.taken(),
+                Ok(()) => {
+                    bucket.taken();
+                    row.paused_until = bucket.paused_until().filter(|until| *until > ended.at);
+                }
                 Err(SendError { class: ErrorClass::RateLimited, then, .. }) => {
                     let asked = if let Then::Retry { after } = then { *after } else { None };
                     bucket.pause(ended.at, asked, ended.jitter);
@@ -216,7 +228,7 @@ impl Traffic {
                 Err(_) => {}
             }
         }
-        let mut told = Vec::new();
+        let mut told: Vec<_> = pause_words(&mut row, ended.at).into_iter().collect();
         told.extend(event.map(|event| circuit_words(event, &door.row, &row)));
         let skew = skew::step(row.skew_ms, ended.skew_ms);
         if let Some(skew) = skew {
@@ -242,6 +254,13 @@ impl Traffic {
         }
         let row = EndpointRow { dropped_told_at: Some(now), ..door.row.clone() };
         replaced(door, row)
+    }
+
+    /// When a degraded receiver is probed next.
+    pub(super) fn probe_at(&self, endpoint: &str) -> Option<Timestamp> {
+        let state = self.locked();
+        let row = &state.doors.get(endpoint)?.row;
+        row.probe_at.filter(|_| row.state == EndpointState::Degraded)
     }
 
     /// Until when a receiver's destination is paused.
@@ -271,6 +290,28 @@ fn replaced(door: &mut Door, row: EndpointRow) -> Option<EndpointRow> {
     }
     door.row = EndpointRow { version: door.row.version + 1, ..row };
     Some(door.row.clone())
+}
+
+/// A long pause is told, since trips wait for it as well, and so is the first message after it.
+fn pause_words(row: &mut EndpointRow, now: Timestamp) -> Option<(NoticeKind, String)> {
+    let was_told = row.cause.as_deref().is_some_and(|cause| cause.starts_with(PAUSED));
+    match row.paused_until {
+        Some(until) if !was_told && ms_between(now, until) > LONG_PAUSE_MS => {
+            row.cause = Some(format!("{PAUSED}{until}"));
+            let words = format!(
+                "{PAUSED}{until}. Messages wait for that, tripwires as well; `verdictd endpoints \
+                 enable {}` lifts it.",
+                row.endpoint
+            );
+            Some((NoticeKind::EndpointDegraded, words))
+        }
+        None if was_told => {
+            row.cause = None;
+            let words = "The pause that it had asked for is over.".to_owned();
+            Some((NoticeKind::EndpointRecovered, words))
+        }
+        _ => None,
+    }
 }
 
 fn circuit_words(event: Event, before: &EndpointRow, after: &EndpointRow) -> (NoticeKind, String) {

@@ -8,7 +8,7 @@
 use judge::time::Timestamp;
 
 use super::sql::{Row, Sql, args, bad};
-use super::{DeliveryState, Dropped, EndpointRow, EndpointState, Held, Store, StoreError};
+use super::{DeliveryState, Dropped, EndpointRow, EndpointState, Held, Store, StoreError, queue};
 
 const COLUMNS: &str = "endpoint, state, since_at, failures, failing_since, probe_at, \
     paused_until, cause, config_hash, skew_ms, dropped_told_at, version";
@@ -29,17 +29,23 @@ impl Store {
         self.write(move |sql| put(sql, &row)).await
     }
 
-    /// Gives a receiver that is degraded or disabled another chance: its next message is a probe.
-    /// `false` when it is neither, or nothing is known of it.
+    /// Gives a receiver that is degraded, disabled or paused another chance: what waits for its
+    /// next attempt is due, and the first of it is a probe. `false` when it is none of these, or
+    /// nothing is known of it.
     pub async fn enable_endpoint(&self, name: &str, now: Timestamp) -> Result<bool, StoreError> {
         let name = name.to_owned();
         self.write(move |sql| {
             let touched = sql.exec(
-                "UPDATE endpoints SET state = 'degraded', since_at = ?2, failing_since = NULL,
-                     probe_at = NULL, paused_until = NULL, version = version + 1
-                 WHERE endpoint = ?1 AND state <> 'ok'",
+                "UPDATE endpoints SET since_at = CASE WHEN state = 'ok' THEN since_at ELSE ?2 END,
+                     state = CASE WHEN state = 'ok' THEN 'ok' ELSE 'degraded' END,
+                     failing_since = NULL, probe_at = NULL, paused_until = NULL,
+                     version = version + 1
+                 WHERE endpoint = ?1 AND (state <> 'ok' OR paused_until > ?2)",
                 args![&name, now],
             )?;
+            if touched > 0 {
+                queue::try_again_now(sql, &name, now)?;
+            }
             Ok(touched > 0)
         })
         .await
@@ -99,6 +105,12 @@ impl Store {
         })
         .await
     }
+}
+
+/// Whether the stored state of a receiver is another than `ok`.
+pub(super) fn is_unwell(sql: &dyn Sql, row: &EndpointRow) -> Result<bool, StoreError> {
+    let text = "SELECT state FROM endpoints WHERE endpoint = ?1 AND state <> 'ok'";
+    Ok(sql.first(text, args![&row.endpoint])?.is_some())
 }
 
 /// Keeps a row within the caller's transaction, unless something newer is known.

@@ -2,8 +2,10 @@
 //!
 //! A lease is taken, never the row: a crash after sending and before recording costs one
 //! duplicate with the same id and the same bytes. A *queue* is (endpoint, partition, lane). In it a
-//! row that is not urgent waits for every earlier open one; urgent rows and manual re-sends never
-//! wait.
+//! row that is not urgent waits for every earlier open one. An urgent one waits for earlier urgent
+//! ones that are being sent or were never tried, and for what is being sent about the same thing: a
+//! trip is told before its verdict, and no all-clear that is on its way arrives after the next
+//! trip. One that is retried is in nobody's way. Manual re-sends never wait.
 //!
 //! A lease must cost the same however long the queues are. The first open rows of an endpoint are
 //! looked at one by one; beyond them only the heads of its queues can be free, and those are found
@@ -18,12 +20,15 @@ use super::{OutboxItem, Room, Rooms, Store, StoreError};
 
 /// Condition on row `o`: nothing of its own queue stands before it. What waits for the end of
 /// quiet hours longer than `o` does is not in its way.
-const UNBLOCKED: &str = "(o.urgent = 1 OR o.manual > 0 OR NOT EXISTS (
+const UNBLOCKED: &str = "(o.manual > 0 OR NOT EXISTS (
     SELECT 1 FROM outbox b WHERE b.closed_at IS NULL AND b.manual = 0
         AND b.endpoint = o.endpoint AND b.partition_key = o.partition_key AND b.lane = o.lane
         AND (b.attempts > 0 OR b.not_before <= b.created_at OR b.not_before <= o.not_before)
         AND (b.sequence < o.sequence
-            OR (b.sequence = o.sequence AND b.position < o.position))))";
+            OR (b.sequence = o.sequence AND b.position < o.position))
+        AND (o.urgent = 0
+            OR (b.urgent = 1 AND (b.attempts = 0 OR b.holder IS NOT NULL))
+            OR (b.holder IS NOT NULL AND b.topic = o.topic))))";
 
 /// Ids of the messages of endpoint ?1 that stand before everything else of their queue that does
 /// not wait for the end of quiet hours. (Actions are urgent and wait for nothing.)
@@ -94,7 +99,7 @@ fn earliest_of(sql: &dyn Sql, endpoint: &str) -> Result<Option<Timestamp>, Store
         &format!(
             "{HEADS} SELECT MIN(at) AS at FROM (
                  {FREE_AT} JOIN heads ON heads.id = o.id WHERE {UNBLOCKED}
-                 UNION ALL {FREE_AT} WHERE {URGENT}
+                 UNION ALL {FREE_AT} WHERE {URGENT} AND {UNBLOCKED}
                  UNION ALL {FREE_AT} WHERE {MANUAL}
                  UNION ALL {FREE_AT} WHERE {DEFERRED} AND {UNBLOCKED}) free"
         ),

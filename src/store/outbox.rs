@@ -7,8 +7,8 @@ use judge::time::Timestamp;
 
 use super::sql::{Row, Sql, args, bad};
 use super::{
-    Attempt, DeliveryState, Finished, Outcome, Store, StoreError, StoreOptions, commit,
-    conversations, endpoints, queue,
+    Attempt, DeliveryState, EndpointState, Finished, Outcome, Store, StoreError, StoreOptions,
+    commit, conversations, endpoints, queue,
 };
 
 /// Bytes of an answer that are kept with an attempt.
@@ -69,7 +69,7 @@ fn finish(
     let confirmed_at = (state == Some(DeliveryState::Confirmed)).then_some(attempt.finished_at);
     let held = sql.first(
         "UPDATE outbox SET state = COALESCE(CAST(?4 AS TEXT), state),
-             next_at = COALESCE(CAST(?5 AS BIGINT), next_at), closed_at = ?6, confirmed_at = ?7,
+             next_at = COALESCE(CAST(?5 AS BIGINT), next_at), closed_at = ?6, confirmed_at = COALESCE(confirmed_at, ?7),
              holder = NULL, lease_until = NULL, rung = rung + ?8
          WHERE id = ?1 AND holder = ?2 AND attempts = ?3 AND closed_at IS NULL
          RETURNING partition_key, endpoint, conversation",
@@ -108,7 +108,20 @@ fn finish(
         conversations::keep(sql, &held.text("endpoint")?, &key, json, attempt.finished_at)?;
     }
     if let Some(row) = &attempt.endpoint {
+        let is_well_again = row.state == EndpointState::Ok && endpoints::is_unwell(sql, row)?;
         endpoints::put(sql, row)?;
+        if is_well_again {
+            queue::try_again_now(sql, &row.endpoint, attempt.finished_at)?;
+        }
+    }
+    if matches!(attempt.outcome, Outcome::Retry { .. })
+        && let Some(trip) = queue::outdated(sql, &attempt.id)?
+    {
+        sql.exec(
+            "UPDATE outbox SET state = 'superseded', superseded_by = ?2, closed_at = ?3
+             WHERE id = ?1",
+            args![&attempt.id, &trip, attempt.finished_at],
+        )?;
     }
     queue::enqueue(sql, &attempt.extra_outbox, options)?;
     Ok(Finished::Recorded)

@@ -144,6 +144,10 @@ fn keep_text(sql: &dyn Sql, id: i64, text: &str) -> Result<(), StoreError> {
     sql.exec("INSERT INTO texts (id, text) VALUES (?1, ?2)", args![id, text]).map(drop)
 }
 
+/// What a guardrail says when it trips, and when it is inside its limit again.
+const TRIP: &str = "guardrail.tripped";
+const ALL_CLEAR: &str = "guardrail.recovered";
+
 /// Verdicts say where an experiment stands, so a newer one makes an unsent older one moot.
 /// A revision names the verdict it corrects; the receiver needs both.
 fn replaces_older(row: &OutboxRow) -> bool {
@@ -154,9 +158,53 @@ fn replaces_older(row: &OutboxRow) -> bool {
 
 /// Unsent, not final, not urgent verdicts of the partition give way to a newer one.
 fn supersede(sql: &dyn Sql, row: &OutboxRow) -> Result<(), StoreError> {
-    if !replaces_older(row) {
-        return Ok(());
+    let collapsed = if replaces_older(row) {
+        older_verdicts(sql, row)?
+    } else if row.kind == TRIP {
+        older_all_clears(sql, row)?
+    } else {
+        0
+    };
+    if collapsed > 0 {
+        sql.exec("UPDATE outbox SET collapsed = ?2 WHERE id = ?1", args![&row.id, collapsed])?;
     }
+    Ok(())
+}
+
+/// A trip jumps the queue: an all-clear of the same guardrail that was not taken yet would arrive
+/// after it, and be the last word. One that is on its way ends with its attempt (`outdated`).
+fn older_all_clears(sql: &dyn Sql, row: &OutboxRow) -> Result<u64, StoreError> {
+    sql.exec(
+        "UPDATE outbox SET state = 'superseded', superseded_by = ?1, closed_at = ?5
+         WHERE endpoint = ?2 AND partition_key = ?3 AND lane = 'message' AND sequence < ?4
+             AND closed_at IS NULL AND holder IS NULL AND manual = 0
+             AND kind = ?6 AND topic = ?7",
+        args![
+            &row.id,
+            &row.endpoint,
+            &row.partition,
+            row.sequence,
+            row.created_at,
+            ALL_CLEAR,
+            &row.told.topic,
+        ],
+    )
+}
+
+/// An all-clear whose attempt failed, and whose guardrail tripped again meanwhile, is not tried
+/// again: the id of the trip, if so.
+pub(super) fn outdated(sql: &dyn Sql, id: &str) -> Result<Option<String>, StoreError> {
+    let trip = sql.first(
+        "SELECT t.id AS id FROM outbox o JOIN outbox t ON t.endpoint = o.endpoint
+             AND t.partition_key = o.partition_key AND t.topic = o.topic AND t.kind = ?2
+             AND t.sequence > o.sequence
+         WHERE o.id = ?1 AND o.kind = ?3 AND o.manual = 0 ORDER BY t.position DESC LIMIT 1",
+        args![id, TRIP, ALL_CLEAR],
+    )?;
+    trip.map(|row| row.text("id")).transpose()
+}
+
+fn older_verdicts(sql: &dyn Sql, row: &OutboxRow) -> Result<u64, StoreError> {
     let older = sql.query(
         "UPDATE outbox SET state = 'superseded', superseded_by = ?1, closed_at = ?5
          WHERE endpoint = ?2 AND partition_key = ?3 AND lane = 'message' AND sequence < ?4
@@ -169,10 +217,22 @@ fn supersede(sql: &dyn Sql, row: &OutboxRow) -> Result<(), StoreError> {
     for row in &older {
         collapsed += 1 + row.count("collapsed")?;
     }
-    if collapsed > 0 {
-        sql.exec("UPDATE outbox SET collapsed = ?2 WHERE id = ?1", args![&row.id, collapsed])?;
-    }
-    Ok(())
+    Ok(collapsed)
+}
+
+/// What waits for another attempt at an endpoint is due now: it is well again, or a person says so.
+/// What waits for the end of quiet hours, or was never tried, keeps its time.
+pub(super) fn try_again_now(
+    sql: &dyn Sql,
+    endpoint: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    sql.exec(
+        "UPDATE outbox SET next_at = ?2 WHERE endpoint = ?1 AND closed_at IS NULL
+             AND lane = 'message' AND attempts > 0 AND next_at > ?2",
+        args![endpoint, now],
+    )
+    .map(drop)
 }
 
 /// Keeps the open messages of an endpoint within rows and bytes; the oldest go first.

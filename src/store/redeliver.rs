@@ -101,7 +101,7 @@ fn again(sql: &dyn Sql, id: &str, ladder: bool, now: Timestamp) -> Result<bool, 
              rung = CASE WHEN closed_at IS NULL THEN rung ELSE 0 END,
              expires_at = CASE WHEN closed_at IS NULL OR ?3 = 1 THEN expires_at
                  ELSE ?2 + expires_at - created_at END,
-             closed_at = NULL, confirmed_at = NULL, note = NULL, superseded_by = NULL
+             closed_at = NULL, note = NULL, superseded_by = NULL
          WHERE id = ?1 AND holder IS NULL",
         args![id, now, manual],
     )?;
