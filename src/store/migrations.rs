@@ -18,6 +18,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (8, "rollback", include_str!("migrations/0008_rollback.sql")),
     (10, "texts", include_str!("migrations/0010_texts.sql")),
     (11, "held", include_str!("migrations/0011_held.sql")),
+    (14, "changes", include_str!("migrations/0014_changes.sql")),
 ];
 
 /// The newest schema version this build knows.
