@@ -142,6 +142,41 @@ fn centred(points: &[Point], arms: [&str; 2]) -> Vec<Point> {
     moved.collect()
 }
 
+/// Fewer periods say little about their spread.
+const FEW_PERIODS: usize = 20;
+
+/// What the shares of two arms differ by from period to period, over what chance alone would make
+/// them differ (1: as chance does). `None` for other forms and for fewer than twenty periods.
+///
+/// Numbers that somebody invented or smoothed lie far below 1, and then no history that is made of
+/// them has the chance that real users would bring.
+pub fn evenness(points: &[Point], control: &str, treatment: &str) -> Option<f64> {
+    let mut periods: BTreeMap<Timestamp, [Option<(f64, f64)>; 2]> = BTreeMap::new();
+    for point in points {
+        let place = [control, treatment].iter().position(|arm| *arm == point.arm);
+        let share = match point.sums.plain() {
+            Sums::Proportion { num, den } if den > 0.0 => Some((num, den)),
+            _ => None,
+        };
+        if let Some(place) = place {
+            periods.entry(point.start).or_default()[place] = share;
+        }
+    }
+    let pairs: Vec<[(f64, f64); 2]> =
+        periods.into_values().filter_map(|[held, treated]| Some([held?, treated?])).collect();
+    if pairs.len() < FEW_PERIODS {
+        return None;
+    }
+    let gap = |[held, treated]: &[(f64, f64); 2]| treated.0 / treated.1 - held.0 / held.1;
+    let mean = pairs.iter().map(gap).sum::<f64>() / pairs.len() as f64;
+    let seen: f64 = pairs.iter().map(|pair| (gap(pair) - mean) * (gap(pair) - mean)).sum();
+    let variance = |(num, den): (f64, f64)| num / den * (1.0 - num / den) / den;
+    let by_chance: f64 =
+        pairs.iter().map(|[held, treated]| variance(*held) + variance(*treated)).sum::<f64>();
+    let free = 1.0 - 1.0 / pairs.len() as f64;
+    (by_chance > 0.0).then(|| seen / (by_chance * free))
+}
+
 fn is_plain(points: &[&Point]) -> bool {
     points.iter().any(|point| matches!(point.sums, Sums::Value { .. }))
 }
@@ -462,6 +497,29 @@ mod tests {
         }
         let before = false_finds([200.0, 200.0], 0.52, as_it_was);
         assert!(before > 0.2, "the effect in: {before}");
+    }
+
+    #[test]
+    fn numbers_that_are_too_even_are_known() {
+        let of = |spread: bool| {
+            let days = (0..28).flat_map(|day| {
+                [("c", 0.4), ("t", 0.5)].map(|(arm, share)| {
+                    let key = day * 2 + u64::from(arm == "t");
+                    let num = if spread {
+                        hits(140.0, share, 1.0, key, Chance::new(5, 1))
+                    } else {
+                        140.0 * share
+                    };
+                    point(arm, day as i64, Sums::Proportion { num, den: 140.0 })
+                })
+            });
+            days.collect::<Vec<_>>()
+        };
+        // 28 days: the ratio is chi-square of 27 over 27, 0.4 to 2 but for one in a thousand.
+        let drawn = evenness(&of(true), "c", "t").unwrap();
+        assert!((0.4..2.0).contains(&drawn), "{drawn}");
+        assert!(evenness(&of(false), "c", "t").unwrap() < 1e-9, "every day is the same");
+        assert_eq!(evenness(&of(true)[..20], "c", "t"), None, "ten days say little");
     }
 
     #[test]

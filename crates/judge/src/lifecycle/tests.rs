@@ -324,8 +324,7 @@ fn checkpoints_follow_the_file() {
     assert_eq!(first_seen(&file, true, start()).cycle.checkpoint_at, checkpoint_at());
     let fortnight = Span::days(14);
     file.checkpoint.when = When::Every(fortnight);
-    let next =
-        |file: &Experiment, after| schedule::checkpoint_after(file, fortnight, start(), after);
+    let next = |file: &Experiment, after| checkpoint_after(file, fortnight, start(), after);
     assert_eq!(next(&file, ts("2026-01-01T00:00:00Z")), ts("2026-06-15T00:00:00Z"));
     assert_eq!(next(&file, ts("2026-06-15T00:00:00Z")), ts("2026-06-29T00:00:00Z"));
     assert_eq!(first_seen(&file, true, start()).cycle.checkpoint_at, ts("2026-06-15T00:00:00Z"));
