@@ -14,8 +14,9 @@ Then each mutant is switched on in turn, in its own thread, and the cases are pl
 out otherwise than its expected.txt (killed, by that story) or all do not (survived). A panic is a kill:
 the daemon would hold with `engine_fault`. Without a mutant every story must hold.
 
-Ends with `killed N / planted M`; exit code 1 if one survived, 2 if the list does not fit the code
-or a mutant does not compile. Standard library only; the list's format is at its head.
+A mutant with a proof that no story can see it is planted too and counted apart: a kill would refute
+the proof. Ends with `killed N / planted M`; exit code 1 if one survived, 2 if the list does not fit
+the code, a proof is refuted or a mutant does not compile. Standard library only; the list's format is at its head.
 """
 import argparse
 import os
@@ -138,6 +139,7 @@ class Mutant:
     file: str
     text: str
     becomes: str
+    proof: str
 
     def span(self, source):
         """Where the expression stands: (start, end)."""
@@ -155,16 +157,17 @@ def read_list():
     """Paragraphs `mutant NAME: WORDS`, `in FILE`, `- text` lines, `+ text` lines."""
     found, file = [], None
     name = words = None
-    minus, plus = [], []
+    minus, plus, proof = [], [], []
 
     def finish():
-        nonlocal name, minus, plus
+        nonlocal name, minus, plus, proof
         if name is not None:
             text = "\n".join(minus)
             if text.count("«") != 1 or text.count("»") != 1 or not plus:
                 raise Wrong(f"{name}: needs one «expression» and its replacement")
-            found.append(Mutant(len(found) + 1, name, words, file, text, "\n".join(plus)))
-        name, minus, plus = None, [], []
+            becomes, why = "\n".join(plus), " ".join(proof)
+            found.append(Mutant(len(found) + 1, name, words, file, text, becomes, why))
+        name, minus, plus, proof = None, [], [], []
 
     for line in LIST.read_text().splitlines():
         if line.startswith("in "):
@@ -177,6 +180,8 @@ def read_list():
             minus.append(line[2:])
         elif line.startswith("+ "):
             plus.append(line[2:])
+        elif line.startswith("= "):
+            proof.append(line[2:])
         elif line.strip() and not line.startswith("#"):
             raise Wrong(f"tests/mutants.txt: cannot read `{line}`")
     finish()
@@ -293,7 +298,7 @@ def run(folder, everything, mutants, jobs):
     if subprocess.run([*cargo, "--no-run"], cwd=folder, env=settings).returncode:
         raise Wrong("a mutant does not compile; its `match crate::planted()` is named above")
     by_number = {mutant.number: mutant for mutant in mutants}
-    killed, survived = 0, []
+    killed, survived, equivalent, refuted = 0, [], [], []
     command = [*cargo, "--", "--nocapture"]
     with subprocess.Popen(
         command, cwd=folder, env=settings, stdout=subprocess.PIPE, text=True
@@ -309,7 +314,10 @@ def run(folder, everything, mutants, jobs):
                     raise Wrong(f"without a mutant these stories do not hold: {story}")
                 continue
             mutant = by_number.pop(int(number))
-            if story:
+            if mutant.proof:
+                (refuted if story else equivalent).append(mutant)
+                print(f"equivalent {mutant.name}: {mutant.proof}", flush=True)
+            elif story:
                 killed += 1
                 print(f"killed    {mutant.name} by {story}", flush=True)
             else:
@@ -317,9 +325,13 @@ def run(folder, everything, mutants, jobs):
                 print(f"SURVIVED  {mutant.name}: {mutant.words} ({mutant.file})", flush=True)
     if by_number:
         raise Wrong(f"not played: {sorted(mutant.name for mutant in by_number.values())}")
+    if refuted:
+        raise Wrong(f"said to be equivalent and killed: {[mutant.name for mutant in refuted]}")
     for mutant in survived:
         print(f"survivor: {mutant.name}: {mutant.words}")
-    print(f"killed {killed} / planted {len(mutants)}")
+    counted = len(mutants) - len(equivalent)
+    apart = f", {len(equivalent)} more are equivalent" if equivalent else ""
+    print(f"killed {killed} / planted {counted}{apart}")
     return 1 if survived else 0
 
 

@@ -295,11 +295,23 @@ fn text_aa(done: &Rehearsed, seed: u64) -> String {
             ),
         ),
     };
+    let too_even = match done.too_even.as_slice() {
+        [] => String::new(),
+        names => wrapped(
+            "",
+            "",
+            &format!(
+                "too low for real users: the periods of {} differ by less than chance alone would \
+                 make them (invented or smoothed numbers?)",
+                names.join(", ")
+            ),
+        ),
+    };
     let left_out = "guardrails with sources of their own are left out\n\
                     made from this data: the effect is taken off as one difference; what it did \n\
                     more in some periods than in others stays as spread\n";
     let columns = ["SAID AT ANY LOOK", "SHARE OF RUNS", "ALLOWED", "NAIVE |z| > 1.96"];
-    format!("{head}{}{unchanged}{left_out}", table(&columns, &rows))
+    format!("{head}{}{unchanged}{too_even}{left_out}", table(&columns, &rows))
 }
 
 fn json_aa(done: &Rehearsed, seed: u64) -> String {
@@ -312,6 +324,7 @@ fn json_aa(done: &Rehearsed, seed: u64) -> String {
     let value = json!({
         "type": "aa", "experiment": done.experiment, "runs": done.runs, "seed": seed,
         "looks": done.looks, "rows": rows.collect::<Vec<_>>(), "unchanged": done.unchanged,
+        "too_even": done.too_even,
     });
     format!("{}\n", canonical_json(&value))
 }

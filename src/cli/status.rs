@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use clap::Args;
 use judge::analyse::GuardrailStatus;
 use judge::lifecycle::LifeState;
+use judge::record::round12;
 use judge::watch::{Kept, ProxyRow, proxy_sentence, sentence};
 use serde::Deserialize;
 use serde_json::json;
@@ -170,8 +171,8 @@ fn as_json(row: &ExperimentRow, budgets: Option<&Vec<GuardrailStatus>>) -> serde
         json!({
             "guardrail": status.name,
             "state": status.state,
-            "budget_left": status.budget_left,
-            "burn": burn.map(|burn| burn.burn),
+            "budget_left": status.budget_left.map(round12),
+            "burn": burn.map(|burn| round12(burn.burn)),
             "exhausted_at": burn.and_then(|burn| burn.exhausted_at).map(|at| at.to_string()),
             "period_ends_at": burn.map(|burn| burn.period.end.to_string()),
             "trips_at": burn.and_then(|burn| burn.trips_at),

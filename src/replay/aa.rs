@@ -36,7 +36,12 @@ pub struct Rehearsed {
     pub rows: Vec<Row>,
     /// Signals that have no "nothing happened" and stayed as they are.
     pub unchanged: Vec<String>,
+    /// Signals whose periods differ by less than chance would make them: what is found is too low.
+    pub too_even: Vec<String>,
 }
+
+/// Below this share of the spread by chance (27 degrees of freedom: one in ten thousand).
+const TOO_EVEN: f64 = 1.0 / 3.0;
 
 /// One false statement.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,6 +65,13 @@ struct History {
     points: Vec<Point>,
     lateness: Span,
     null: Null,
+}
+
+impl History {
+    fn is_too_even(&self) -> bool {
+        let Null::Arms { control, treatment } = &self.null else { return false };
+        nulls::evenness(&self.points, control, treatment).is_some_and(|ratio| ratio < TOO_EVEN)
+    }
 }
 
 enum Null {
@@ -186,7 +198,9 @@ fn play(
     let unchanged: Vec<String> = unchanged.map(|(name, _)| name.clone()).collect();
     let rows = rows(experiment, &said, &unchanged);
     let looks = said.iter().map(|one| f64::from(one.looks)).sum::<f64>() / f64::from(runs.max(1));
-    Rehearsed { experiment: experiment.id.clone(), runs, looks, rows, unchanged }
+    let too_even = histories.iter().filter(|(_, one)| one.is_too_even());
+    let too_even = too_even.map(|(name, _)| name.clone()).collect();
+    Rehearsed { experiment: experiment.id.clone(), runs, looks, rows, unchanged, too_even }
 }
 
 fn rows(experiment: &Experiment, said: &[Said], unchanged: &[String]) -> Vec<Row> {

@@ -1,6 +1,6 @@
 //! Reads for pages, API and reports: evaluations, the decision log, missed slots.
 
-use super::sql::{Row, Sql, args};
+use super::sql::{Row, Sql, Val, args};
 use super::{EvaluationRow, LogEntry, LogFilter, LogRow, Missed, Store, StoreError};
 
 /// Columns of an evaluation `e` in a list.
@@ -47,14 +47,7 @@ impl Store {
     ) -> Result<Option<(EvaluationRow, String)>, StoreError> {
         let experiment = experiment.to_owned();
         self.read(move |sql| {
-            let row = sql.first(
-                &format!(
-                    "SELECT {EVALUATION_COLUMNS}, e.json AS json FROM evaluations e
-                     WHERE e.experiment = ?1 AND e.number = ?2"
-                ),
-                args![&experiment, number],
-            )?;
-            row.map(|row| Ok((evaluation_row(&row)?, row.text("json")?))).transpose()
+            one(sql, "e.experiment = ?1 AND e.number = ?2", args![&experiment, number])
         })
         .await
     }
@@ -67,16 +60,10 @@ impl Store {
     ) -> Result<Option<(EvaluationRow, String)>, StoreError> {
         let experiment = experiment.to_owned();
         self.read(move |sql| {
-            let row = sql.first(
-                &format!(
-                    "SELECT {EVALUATION_COLUMNS}, e.json AS json FROM evaluations e
-                     WHERE e.experiment = ?1 AND (e.track = 'look' OR e.verdict = 'stop')
-                         AND {NOT_OUTDATED}
-                     ORDER BY e.number DESC LIMIT 1"
-                ),
-                args![&experiment],
-            )?;
-            row.map(|row| Ok((evaluation_row(&row)?, row.text("json")?))).transpose()
+            let standing = format!(
+                "e.experiment = ?1 AND (e.track = 'look' OR e.verdict = 'stop') AND {NOT_OUTDATED}"
+            );
+            one(sql, &standing, args![&experiment])
         })
         .await
     }
@@ -87,17 +74,7 @@ impl Store {
         id: &str,
     ) -> Result<Option<(EvaluationRow, String)>, StoreError> {
         let id = id.to_owned();
-        self.read(move |sql| {
-            let row = sql.first(
-                &format!(
-                    "SELECT {EVALUATION_COLUMNS}, e.json AS json FROM evaluations e
-                     WHERE e.id = ?1"
-                ),
-                args![&id],
-            )?;
-            row.map(|row| Ok((evaluation_row(&row)?, row.text("json")?))).transpose()
-        })
-        .await
+        self.read(move |sql| one(sql, "e.id = ?1", args![&id])).await
     }
 
     /// Entries of the decision log, newest first.
@@ -149,6 +126,22 @@ impl Store {
     pub async fn integrity_check(&self) -> Result<Vec<String>, StoreError> {
         self.read(integrity).await
     }
+}
+
+/// The newest evaluation that fits, with its record.
+fn one(
+    sql: &dyn Sql,
+    fits: &str,
+    args: &[Val],
+) -> Result<Option<(EvaluationRow, String)>, StoreError> {
+    let row = sql.first(
+        &format!(
+            "SELECT {EVALUATION_COLUMNS}, e.json AS json FROM evaluations e
+             WHERE {fits} ORDER BY e.number DESC LIMIT 1"
+        ),
+        args,
+    )?;
+    row.map(|row| Ok((evaluation_row(&row)?, row.text("json")?))).transpose()
 }
 
 /// One evaluation in a list.

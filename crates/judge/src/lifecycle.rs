@@ -14,7 +14,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use self::human::{HumanAction, HumanDecision, NotAllowed, acknowledge_split, human_decision};
-pub use self::schedule::{checkpoint_after, next_look, zone_of};
+use self::schedule::checkpoint_after;
+pub use self::schedule::{next_look, zone_of};
 
 use crate::decide::{Cause, Decision, Reason, Verdict};
 use crate::record::Cycle;
@@ -189,10 +190,10 @@ fn edited(state: &LifeState, experiment: &Experiment) -> LifeState {
     cycle.checkpoint_at = match experiment.checkpoint.when {
         When::At(at) => at,
         // A rhythm keeps what is behind it: the newest verdict of this cycle, else the start.
-        When::Every(_) => {
+        When::Every(every) => {
             let verdict_at = state.verdict.map(|(_, _, at)| at);
             let after = verdict_at.unwrap_or(cycle.started_at).max(cycle.started_at);
-            checkpoint_after(experiment, cycle.started_at, after).unwrap_or(cycle.checkpoint_at)
+            checkpoint_after(experiment, every, cycle.started_at, after)
         }
     };
     next
@@ -203,7 +204,7 @@ fn first_cycle(experiment: &Experiment) -> Cycle {
     let start = experiment.start;
     let checkpoint_at = match experiment.checkpoint.when {
         When::At(at) => at,
-        When::Every(_) => checkpoint_after(experiment, start, start).unwrap_or(start),
+        When::Every(every) => checkpoint_after(experiment, every, start, start),
     };
     Cycle {
         number: 1,

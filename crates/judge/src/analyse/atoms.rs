@@ -3,7 +3,6 @@
 //! Part of `analyse`. Only an `ok` observation makes an atom true or false. `significant` and
 //! `proven` latch their interval condition; estimate and *false* are read from this look.
 
-use super::alpha::SIGNAL;
 use super::basis::opposite;
 use super::basis::{Null, reaches};
 use super::look::{Look, Purpose, Question};
@@ -227,10 +226,10 @@ fn continue_movement(
 fn upcoming(look: &Look<'_>, atom: &Atom, alpha: f64) -> Outlook {
     let (threshold, side) = (threshold_of(atom), atom.side);
     let proven = look.experiment().evidence == EvidenceMode::Proven;
-    let (null, alpha, sides) = match atom.kind {
-        AtomKind::Tolerance => (threshold, SIGNAL, Sides::One),
-        AtomKind::Movement if proven => (threshold, alpha, Sides::Two),
-        AtomKind::Movement => (Null::NONE, alpha, Sides::Two),
+    let (null, sides) = match atom.kind {
+        AtomKind::Tolerance => (threshold, Sides::One),
+        AtomKind::Movement if proven => (threshold, Sides::Two),
+        AtomKind::Movement => (Null::NONE, Sides::Two),
         // A level asks for units and an estimate, which wait for nothing but the look.
         AtomKind::Level => return Outlook::default(),
     };
@@ -322,7 +321,7 @@ fn tolerance(
     let tau = tau::in_contrast_units(threshold, from)
         .or_else(|| tau::of_signal(experiment, signal, None));
     let (purpose, alpha, turn) = match place {
-        Place::Continue(_) => (Purpose::Atom, SIGNAL, Some((SIGNAL, sides))),
+        Place::Continue(alpha) => (Purpose::Atom, alpha, Some((alpha, sides))),
         Place::Stop => (Purpose::Stop, look.shares.harm, None),
     };
     let (measure, tau) = tested(look, signal, tau, turn)?;

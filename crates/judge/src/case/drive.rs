@@ -249,8 +249,8 @@ impl<'a> Player<'a> {
         let track = format!("guardrail:{}", guardrail.name);
         let id = evaluation_id(&self.experiment.id, &track, now, 0);
         let told = guardrail_notices(self.experiment, before.as_ref(), &outcome.status, now, &id);
-        let shown = self.case.detail && outcome.transition.is_some();
-        if told.is_empty() && !shown {
+        let shown = self.case.detail || outcome.status.latched;
+        if told.is_empty() && !(shown && outcome.transition.is_some()) {
             return;
         }
         self.timeline.guardrail(now, &outcome);

@@ -158,7 +158,8 @@ pub(super) fn read(texts: &BTreeMap<String, String>) -> Result<Case, String> {
     let mut revisions = vec![(seen, revision(first, seen))];
     for later in &raw.revisions {
         let at = instant(&later.at)?;
-        revisions.push((at, revision(experiment(texts, &later.experiment)?, at)));
+        // As in the daemon, a file is as old as its first revision.
+        revisions.push((at, revision(experiment(texts, &later.experiment)?, seen)));
     }
     let mut world = World::default();
     for (name, series) in &raw.series {

@@ -215,7 +215,8 @@ impl Down {
     fn serves(&mut self, source: &str, since: Option<Timestamp>) {
         let (count, first) = self.0.entry(source.to_owned()).or_insert((0.0, since));
         *count += 1.0;
-        *first = (*first).min(since);
+        // The earliest that is known: none is no instant before all others.
+        *first = [*first, since].into_iter().flatten().min();
     }
 }
 

@@ -7,7 +7,6 @@ use crate::time::{DAY_MS, ms_between};
 
 use super::facts::Facts;
 use super::table::same_checkpoint;
-use super::three_valued::value_with;
 use super::{Cause, Decision, Reason, Verdict};
 
 /// `collecting`: "before the checkpoint: shows % of the needed sample, days left, 'on track' /
@@ -60,7 +59,7 @@ fn rule_is_reachable(facts: &Facts<'_>) -> bool {
             Some(atom) if atom.met == Truth::Unknown => Truth::False,
             _ => facts.atom_met(index),
         };
-        value_with(&facts.analysis.rule, &atom) == Truth::True
+        facts.analysis.rule.with(&atom) == Truth::True
     };
     with(&|atom| is_reachable(facts, atom)) || !with(&|_| true)
 }

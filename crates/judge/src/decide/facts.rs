@@ -10,7 +10,6 @@ use crate::record::LookInput;
 use crate::spec::{Compare, GuardrailKind, Role};
 use crate::time::{Timestamp, add};
 
-use super::three_valued::value_with;
 use super::{Reason, is_at_checkpoint};
 
 /// A look with its analysis; cheap questions only.
@@ -29,7 +28,7 @@ impl<'a> Facts<'a> {
 
     /// The root of `continue_when` before it is collapsed.
     pub(super) fn root(&self) -> Truth {
-        value_with(&self.analysis.rule, &|index| self.atom_met(index))
+        self.analysis.rule.with(&|index| self.atom_met(index))
     }
 
     pub(super) fn atom_met(&self, index: usize) -> Truth {

@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 use super::collecting::collecting;
 use super::facts::Facts;
 use super::reasons::{blockers, met_atoms};
-use super::three_valued::{could_settle, value_with};
+use super::three_valued::could_settle;
 use super::{Cause, Decision, Reason, Verdict};
 
 type Row = fn(&Facts<'_>) -> Option<Decision>;
@@ -61,7 +61,7 @@ fn harmful(facts: &Facts<'_>) -> Option<Decision> {
         _ => Truth::Unknown,
     };
     let stop_rule = analysis.stop_rule.as_ref();
-    let holds = stop_rule.is_some_and(|rule| value_with(rule, &trusted_atom) == Truth::True);
+    let holds = stop_rule.is_some_and(|rule| rule.with(&trusted_atom) == Truth::True);
     let mut reasons = Vec::new();
     if holds {
         reasons.push(Reason::StopRuleHolds);
@@ -227,7 +227,7 @@ fn extend(facts: &Facts<'_>) -> Option<Decision> {
             Some(atom) if atom.met == Truth::Unknown && atom.decidable => Truth::True,
             _ => facts.atom_met(index),
         };
-        value_with(&facts.analysis.rule, &hopeful) == Truth::True
+        facts.analysis.rule.with(&hopeful) == Truth::True
     };
     if !decidable && !may_go_on(facts) {
         return None;

@@ -1,39 +1,8 @@
-//! Kleene logic over a rule's values: asking "what if these atoms were known?".
+//! Whether atoms that nobody could see could settle the root of a rule.
 //!
-//! The analyse step valued the rule with what is known. The verdict table also needs it with some
-//! unknown atoms replaced (decidable ones true, missing ones either way, untrusted ones unknown).
+//! The logic itself is `analyse::rule`; here atoms take every combination of values.
 
 use crate::analyse::{RuleValue, Truth};
-
-/// The rule's value when every atom has the value that `atom` gives for its index.
-///
-/// Unknown operators and broken indices are unknown: a rule never holds by accident.
-pub(super) fn value_with(rule: &RuleValue, atom: &dyn Fn(usize) -> Truth) -> Truth {
-    let nodes = || rule.nodes.iter().map(|node| value_with(node, atom));
-    match rule.op.as_str() {
-        "atom" => rule.atom.map_or(Truth::Unknown, atom),
-        "not" => nodes().next().map_or(Truth::Unknown, negated),
-        "and" if !rule.nodes.is_empty() => nodes().fold(Truth::True, both),
-        "or" if !rule.nodes.is_empty() => negated(nodes().map(negated).fold(Truth::True, both)),
-        _ => Truth::Unknown,
-    }
-}
-
-fn negated(value: Truth) -> Truth {
-    match value {
-        Truth::True => Truth::False,
-        Truth::False => Truth::True,
-        Truth::Unknown => Truth::Unknown,
-    }
-}
-
-fn both(left: Truth, right: Truth) -> Truth {
-    match (left, right) {
-        (Truth::False, _) | (_, Truth::False) => Truth::False,
-        (Truth::True, Truth::True) => Truth::True,
-        _ => Truth::Unknown,
-    }
-}
 
 /// The most atoms whose combinations are tried one by one; beyond it the answer is "yes".
 const MOST_COMBINED: usize = 12;
@@ -54,7 +23,7 @@ pub(super) fn could_settle(
             Some(_) => Truth::False,
             None => known(atom),
         };
-        !open.is_empty() && value_with(rule, &value) != Truth::Unknown
+        !open.is_empty() && rule.with(&value) != Truth::Unknown
     })
 }
 
@@ -86,10 +55,10 @@ mod tests {
             for (j, right) in all.into_iter().enumerate() {
                 let value = |index: usize| [left, right][index];
                 let pair = || vec![atom(0), atom(1)];
-                assert_eq!(value_with(&join("and", pair()), &value), and[i][j]);
-                assert_eq!(value_with(&join("or", pair()), &value), or[i][j]);
+                assert_eq!(join("and", pair()).with(&value), and[i][j]);
+                assert_eq!(join("or", pair()).with(&value), or[i][j]);
             }
-            let not = value_with(&join("not", vec![atom(0)]), &|_| left);
+            let not = join("not", vec![atom(0)]).with(&|_| left);
             assert_eq!(not, [False, True, Unknown][i]);
         }
     }
@@ -97,7 +66,7 @@ mod tests {
     #[test]
     fn nothing_holds_by_accident() {
         for op in ["and", "or", "not", "xor", "atom"] {
-            assert_eq!(value_with(&join(op, Vec::new()), &|_| True), Unknown, "{op}");
+            assert_eq!(join(op, Vec::new()).with(&|_| True), Unknown, "{op}");
         }
     }
 

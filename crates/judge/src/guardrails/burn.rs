@@ -23,7 +23,7 @@ use crate::analyse::{BurnAlert, BurnFinding, BurnStatus, BurnWindow, GuardrailSt
 use crate::lifecycle::zone_of;
 use crate::points::Point;
 use crate::record::round12;
-use crate::spec::{BurnRule, BurnRules, BurnSeverity, Slo, SloScope};
+use crate::spec::{BudgetPeriod, BurnRule, BurnRules, BurnSeverity, Slo, SloScope};
 use crate::stats::binomial::exact_p;
 use crate::stats::fixed::Alternative;
 use crate::time::{Span, Timestamp, Window, add_ms, ms_between};
@@ -82,7 +82,7 @@ pub(super) fn look(input: &GuardrailInput<'_>, slo: &Slo, rules: &BurnRules) -> 
         alerts,
         bad_within,
     };
-    status.exhausted_at = exhausted_at(&status, 1.0 - spent, as_of);
+    status.exhausted_at = exhausted_at(&status, 1.0 - spent, as_of, slo.budget);
     let mut seen = Seen { budget_left: Some(1.0 - spent), ..finding(&status, sum, &windows) };
     if too_many {
         let rule = rules.or_bad.map(|rule| (rule.at_least, rule.within));
@@ -285,16 +285,23 @@ impl Sum {
 }
 
 /// When the rest of the budget is gone at the present rate, if that is within the period.
-pub(super) fn exhausted_at(status: &BurnStatus, left: f64, as_of: Timestamp) -> Option<Timestamp> {
+pub(super) fn exhausted_at(
+    status: &BurnStatus,
+    left: f64,
+    as_of: Timestamp,
+    budget: BudgetPeriod,
+) -> Option<Timestamp> {
     let length_ms = ms_between(status.period.start, status.period.end) as f64;
     if !(left > 0.0 && status.burn > 0.0) {
         return None;
     }
     let ms = left * length_ms / status.burn;
-    // A rolling period gives back what it spends at burn rate 1; a calendar period ends.
-    let until_ms = match ms_between(as_of, status.period.end) {
-        0 => length_ms,
-        rest_ms => rest_ms as f64,
+    // A rolling period gives back what it spends at burn rate 1; the others end.
+    let until_ms = match budget {
+        BudgetPeriod::Rolling(_) => length_ms,
+        BudgetPeriod::Lifetime | BudgetPeriod::Calendar(_) => {
+            ms_between(as_of, status.period.end) as f64
+        }
     };
     (ms < until_ms).then(|| add_ms(as_of, ms as i64))
 }

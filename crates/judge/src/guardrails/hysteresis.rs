@@ -145,6 +145,12 @@ fn freeze(
     if seen.state == GuardrailState::Insufficient {
         status = with_numbers(status, &seen);
     }
+    // The file may have made a stop of an alert that is on: what is known says tripped.
+    let was_on = [Some(before.0), before.1].contains(&Some(GuardrailState::Tripped));
+    if was_on && guardrail.on_trip == OnTrip::Stop {
+        status.latched = true;
+        status.state = GuardrailState::Tripped;
+    }
     if status.latched {
         return (status, false);
     }

@@ -10,6 +10,7 @@ use super::burn::exhausted_at;
 use super::slo::{ALPHA, ShareTest};
 use crate::analyse::{BurnStatus, TripsAt};
 use crate::points::Point;
+use crate::spec::BudgetPeriod;
 use crate::stats::bounded;
 use crate::time::{DAY_MS, Span, Timestamp, Window, add_ms, ms_between};
 
@@ -36,9 +37,7 @@ pub(super) fn budget(
         alerts: Vec::new(),
         bad_within: None,
     };
-    if as_of < period.end {
-        status.exhausted_at = exhausted_at(&status, left, as_of);
-    }
+    status.exhausted_at = exhausted_at(&status, left, as_of, BudgetPeriod::Lifetime);
     (status, left)
 }
 

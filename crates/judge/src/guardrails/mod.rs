@@ -90,7 +90,7 @@ impl GuardrailInput<'_> {
 pub struct GuardrailOutcome {
     /// The new state, to be stored.
     pub status: GuardrailStatus,
-    /// Set when the state changed (or was never known): worth an evaluation record.
+    /// Set when the state changed, was never known, or latched: worth an evaluation record.
     pub transition: Option<Transition>,
     /// Data are missing for longer than `missing_for` and `on_missing` is `alert`.
     pub missing_alert: bool,
@@ -98,7 +98,7 @@ pub struct GuardrailOutcome {
     pub carry: Carry,
 }
 
-/// A change of state.
+/// A change of state, or the same state that now stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Transition {
     /// The state before; `None` at the first look.
@@ -122,9 +122,11 @@ pub fn judge(input: &GuardrailInput<'_>) -> GuardrailOutcome {
         },
     };
     let before = input.stored.as_ref().map(|stored| stored.state);
+    let was_latched = input.stored.as_ref().is_some_and(|stored| stored.latched);
     let (status, missing_alert) =
         settle(input.guardrail, input.stored.as_ref(), seen, input.at, input.every);
-    let changed = before != Some(status.state);
+    // An alert that is on and becomes a stop is a trip, though its state stays.
+    let changed = before != Some(status.state) || (status.latched && !was_latched);
     let transition = changed.then_some(Transition { from: before, to: status.state });
     GuardrailOutcome { status, transition, missing_alert, carry }
 }

@@ -33,20 +33,14 @@ pub fn look_after(experiment: &Experiment, cycle: &Cycle, after: Timestamp) -> T
     if cycle.checkpoint_at > from { regular.min(cycle.checkpoint_at) } else { regular }
 }
 
-/// The first checkpoint that the file plans strictly after `after` in a cycle that began at
-/// `started_at`; `None` when the only date has passed.
-pub fn checkpoint_after(
+/// The first checkpoint of a rhythm strictly after `after` in a cycle that began at `started_at`.
+pub(super) fn checkpoint_after(
     experiment: &Experiment,
+    every: Span,
     started_at: Timestamp,
     after: Timestamp,
-) -> Option<Timestamp> {
-    match experiment.checkpoint.when {
-        When::At(at) => (at > after).then_some(at),
-        When::Every(every) => {
-            let from = after.max(started_at);
-            Some(step_after(started_at, every, from, &zone_of(experiment)))
-        }
-    }
+) -> Timestamp {
+    step_after(started_at, every, after.max(started_at), &zone_of(experiment))
 }
 
 /// The checkpoint after this one, if one is planned: `every` goes on until `by`. Without a `by`
@@ -56,10 +50,10 @@ pub fn further_checkpoint(
     cycle: &Cycle,
     at: Timestamp,
 ) -> Option<Timestamp> {
-    let When::Every(_) = experiment.checkpoint.when else {
+    let When::Every(every) = experiment.checkpoint.when else {
         return None;
     };
-    let next = checkpoint_after(experiment, cycle.started_at, at)?;
+    let next = checkpoint_after(experiment, every, cycle.started_at, at);
     (next <= experiment.by()?).then_some(next)
 }
 

@@ -321,19 +321,18 @@ fn looks_come_daily_at_midnight_and_at_the_checkpoint() {
 #[test]
 fn checkpoints_follow_the_file() {
     let mut file = experiment();
-    let next = |file: &Experiment, after: &str| checkpoint_after(file, start(), ts(after));
-    assert_eq!(next(&file, "2026-07-12T00:00:00Z"), Some(checkpoint_at()));
-    assert_eq!(next(&file, "2026-07-13T00:00:00Z"), None);
-    file.checkpoint.when = When::Every(Span::days(14));
-    assert_eq!(next(&file, "2026-01-01T00:00:00Z"), Some(ts("2026-06-15T00:00:00Z")));
-    assert_eq!(next(&file, "2026-06-15T00:00:00Z"), Some(ts("2026-06-29T00:00:00Z")));
+    assert_eq!(first_seen(&file, true, start()).cycle.checkpoint_at, checkpoint_at());
+    let fortnight = Span::days(14);
+    file.checkpoint.when = When::Every(fortnight);
+    let next = |file: &Experiment, after| checkpoint_after(file, fortnight, start(), after);
+    assert_eq!(next(&file, ts("2026-01-01T00:00:00Z")), ts("2026-06-15T00:00:00Z"));
+    assert_eq!(next(&file, ts("2026-06-15T00:00:00Z")), ts("2026-06-29T00:00:00Z"));
     assert_eq!(first_seen(&file, true, start()).cycle.checkpoint_at, ts("2026-06-15T00:00:00Z"));
     assert_eq!(schedule::interval(&file), Span::days(14));
     // A date: 42 days less the outcome's 14.
     assert_eq!(schedule::interval(&experiment()), Span::days(28));
     file.checkpoint.when = When::At(ts("2026-06-10T00:00:00Z"));
     assert_eq!(schedule::interval(&file), Span::days(1));
-    // No end of time is reached by mistake.
-    let far = checkpoint_after(&file, start(), Timestamp::MAX);
-    assert_eq!(far, None);
+    // At the end of time the end of time is next.
+    assert_eq!(next(&file, Timestamp::MAX), Timestamp::MAX);
 }

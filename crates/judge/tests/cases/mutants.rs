@@ -31,6 +31,8 @@ fn list() -> Vec<Mutant> {
             found.last_mut().unwrap().text.push(text.to_owned());
         } else if let Some(text) = line.strip_prefix("+ ") {
             found.last_mut().unwrap().becomes.push(text.to_owned());
+        } else if line.starts_with("= ") {
+            assert!(!found.is_empty(), "a proof of nothing: {line}");
         } else {
             assert!(line.trim().is_empty() || line.starts_with('#'), "cannot read: {line}");
         }

@@ -88,6 +88,18 @@ fn split_definition_and_missing_data_are_alarms() {
 }
 
 #[test]
+fn a_source_is_down_since_the_first_reader_that_knows() {
+    let look = Look::early()
+        .guardrail(guardrail("errors", OnTrip::Alert), GuardrailState::SourceError)
+        .guardrail(guardrail("latency", OnTrip::Alert), GuardrailState::SourceError)
+        .with(|_, analysis| analysis.guardrails[0].since = None);
+    let found = outcome(&look).alarms;
+    assert_eq!((found.len(), found[0].kind), (1, AlarmKind::SourceDown));
+    assert_eq!(found[0].numbers["served"], 2.0);
+    assert_eq!(found[0].numbers["age_seconds"], 19.0 * 86_400.0);
+}
+
+#[test]
 fn findings_are_told_once() {
     let look = Look::passing().state("p", SignalState::Short).with(|input, analysis| {
         analysis.findings = vec![Finding::Short { signal: "p".into(), wanted: Some(0.03) }];

@@ -386,6 +386,32 @@ fn a_spent_budget_burns() {
 }
 
 #[test]
+fn a_budget_is_not_spent_after_its_period() {
+    // Ten of thirty days are gone with a tenth of the budget; at a burn rate of 2 the rest of 0.9
+    // would last 13.5 days, at 1.2 it would last 22.5, two and a half more than the period has.
+    let month = Window { start: ts(START), end: add_ms(ts(START), 720 * HOUR_MS) };
+    let spent = |burn: f64, hours: i64, budget: BudgetPeriod| {
+        let (measured, alerts) = (1.0, Vec::new());
+        let (exhausted_at, trips_at, bad_within) = (None, None, None);
+        let period = month;
+        let status =
+            BurnStatus { period, measured, burn, exhausted_at, trips_at, alerts, bad_within };
+        let as_of = add_ms(month.start, hours * HOUR_MS);
+        let at = super::exhausted_at(&status, 0.9, as_of, budget)?;
+        Some(ms_between(as_of, at) / HOUR_MS)
+    };
+    let calendar = BudgetPeriod::Calendar(CalendarUnit::Month);
+    let rolling = BudgetPeriod::Rolling(Span::days(30));
+    for budget in [calendar, BudgetPeriod::Lifetime] {
+        assert_eq!(spent(2.0, 240, budget), Some(324));
+        assert_eq!(spent(1.2, 240, budget), None);
+        assert_eq!(spent(2.0, 720, budget), None, "nothing is left of the period");
+    }
+    assert_eq!(spent(1.2, 720, rolling), Some(540), "it ends with the data, and goes on");
+    assert_eq!(spent(0.9, 720, rolling), None, "it gets back as much as it spends");
+}
+
+#[test]
 fn a_calendar_budget_begins_anew() {
     // The month turns, and so does the budget.
     let mut bench = Bench::new(0.999, google());
