@@ -2,9 +2,9 @@
 //! series, one look at a series), and six weekly looks.
 //!
 //! Shares of runs in which nothing happens and some look says that something did, with and without
-//! what is done about it. Always 100 runs per row (400 of clusters), held to bounds; with `RUN_SLOW_TESTS=1` the
-//! 2,000 (series: 1,000) runs of the tables in the ADRs. Run `n` of a row throws the dice seeded
-//! with `n`.
+//! what is done about it. Always 100 runs per row (400 of clusters), held to bounds; with
+//! `RUN_SLOW_TESTS=1` the 2,000 (series: 1,000) runs of the tables in the ADRs. Run `n` of a row
+//! throws the dice seeded with `n`.
 
 #![allow(
     clippy::disallowed_methods,

@@ -193,8 +193,16 @@ enum Choice {
     Now,
 }
 
-/// 120 daily looks: `None` if all are refused, else the first day on which one calls it.
-fn paired(pair: Pair, choice: Choice, seed: u64) -> Option<Option<usize>> {
+/// What 120 daily looks came to.
+#[derive(Clone, Copy, PartialEq)]
+enum Course {
+    Refused,
+    Quiet,
+    /// On this day first.
+    Called(usize),
+}
+
+fn paired(pair: Pair, choice: Choice, seed: u64) -> Course {
     let values = pair.values(seed);
     let mut chosen: Option<BlockPlan> = None;
     let mut is_judged = false;
@@ -216,10 +224,10 @@ fn paired(pair: Pair, choice: Choice, seed: u64) -> Option<Option<usize>> {
         is_judged = true;
         let sd = sd * plan.widening();
         if excludes(mean, sd * sd / k, k - 1.0, 0.5) {
-            return Some(Some(day));
+            return Course::Called(day);
         }
     }
-    is_judged.then_some(None)
+    if is_judged { Course::Quiet } else { Course::Refused }
 }
 
 /// Lag-1 autocorrelation of means that are all there.
@@ -253,10 +261,12 @@ fn row(pair: Pair, choice: Choice, runs: u64) -> (u32, f64, String) {
     let mut days = Vec::new();
     for seed in 0..runs {
         let seen = paired(pair, choice, seed);
-        judged += u32::from(seen.is_some());
-        called += u32::from(seen.flatten().is_some());
-        let moved = paired(Pair { level: 0.5, ..pair }, choice, seed + runs);
-        days.push(moved.flatten().unwrap_or(usize::MAX));
+        judged += u32::from(seen != Course::Refused);
+        called += u32::from(matches!(seen, Course::Called(_)));
+        days.push(match paired(Pair { level: 0.5, ..pair }, choice, seed + runs) {
+            Course::Called(day) => day,
+            Course::Refused | Course::Quiet => usize::MAX,
+        });
     }
     let share = 100.0 * f64::from(called) / f64::from(judged.max(1));
     let found = days.iter().filter(|day| **day < usize::MAX).count() as u32;
