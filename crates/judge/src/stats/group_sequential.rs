@@ -183,7 +183,7 @@ fn advance(grid: Option<&Grid>, t: f64, dt: f64, b: f64, width: f64) -> Grid {
 mod tests {
     use super::*;
 
-    /// A week in which hardly anybody came: a grid of forty thousand points, answered at once, and
+    /// A week in which hardly anybody came: a grid of forty thousand points, cheap to cross, and
     /// the bounds of the looks around it are those of a plan without the hair's breadth.
     #[test]
     fn looks_a_hair_apart_are_cheap_and_change_nothing() {
