@@ -3,6 +3,7 @@
 # statsmodels, on one core each; prints a table and fails when the engines disagree.
 # Needs python3 with venv and a package index. VERDICTD=path skips the build of the program;
 # VERDICTD=none leaves the program out: its JSON column is then that of the library, in process.
+# BENCH=path is the library's bench, built before (cargo bench -p judge --bench analyze --no-run).
 set -eu
 cd "$(dirname "$0")/.."
 count=${1:-100000}
@@ -20,7 +21,11 @@ work=$(mktemp -d)
 trap 'rm -r "$work"' EXIT
 "$venv/bin/python" scripts/bench_analyze.py ask "$count" "$work"
 for kind in sequential welch z_test; do
-    cargo bench --quiet -p judge --bench analyze -- "$work/$kind.jsonl" "$work/$kind.answers" \
-        > "$work/$kind.library.json"
+    if [ -n "${BENCH:-}" ]; then
+        "$BENCH" "$work/$kind.jsonl" "$work/$kind.answers" > "$work/$kind.library.json"
+    else
+        cargo bench --quiet -p judge --bench analyze -- "$work/$kind.jsonl" \
+            "$work/$kind.answers" > "$work/$kind.library.json"
+    fi
 done
 "$venv/bin/python" scripts/bench_analyze.py run "$count" "$work" "$VERDICTD"

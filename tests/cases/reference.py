@@ -61,7 +61,12 @@ def widening(cells):
     df = len(cells) - -(-len(cells) // 7)
     seen = spread_of / expected if df else 0.0
     phi = (seen * df + 2 * 6) / (df + 6)
-    return phi * (t_quantile(df + 6) / 1.959964) ** 2 if phi > 1.5 else 1.0
+    return phi * t_at_bound(df + 6) ** 2 if phi > 1.5 else 1.0
+
+
+def t_at_bound(df):
+    """The t that is exceeded as rarely as 3.5 by a normal, as a share of that (ADR 0034)."""
+    return t_quantile(df, 0.5 * erfc(3.5 / sqrt(2))) / 3.5
 
 
 class Arms:
@@ -368,8 +373,8 @@ def before_a_test():
         top += sum(100 * (gap - mean) ** 2 for gap in gaps)
         pooled = [(x + 54) / 400 for x in days[7 * week:7 * week + 7]]
         low += sum(p * (1 - p) * 400 / 399 for p in pooled) * 6 / 7
-    phi, t = top / low, 2.0638986
-    wide = phi * (t / 1.959964) ** 2
+    phi = (24 * top / low + 2 * 6) / 30
+    wide = phi * t_at_bound(30) ** 2
     arms = Arms(54 * 28, 5600, sum(days), 5600, 0.08)
     for name, factor in [("independent", 1.0), (f"phi {phi:.2f}, {wide:.2f} with t", wide)]:
         se = sqrt((arms.vc + arms.vt) * factor)

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a broken fixture must end the run")]
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::hint::black_box;
 
@@ -185,6 +186,20 @@ fn observe_28_days_of_two_arms(bencher: Bencher<'_, '_>) {
 fn evaluate_5_signals_3_guardrails(bencher: Bencher<'_, '_>) {
     let input = later_input();
     bencher.with_inputs(|| input.clone()).bench_local_values(|input| evaluate(input, 0, None));
+}
+
+/// The same where nothing of the file is kept from an earlier look on this thread.
+#[divan::bench]
+fn evaluate_a_file_never_seen(bencher: Bencher<'_, '_>) {
+    let input = later_input();
+    let number = Cell::new(0);
+    let unseen = || {
+        number.set(number.get() + 1);
+        let mut input = input.clone();
+        input.experiment.title = number.get().to_string();
+        input
+    };
+    bencher.with_inputs(unseen).bench_local_values(|input| evaluate(input, 0, None));
 }
 
 #[divan::bench]

@@ -9,6 +9,7 @@ mod atoms;
 mod basis;
 mod burn;
 pub(crate) mod carry;
+mod compiled;
 mod covariate;
 mod drift;
 mod exposure;
@@ -406,7 +407,7 @@ pub fn analyse(input: &LookInput, at_checkpoint: bool) -> Analysis {
     let signals = states::of_signals(&mut look, &atoms);
     let harm = states::harm(&mut look);
     let guardrails = margins::guardrails(&mut look);
-    let split = split::check(input, &mut look.carry);
+    let split = split::check(input, &look.compiled, &mut look.carry);
     let exposure = exposure::check(input, &mut look.carry);
     Analysis {
         rule: rule::value(&checkpoint.continue_when, &atoms),
@@ -418,7 +419,7 @@ pub fn analyse(input: &LookInput, at_checkpoint: bool) -> Analysis {
         harm,
         split,
         exposure,
-        ledger: ledger(&input.experiment),
+        ledger: look.compiled.ledger.clone(),
         progress: progress(input),
         findings: look.findings,
         carry: look.carry,

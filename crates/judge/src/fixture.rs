@@ -178,7 +178,7 @@ pub(crate) fn observed(until: Timestamp) -> Observed {
     let sample = |num| Sample {
         sums: Sums::Proportion { num, den: 6_000.0 },
         cells: 28,
-        phi: None,
+        phi: Some(1.0),
         blocks: None,
         extra: crate::points::Extra::default(),
     };

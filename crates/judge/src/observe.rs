@@ -207,7 +207,8 @@ pub struct Sample {
     pub sums: Sums,
     /// Periods behind it.
     pub cells: u32,
-    /// Overdispersion of the periods (>= 7 of them) within weeks, for proportions and rates.
+    /// Overdispersion of the periods within weeks, averaged with its prior, for proportions and
+    /// rates of which two periods vary.
     pub phi: Option<f64>,
     /// Block means, for `value`.
     pub blocks: Option<Blocks>,
@@ -221,9 +222,14 @@ fn is_nothing(extra: &Extra) -> bool {
 }
 
 impl Sample {
-    /// Its dispersion with the degrees of freedom behind it.
+    /// Its dispersion with the degrees of freedom behind it; counts that cannot show one have the
+    /// prior alone, means and series have none.
     pub fn unevenness(&self) -> Option<Unevenness> {
-        self.phi.map(|phi| Unevenness::over(phi, self.cells as usize))
+        match (self.phi, self.sums) {
+            (Some(phi), _) => Some(Unevenness::over(phi, self.cells as usize)),
+            (None, Sums::Proportion { .. } | Sums::Rate { .. }) => Some(Unevenness::UNKNOWN),
+            (None, _) => None,
+        }
     }
 }
 

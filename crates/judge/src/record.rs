@@ -266,9 +266,17 @@ fn by_scaling(value: f64) -> Option<f64> {
     if !(1.0e-10..1.0e15).contains(&size) {
         return None;
     }
-    let shift = 11 - libm::floor(libm::log10(size)) as i32;
-    let power = *POWERS.get(shift.unsigned_abs() as usize)?;
-    let scaled = if shift >= 0 { size * power } else { size / power };
+    // The exponent tells the number of digits to within one: 1233/4096 is log10(2).
+    let binary = ((size.to_bits() >> 52) & 0x7ff) as i32 - 1023;
+    let at = |shift: i32| {
+        let power = *POWERS.get(shift.unsigned_abs() as usize)?;
+        Some((shift, power, if shift >= 0 { size * power } else { size / power }))
+    };
+    let mut found = at(11 - ((binary * 1233) >> 12))?;
+    if found.2 >= 1.0e12 {
+        found = at(found.0 - 1)?;
+    }
+    let (shift, power, scaled) = found;
     let whole = libm::floor(scaled);
     let is_near_half = (scaled - whole - 0.5).abs() < 1.0e-3;
     if is_near_half || !(1.0e11..1.0e12).contains(&scaled) {

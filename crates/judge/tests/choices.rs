@@ -1,10 +1,10 @@
-//! The simulations behind ADR 0012, 0013 and 0027 (clustered counts, rare events, plain series),
-//! and six weekly looks.
+//! The simulations behind ADR 0012, 0013, 0027 and 0034 (clustered counts, rare events, plain
+//! series, one look at a series), and six weekly looks.
 //!
 //! Shares of runs in which nothing happens and some look says that something did, with and without
-//! what is done about it. Always 100 runs per row, held to bounds; with `RUN_SLOW_TESTS=1` the
-//! 2,000 (series: 1,000) runs of the tables in the ADRs. Run `n` of a row throws the dice seeded
-//! with `n`.
+//! what is done about it. Always 100 runs per row (400 of clusters), held to bounds; with
+//! `RUN_SLOW_TESTS=1` the 2,000 (series: 1,000) runs of the tables in the ADRs. Run `n` of a row
+//! throws the dice seeded with `n`.
 
 #![allow(
     clippy::disallowed_methods,
@@ -16,8 +16,12 @@
 #[path = "false_verdicts/dice.rs"]
 mod dice;
 
+#[path = "choices/alone.rs"]
+mod alone;
 #[path = "choices/counts.rs"]
 mod counts;
+#[path = "choices/once.rs"]
+mod once;
 #[path = "choices/series.rs"]
 mod series;
 #[path = "choices/weekly.rs"]

@@ -3,8 +3,10 @@
 //! Part of `analyse`. Only an `ok` observation makes an atom true or false. `significant` and
 //! `proven` latch their interval condition; estimate and *false* are read from this look.
 
+use std::rc::Rc;
+
 use super::basis::opposite;
-use super::basis::{Null, reaches};
+use super::basis::{Basis, Null, reaches};
 use super::look::{Look, Purpose, Question};
 use super::measure::{Bound, Gap, Measure};
 use super::outlook::{Growth, Outlook};
@@ -128,7 +130,7 @@ fn tested(
     signal: &Signal,
     tau: Option<f64>,
     turn: Option<(f64, Sides)>,
-) -> Result<(Measure, f64), Gap> {
+) -> Result<(Rc<Measure>, f64), Gap> {
     let measure = match turn {
         Some(turn) => look.turn(signal, turn)?,
         None => look.measure(signal)?,
@@ -180,9 +182,8 @@ fn continue_movement(
     let asked = Question { purpose: Purpose::Atom, null, side, tau, alpha, sides };
     let answer = look.ask(signal, measure, asked);
     let limit = libm::log(answer.alpha);
-    let refuted =
-        |measure: &Measure| measure.ln_p(threshold, opposite(side), answer.tau, sides) <= limit;
-    let wrong = refuted(measure);
+    let refuted = |basis: &Basis| basis.ln_p(threshold, opposite(side), answer.tau, sides) <= limit;
+    let wrong = refuted(&measure.basis);
     let reached = measure.basis.reaches(threshold, side);
     let latching = matches!(mode, EvidenceMode::Significant | EvidenceMode::Proven);
     let (met, why) = match mode {
@@ -200,13 +201,12 @@ fn continue_movement(
         EvidenceMode::NotRefuted => (truth(!wrong), None),
         EvidenceMode::Point => (truth(reached), None),
     };
-    let would_hold = |placed: &Measure| match mode {
+    let would_hold = |placed: &Basis| match mode {
         EvidenceMode::Significant | EvidenceMode::Proven => {
-            placed.basis.reaches(threshold, side)
-                && placed.ln_p(null, side, answer.tau, sides) <= limit
+            placed.reaches(threshold, side) && placed.ln_p(null, side, answer.tau, sides) <= limit
         }
         EvidenceMode::NotRefuted => !refuted(placed),
-        EvidenceMode::Point => placed.basis.reaches(threshold, side),
+        EvidenceMode::Point => placed.reaches(threshold, side),
     };
     let change = aimed_change(look, signal, measure, threshold, side);
     let growth = Growth::of(look, signal, measure);
@@ -246,7 +246,7 @@ fn upcoming(look: &Look<'_>, atom: &Atom, alpha: f64) -> Outlook {
     let limit = libm::log(alpha);
     let growth = Growth::of(look, signal, &measure);
     growth.outlook(&measure, change, Truth::Unknown, |placed| {
-        let reached = atom.kind == AtomKind::Tolerance || placed.basis.reaches(threshold, side);
+        let reached = atom.kind == AtomKind::Tolerance || placed.reaches(threshold, side);
         reached && placed.ln_p(null, side, 0.0, sides) <= limit
     })
 }
@@ -336,7 +336,7 @@ fn tolerance(
     };
     let relative = threshold.is_relative();
     let mut found = one_sided(Look::evidence(&measure, &answer, bound_for(side), relative), met);
-    let holds = |placed: &Measure| placed.ln_p(threshold, side, answer.tau, sides) <= limit;
+    let holds = |placed: &Basis| placed.ln_p(threshold, side, answer.tau, sides) <= limit;
     let growth = Growth::of(look, signal, &measure);
     let outlook = growth.outlook(&measure, measure.basis.change(), met, holds);
     found.outlook = outlook.unless_spent(&measure);
@@ -384,7 +384,7 @@ fn level(look: &mut Look<'_>, signal: &Signal, atom: &Atom, place: Place) -> Res
         found.why = Some(UnknownWhy::Insufficient);
     }
     let least = least_units(signal);
-    let holds = |placed: &Measure, units: f64| {
+    let holds = |placed: &Basis, units: f64| {
         let proven = placed.ln_p(Null::NONE, side, answer.tau, sides) <= limit;
         reached && units >= least && (proven || !wants_interval)
     };

@@ -11,32 +11,34 @@ use crate::time::Timestamp;
 /// What the statistics of a test stand on, in two parts, so that a change can be named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Epoch {
-    /// Definition, arms, split, start: a change is a changed definition.
-    definition: String,
-    /// Target, tau, alpha, look plan: a change is a retargeted test.
-    target: String,
+    /// Hash of definition, arms, split, start, whose change is a changed definition; a dot; hash of
+    /// target, tau, alpha, look plan, whose change is a retargeted test.
+    text: String,
 }
 
 impl Epoch {
     pub(crate) fn new(definition: &[&str], target: &[&str]) -> Self {
-        Self::of_hashed(hash128(definition), target)
+        Self::of_hashed(&hash128(definition), target)
     }
 
-    /// The same where the definition's [`hash128`] is there already: it is the dearest part of a
-    /// look, and one signal answers several questions.
-    pub(crate) fn of_hashed(definition: String, target: &[&str]) -> Self {
-        Self { definition, target: hash128(target) }
+    /// The same where the definition's [`hash128`] is there already: one signal answers several
+    /// questions.
+    pub(crate) fn of_hashed(definition: &str, target: &[&str]) -> Self {
+        Self { text: format!("{definition}.{}", hash128(target)) }
     }
 
-    pub(crate) fn text(&self) -> String {
-        format!("{}.{}", self.definition, self.target)
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    fn definition(&self) -> Option<&str> {
+        self.text.split('.').next()
     }
 }
 
 /// A test that was opened for this look.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Opened {
-    id: String,
     pub(crate) tau: f64,
     pub(crate) alpha: f64,
     /// Log of the smallest p of the looks before this one.
@@ -50,24 +52,23 @@ pub(crate) struct Opened {
 /// Opens a test: the stored epoch if it is still the same, else a new one.
 pub(crate) fn open(
     carry: &mut Carry,
-    id: String,
+    id: &str,
     epoch: &Epoch,
     (tau, alpha): (f64, f64),
     at: Timestamp,
 ) -> Opened {
-    let text = epoch.text();
-    let stored = carry.get(&id);
-    if let Some(state) = stored.filter(|state| state.epoch == text) {
+    let stored = carry.get(id);
+    if let Some(state) = stored.filter(|state| state.epoch == epoch.text) {
         let (tau, alpha, ln_p_before) = (state.tau, state.alpha, state.ln_p);
-        return Opened { id, tau, alpha, ln_p_before, retargeted: None, redefined: None };
+        return Opened { tau, alpha, ln_p_before, retargeted: None, redefined: None };
     }
-    let same_definition = |old: &str| old.split('.').next() == Some(epoch.definition.as_str());
+    let same_definition = |old: &str| old.split('.').next() == epoch.definition();
     let earlier = stored.map_or(0, |state| state.earlier_epochs.saturating_add(1));
     let same = stored.map(|state| same_definition(&state.epoch));
     let retargeted = (same == Some(true)).then_some(earlier);
     let redefined = (same == Some(false)).then_some(earlier);
     let fresh = TestState {
-        epoch: text,
+        epoch: epoch.text.clone(),
         tau,
         alpha,
         ln_p: 0.0,
@@ -76,13 +77,13 @@ pub(crate) fn open(
         earlier_epochs: earlier,
         planned: None,
     };
-    carry.insert(id.clone(), fresh);
-    Opened { id, tau, alpha, ln_p_before: 0.0, retargeted, redefined }
+    carry.insert(id.to_owned(), fresh);
+    Opened { tau, alpha, ln_p_before: 0.0, retargeted, redefined }
 }
 
 /// Adds this look's p to a test and returns the smallest so far, as a log.
-pub(crate) fn close(carry: &mut Carry, opened: &Opened, ln_p: f64) -> f64 {
-    let Some(state) = carry.get_mut(&opened.id) else {
+pub(crate) fn close(carry: &mut Carry, id: &str, ln_p: f64) -> f64 {
+    let Some(state) = carry.get_mut(id) else {
         return ln_p.min(0.0);
     };
     if ln_p < state.ln_p {
@@ -105,16 +106,16 @@ mod tests {
         let mut carry = Carry::new();
         let at = ts("2026-07-01T00:00:00Z");
         let epoch = Epoch::new(&["query"], &["0.35"]);
-        let first = open(&mut carry, "t".into(), &epoch, (0.08, 0.05), at);
-        assert_eq!(close(&mut carry, &first, -2.0), -2.0);
-        let second = open(&mut carry, "t".into(), &epoch, (0.5, 0.5), at);
+        open(&mut carry, "t", &epoch, (0.08, 0.05), at);
+        assert_eq!(close(&mut carry, "t", -2.0), -2.0);
+        let second = open(&mut carry, "t", &epoch, (0.5, 0.5), at);
         assert_eq!((second.tau, second.alpha, second.ln_p_before), (0.08, 0.05, -2.0));
-        assert_eq!(close(&mut carry, &second, -1.0), -2.0);
+        assert_eq!(close(&mut carry, "t", -1.0), -2.0);
         let other = Epoch::new(&["query"], &["0.40"]);
-        let third = open(&mut carry, "t".into(), &other, (0.13, 0.05), at);
+        let third = open(&mut carry, "t", &other, (0.13, 0.05), at);
         assert_eq!((third.retargeted, third.ln_p_before, third.tau), (Some(1), 0.0, 0.13));
         let defined = Epoch::new(&["other query"], &["0.40"]);
-        let fourth = open(&mut carry, "t".into(), &defined, (0.13, 0.05), at);
+        let fourth = open(&mut carry, "t", &defined, (0.13, 0.05), at);
         assert_eq!((fourth.retargeted, fourth.ln_p_before), (None, 0.0));
         assert_eq!((third.redefined, fourth.redefined), (None, Some(2)));
         assert_eq!(carry["t"].earlier_epochs, 2);

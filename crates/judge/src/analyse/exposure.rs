@@ -48,12 +48,12 @@ pub(super) fn check(input: &LookInput, carry: &mut Carry) -> Option<ExposureChec
     let definition = [series, limit.to_string(), input.cycle.started_at.to_string(), began];
     let definition: Vec<&str> = definition.iter().map(String::as_str).collect();
     let epoch = Epoch::new(&definition, &["multiple_exposure"]);
-    let opened = open(carry, ID.to_owned(), &epoch, (limit, srm::ALPHA), input.at);
+    let opened = open(carry, ID, &epoch, (limit, srm::ALPHA), input.at);
     let prior = one_proportion::prior_tau(limit, limit);
     let above = units >= srm::MIN_UNITS && mixed > limit * units;
     let ln_p = if above {
         let log_e = one_proportion::log_e(prior, mixed, units, limit);
-        close(carry, &opened, ln_p_from_log_e(log_e))
+        close(carry, ID, ln_p_from_log_e(log_e))
     } else {
         opened.ln_p_before
     };

@@ -151,8 +151,9 @@ pub(crate) fn cycle(experiment: &Experiment) -> Cycle {
     }
 }
 
+/// A sample of 28 even periods.
 pub(crate) fn sample(sums: Sums) -> Sample {
-    Sample { sums, cells: 28, phi: None, blocks: None, extra: Extra::default() }
+    Sample { sums, cells: 28, phi: Some(1.0), blocks: None, extra: Extra::default() }
 }
 
 pub(crate) fn share(num: f64, den: f64) -> Sample {

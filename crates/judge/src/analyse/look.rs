@@ -4,11 +4,14 @@
 //! for tests. Invariants: every test has an id that names its hypothesis (signal, arms, null,
 //! side, purpose) and its own epoch; a test is opened at most once per look.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use super::alpha::Shares;
 use super::basis::{Basis, Null};
 use super::carry::{Epoch, Opened, close, open};
+use super::compiled::{Compiled, Named};
 use super::fixed_methods::refit;
 use super::measure::{Bound, Gap, Measure, Test, fit};
 use super::planned::{self, Planned, Turn};
@@ -82,25 +85,28 @@ pub(super) struct Look<'a> {
     pub(super) input: &'a LookInput,
     pub(super) at_checkpoint: bool,
     pub(super) shares: Shares,
+    pub(super) compiled: Rc<Compiled>,
     pub(super) carry: Carry,
     pub(super) findings: Vec<Finding>,
     pub(super) planned: Planned,
     told: BTreeSet<String>,
-    grounds: BTreeMap<String, Grounds>,
+    measures: RefCell<BTreeMap<String, Result<Rc<Measure>, Gap>>>,
 }
 
 impl<'a> Look<'a> {
     pub(super) fn new(input: &'a LookInput, at_checkpoint: bool) -> Self {
         let mut carry = input.carry.clone();
+        let compiled = Compiled::of(&input.experiment);
         Self {
             input,
             at_checkpoint,
-            shares: Shares::of(&input.experiment),
+            shares: compiled.shares.clone(),
+            compiled,
             planned: Planned::new(input, &mut carry, at_checkpoint),
             carry,
             findings: Vec::new(),
             told: BTreeSet::new(),
-            grounds: BTreeMap::new(),
+            measures: RefCell::default(),
         }
     }
 
@@ -114,8 +120,14 @@ impl<'a> Look<'a> {
     }
 
     /// The change of a signal; a [`Gap`] also when there is nothing to compare with.
-    pub(super) fn measure(&self, signal: &Signal) -> Result<Measure, Gap> {
-        self.measure_of(signal, self.observed(signal)?)
+    pub(super) fn measure(&self, signal: &Signal) -> Result<Rc<Measure>, Gap> {
+        if let Some(known) = self.measures.borrow().get(signal.name.as_str()) {
+            return known.clone();
+        }
+        let observed = self.observed(signal);
+        let found = observed.and_then(|observed| self.measure_of(signal, observed)).map(Rc::new);
+        self.measures.borrow_mut().insert(signal.name.clone(), found.clone());
+        found
     }
 
     fn measure_of(&self, signal: &Signal, observed: &Observed) -> Result<Measure, Gap> {
@@ -132,12 +144,12 @@ impl<'a> Look<'a> {
         &self,
         signal: &Signal,
         (alpha, sides): (f64, Sides),
-    ) -> Result<Measure, Gap> {
+    ) -> Result<Rc<Measure>, Gap> {
         match planned::turn(self, signal, alpha, sides)? {
             None => self.measure(signal),
             Some(turn) => {
                 let shell = self.measure_of(signal, &turn.observed)?;
-                refit(shell, self.experiment(), signal, turn, None)
+                refit(shell, self.experiment(), signal, turn, None).map(Rc::new)
             }
         }
     }
@@ -192,9 +204,10 @@ impl<'a> Look<'a> {
         measure: &Measure,
         asked: Question,
     ) -> Answer {
-        let opened = self.open(asker, signal, &asked);
+        let named = self.compiled.test(asker, signal, &asked);
+        let opened = self.open(&named, signal, &asked);
         let ln_p_now = measure.ln_p(asked.null, asked.side, opened.tau, asked.sides);
-        let ln_p = close(&mut self.carry, &opened, ln_p_now);
+        let ln_p = close(&mut self.carry, &named.id, ln_p_now);
         let limit = libm::log(opened.alpha);
         Answer {
             tau: opened.tau,
@@ -205,14 +218,9 @@ impl<'a> Look<'a> {
         }
     }
 
-    fn open(&mut self, asker: &str, signal: &Signal, asked: &Question) -> Opened {
-        let experiment = self.experiment();
-        let mut id = test_id(experiment, signal, asked);
-        if !asker.is_empty() {
-            id = format!("{id}|{asker}");
-        }
-        let epoch = self.epoch(signal, asked);
-        let opened = open(&mut self.carry, id, &epoch, (asked.tau, asked.alpha), self.input.at);
+    fn open(&mut self, named: &Named, signal: &Signal, asked: &Question) -> Opened {
+        let (id, epoch) = (&named.id, &named.epoch);
+        let opened = open(&mut self.carry, id, epoch, (asked.tau, asked.alpha), self.input.at);
         let name = || signal.name.clone();
         let retargeted = opened.retargeted.map(|earlier| {
             let (tau, alpha) = (Some(opened.tau), Some(opened.alpha));
@@ -227,16 +235,6 @@ impl<'a> Look<'a> {
             self.findings.push(finding);
         }
         opened
-    }
-
-    fn epoch(&mut self, signal: &Signal, asked: &Question) -> Epoch {
-        let experiment = self.experiment();
-        if !self.grounds.contains_key(&signal.name) {
-            let grounds = Grounds::of(experiment, signal);
-            self.grounds.insert(signal.name.clone(), grounds);
-        }
-        let Grounds { definition, aim } = &self.grounds[&signal.name];
-        Epoch::of_hashed(definition.clone(), &[&target(experiment, signal, asked, aim)])
     }
 
     /// Evidence of an answered question.
@@ -274,7 +272,7 @@ fn null_text(null: Null) -> String {
 }
 
 /// `purpose|signal|arms|null|side`.
-fn test_id(experiment: &Experiment, signal: &Signal, asked: &Question) -> String {
+pub(super) fn test_id(experiment: &Experiment, signal: &Signal, asked: &Question) -> String {
     let side = match asked.side {
         Side::AtLeast => "above",
         Side::AtMost => "below",
@@ -284,16 +282,16 @@ fn test_id(experiment: &Experiment, signal: &Signal, asked: &Question) -> String
     format!("{}|{}|{arms}|{null}|{side}", asked.purpose.word(), signal.name)
 }
 
-/// What all tests on a signal stand on alike: the dearest part of a look, written once for it.
+/// What all tests on a signal stand on alike.
 #[derive(Debug)]
-struct Grounds {
+pub(super) struct Grounds {
     /// Hash of [`definition`].
-    definition: String,
-    aim: String,
+    pub(super) definition: String,
+    pub(super) aim: String,
 }
 
 impl Grounds {
-    fn of(experiment: &Experiment, signal: &Signal) -> Self {
+    pub(super) fn of(experiment: &Experiment, signal: &Signal) -> Self {
         let aim = experiment.aim_on(&signal.name).map(|aim| (aim.from, aim.to));
         Self {
             definition: hash128(&[&definition(experiment, signal)]),
@@ -313,11 +311,16 @@ fn definition(experiment: &Experiment, signal: &Signal) -> String {
 pub(super) fn planned_epoch(experiment: &Experiment, signal: &Signal) -> String {
     let checkpoint = &experiment.checkpoint;
     let plan = format!("{:?} {}", checkpoint.look, checkpoint.spending);
-    Epoch::new(&[&definition(experiment, signal)], &[&plan]).text()
+    Epoch::new(&[&definition(experiment, signal)], &[&plan]).text().to_owned()
 }
 
 /// What makes a test another one by its target: aim, tau, alpha, sides, plan, method.
-fn target(experiment: &Experiment, signal: &Signal, asked: &Question, aim: &str) -> String {
+pub(super) fn target(
+    experiment: &Experiment,
+    signal: &Signal,
+    asked: &Question,
+    aim: &str,
+) -> String {
     let checkpoint = &experiment.checkpoint;
     let mut target = format!(
         "{aim} {:.11e} {:.11e} {:?} {:?}",

@@ -8,7 +8,7 @@
 use super::alpha::SIGNAL;
 use super::atoms::bound_for;
 use super::basis::{Null, opposite};
-use super::look::{Look, Purpose, Question};
+use super::look::{Answer, Look, Purpose, Question};
 use super::measure::{Gap, Measure};
 use super::states::good_side;
 use super::{GuardrailStatus, UnknownWhy, tau};
@@ -84,8 +84,9 @@ fn evidence(
     let safe = look.ask_for(name, signal, &measure, safe);
     let worse = look.ask_for(name, signal, &measure, worse);
     let relative = null.is_relative();
-    let inner = |answer, side| {
-        let interval = Look::evidence(&measure, answer, bound_for(side), relative).interval;
+    let inner = |answer: &Answer, side| {
+        let found = measure.basis.interval(relative, bound_for(side), answer.tau, answer.alpha);
+        let interval = Interval::of(found.lo, found.hi);
         if sign > 0.0 { interval } else { interval.mirrored() }
     };
     let interval = Interval { lo: inner(&safe, good).lo, hi: inner(&worse, bad).hi };

@@ -166,11 +166,6 @@ impl Measure {
         Ok(measure)
     }
 
-    /// The measure placed at another change and another amount of data (`factor` x the present).
-    pub(super) fn placed(&self, change: f64, factor: f64) -> Self {
-        Self { basis: self.basis.placed(change, factor), ..self.clone() }
-    }
-
     /// The evidence record of a finished test: finite, whatever sums came.
     pub(super) fn evidence(&self, test: Test) -> Evidence {
         let change = self.basis.change();

@@ -1,8 +1,8 @@
 //! Which method judges what: the table of product.md 3, row by row.
 //!
 //! Part of `analyse`: from the samples of an observation to a [`Measure`]. Concurrent arms: 1.2,
-//! below ten events 1.3, paired blocks for series. Stated constants: the exact tests, or the
-//! engine where phi > 1.5. Measured baselines: the engine with both errors and overdispersion.
+//! below ten events 1.3, paired blocks for series. Stated constants: the exact tests, on fewer
+//! counts where phi > 1.5 (2.5). Measured baselines: the engine with both errors and overdispersion.
 use std::collections::BTreeMap;
 
 use super::basis::{Basis, Normal};
@@ -263,10 +263,12 @@ pub(super) fn counted_once(sample: &Sample, x: f64, n: f64) -> Option<Sample> {
         Sums::Rate { .. } => Sums::Rate { events: x, exposure: n },
         _ => return None,
     };
-    Some(Sample { sums, cells: 1, phi: None, blocks: None, extra: Extra::default() })
+    // The file says how many there were, not when: taken as even.
+    Some(Sample { sums, cells: 1, phi: Some(1.0), blocks: None, extra: Extra::default() })
 }
 
-/// Against a constant: exact where the form has an exact test and its periods are even enough.
+/// Against a constant: exact where the form has an exact test. Uneven periods count for fewer
+/// units: `S/f` of `n/f`, which has the mean and the variance of that many independent ones.
 pub(super) fn stated(
     sample: &Sample,
     level: f64,
@@ -275,21 +277,18 @@ pub(super) fn stated(
 ) -> Result<Measure, Gap> {
     let uneven = sample.unevenness().filter(Unevenness::is_uneven);
     let uneven = uneven.as_ref().map(Unevenness::factor);
-    // A named method stays, whatever the periods say; `assumptions` then tells.
-    let exact = match named {
-        Some(MethodName::InformationTime) => false,
-        Some(MethodName::OneProportion | MethodName::OneRate) => true,
-        _ => uneven.is_none(),
-    };
+    let wide = uneven.unwrap_or(1.0);
+    let exact = named != Some(MethodName::InformationTime);
     if named == Some(MethodName::InformationTime) && few_events(sample) {
         return Err(too_rare());
     }
     let (basis, method) = match (sample.sums, exact) {
         (Sums::Proportion { num, den }, true) => {
-            (Basis::OneProportion { s: num, n: den, p0: level }, MethodName::OneProportion)
+            let (s, n) = (num / wide, den / wide);
+            (Basis::OneProportion { s, n, p0: level }, MethodName::OneProportion)
         }
         (Sums::Rate { events, exposure }, true) => {
-            let count = Count { events, exposure };
+            let count = Count { events: events / wide, exposure: exposure / wide };
             (Basis::OneRate { count, r0: level }, MethodName::OneRate)
         }
         (Sums::Value { .. }, _) => {
@@ -301,7 +300,7 @@ pub(super) fn stated(
             (Basis::Normal(normal), MethodName::BlockMeans)
         }
         _ => {
-            let normal = Normal::against(level, of_sample(sample, uneven.unwrap_or(1.0))?);
+            let normal = Normal::against(level, of_sample(sample, wide)?);
             (Basis::Normal(normal), MethodName::InformationTime)
         }
     };

@@ -3,6 +3,7 @@
 //! Part of `analyse`. The estimate is placed at the aim's effect (level and tolerance atoms keep
 //! theirs) and n at the present rate after one more interval; the atom's own interval is asked.
 
+use super::basis::Basis;
 use super::look::Look;
 use super::measure::Measure;
 use super::{Truth, tau};
@@ -72,7 +73,7 @@ impl Growth {
         measure: &Measure,
         change: f64,
         met: Truth,
-        holds: impl Fn(&Measure) -> bool,
+        holds: impl Fn(&Basis) -> bool,
     ) -> Outlook {
         self.outlook_at(measure, change, met, |placed, _| holds(placed))
     }
@@ -83,7 +84,7 @@ impl Growth {
         measure: &Measure,
         change: f64,
         met: Truth,
-        holds: impl Fn(&Measure, f64) -> bool,
+        holds: impl Fn(&Basis, f64) -> bool,
     ) -> Outlook {
         if met == Truth::True {
             return Outlook { needs_more: None, decidable: true };
@@ -91,7 +92,7 @@ impl Growth {
         if met == Truth::False || self.now <= 0.0 {
             return Outlook::default();
         }
-        let reached = |units: f64| holds(&measure.placed(change, units / self.now), units);
+        let reached = |units: f64| holds(&measure.basis.placed(change, units / self.now), units);
         let needed = smallest_n(N_LIMIT, reached);
         let needs_more = needed.map(|needed| (needed - self.now).max(0.0));
         Outlook { needs_more, decidable: needed.is_some_and(|needed| needed <= self.next) }

@@ -258,7 +258,7 @@ fn spent(power: u32, fractions: &[f64], plan: LookPlan, alpha: f64, sides: Sides
     }
     let mut to_the_end = fractions.to_vec();
     to_the_end.push(1.0);
-    let bounds = group_sequential::bounds(&to_the_end, alpha, sides, f64::from(power));
+    let bounds = group_sequential::bounds_again(&to_the_end, alpha, sides, f64::from(power));
     let of = |bound: Option<&f64>| {
         let share = bound.map_or(0.0, |bound| halves * norm_sf(*bound) / alpha);
         share.clamp(f64::MIN_POSITIVE, 1.0)

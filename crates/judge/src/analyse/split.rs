@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use super::SplitCheck;
 use super::carry::{Epoch, close, open};
+use super::compiled::Compiled;
 use crate::observe::{Observation, Observed};
 use crate::record::{Carry, LookInput};
 use crate::spec::{Compare, Experiment, Form, Role, Signal};
@@ -25,7 +26,11 @@ pub(super) fn shares_of(experiment: &Experiment) -> Option<&BTreeMap<String, f64
 }
 
 /// The split check of this look; `None` when no split is declared.
-pub(super) fn check(input: &LookInput, carry: &mut Carry) -> Option<SplitCheck> {
+pub(super) fn check(
+    input: &LookInput,
+    compiled: &Compiled,
+    carry: &mut Carry,
+) -> Option<SplitCheck> {
     let experiment = &input.experiment;
     let shares = shares_of(experiment)?;
     let observed = signal_of(experiment)
@@ -36,25 +41,30 @@ pub(super) fn check(input: &LookInput, carry: &mut Carry) -> Option<SplitCheck> 
     let total: f64 = weighted.map(|(_, units)| units).sum();
     let seen: Vec<f64> = counts.values().copied().collect();
     let planned: Vec<f64> = shares.values().copied().collect();
-    let start = experiment.start.to_string();
-    let text = format!("{shares:?}");
-    let began = input.cycle.allocation.as_ref().map(|one| format!("allocation {}", one.epoch));
-    let definition: Vec<&str> = [Some(text.as_str()), Some(start.as_str()), began.as_deref()]
-        .into_iter()
-        .flatten()
-        .collect();
-    let epoch = Epoch::new(&definition, &["srm"]);
-    let opened = open(carry, ID.to_owned(), &epoch, (0.0, srm::ALPHA), input.at);
+    let allocation = input.cycle.allocation.as_ref().map(|one| one.epoch);
+    let epoch = compiled.split(allocation, || epoch_of(experiment, shares, allocation));
+    let opened = open(carry, ID, &epoch, (0.0, srm::ALPHA), input.at);
     let enough = total >= srm::MIN_UNITS;
     let ln_p = if enough {
         let log_bf = srm::log_bf(&seen, &planned, srm::CONCENTRATION);
-        close(carry, &opened, ln_p_from_log_e(log_bf))
+        close(carry, ID, ln_p_from_log_e(log_bf))
     } else {
         opened.ln_p_before
     };
     // A latched alarm stands even if restated data leave fewer units.
     let mismatch = ln_p < libm::log(srm::ALPHA);
     Some(SplitCheck { counts, p_seq: libm::exp(ln_p), mismatch })
+}
+
+fn epoch_of(
+    experiment: &Experiment,
+    shares: &BTreeMap<String, f64>,
+    allocation: Option<u32>,
+) -> Epoch {
+    let (text, start) = (format!("{shares:?}"), experiment.start.to_string());
+    let began = allocation.map(|epoch| format!("allocation {epoch}"));
+    let parts = [Some(text.as_str()), Some(start.as_str()), began.as_deref()];
+    Epoch::new(&parts.into_iter().flatten().collect::<Vec<_>>(), &["srm"])
 }
 
 /// Units by arm that the split check of this look counts, from the start of the cycle: what an

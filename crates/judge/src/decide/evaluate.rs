@@ -29,12 +29,12 @@ pub fn evaluate(
 /// observations does not analyse twice); `input` is [frozen](LookInput::frozen) already.
 pub fn evaluate_with(
     input: LookInput,
-    analysis: Analysis,
+    mut analysis: Analysis,
     restatement_no: u32,
     revises: Option<String>,
 ) -> EvaluationRecord {
     let outcome = decide(&input, &analysis);
-    let carry = analysis.carry.clone();
+    let carry = std::mem::take(&mut analysis.carry);
     let slot = Slot { track: LOOK.to_owned(), restatement_no, revises };
     record(input, analysis, outcome, carry, slot)
 }

@@ -114,8 +114,8 @@ impl ShareTest {
         let (start, q) = (start.to_string(), format!("{:.11e}", self.q));
         let epoch = Epoch::new(&[&series, &start], &[&q]);
         let id = format!("guardrail|{}", input.guardrail.name);
-        let opened = open(carry, id, &epoch, (self.q, ALPHA), input.at);
-        let ln_p = close(carry, &opened, self.ln_p());
+        open(carry, &id, &epoch, (self.q, ALPHA), input.at);
+        let ln_p = close(carry, &id, self.ln_p());
         ln_p <= libm::log(ALPHA) && self.share() > self.q
     }
 

@@ -1,8 +1,9 @@
 //! Plain series on a regular grid, reduced to block means (statistics.md 1.5).
 //!
 //! Part of `observe`. Paired arms use only steps that both arms have. The block length is chosen
-//! once: on data from before the start where there are enough, else on the shortest prefix of a
-//! doubling ladder that allows one; a later look sees the same prefix and so keeps the length.
+//! on data from before the start where there are enough, else on the longest prefix of a doubling
+//! ladder: a question of the data alone, so that the same instant has the same blocks whatever was
+//! looked at before (ADR 0034).
 
 use super::frame::{Cell, Frame};
 use super::{Blocks, Observation, Observed, Steps};
@@ -156,28 +157,23 @@ fn missing_blocks(values: &[f64], chosen: &Chosen) -> f64 {
     needed.saturating_sub(count) as f64
 }
 
-/// Chooses the length on the shortest prefix of 16, 32, 64, ... first-length blocks that allows
-/// one. The refusal of the longest prefix stands if none does.
+/// Chooses the length on the longest prefix of 16, 32, 64, ... first-length blocks: what a longer
+/// past says about its dependence replaces what a shorter one seemed to say.
 fn by_ladder(values: &[f64], day_step: Option<f64>) -> Chosen {
     let first = match day_step {
         Some(step) => (86_400.0 / step).max(1.0) as usize,
         None => START,
     };
-    let mut steps = first * MIN_REFERENCE_BLOCKS;
-    let mut refusal = plan(values, day_step).err();
-    while steps <= values.len() {
-        match plan(&values[..steps], day_step) {
-            Ok(plan) => return Ok((plan, MIN_REFERENCE_BLOCKS)),
-            Err(why) => refusal = Some(why),
-        }
-        steps *= 2;
+    let blocks = values.len() / first;
+    if blocks < MIN_REFERENCE_BLOCKS {
+        return Err(match plan(values, day_step) {
+            Err(Refusal::StepNotInDay) => Refusal::StepNotInDay,
+            _ => Refusal::TooFewLater { blocks, needed: MIN_REFERENCE_BLOCKS, length: first },
+        });
     }
-    let blocks = values.len() / first.max(1);
-    Err(match refusal {
-        Some(why) if blocks >= MIN_REFERENCE_BLOCKS => why,
-        Some(Refusal::StepNotInDay) => Refusal::StepNotInDay,
-        _ => Refusal::TooFewLater { blocks, needed: MIN_REFERENCE_BLOCKS, length: first },
-    })
+    let doublings = (blocks / MIN_REFERENCE_BLOCKS).ilog2();
+    let prefix = (first * MIN_REFERENCE_BLOCKS) << doublings;
+    plan(&values[..prefix], day_step).map(|plan| (plan, MIN_REFERENCE_BLOCKS))
 }
 
 /// Block means of one population, or the reason why they may not be judged.

@@ -173,19 +173,22 @@ fn declared_and_required_sizes_make_insufficient() {
 }
 
 #[test]
-fn phi_is_computed_over_seven_cells() {
+fn phi_is_computed_within_sevens_and_has_a_prior() {
     let experiment = single(Form::Proportion);
+    // Six days without any spread: five degrees of freedom of 0, six of the prior's 2.
     let even = ok(look(&experiment, &daily(ALL, 0, 6, 3.0, 10.0), day(6)));
-    assert_eq!(even.arms[ALL].phi, None);
+    assert_eq!(even.arms[ALL].phi, Some(12.0 / 11.0));
+    let first = ok(look(&experiment, &daily(ALL, 0, 1, 3.0, 10.0), day(1)));
+    assert_eq!(first.arms[ALL].phi, None);
     let alternating: Vec<Point> = (0..8)
         .map(|day| {
             point(ALL, 24 * day, 24, Sums::Proportion { num: (day % 2 * 100) as f64, den: 100.0 })
         })
         .collect();
     let wild = ok(look(&experiment, &alternating, day(8)));
-    // The first seven around their own 3/7: 100 (3 (4/7)^2 + 4 (3/7)^2) over 6 x 3/7 x 4/7; the
-    // eighth has no neighbour in its group yet.
-    assert!((wild.arms[ALL].phi.unwrap() - 350.0 / 3.0).abs() < 1e-9);
+    // The first seven around their own 3/7: 100 (3 (4/7)^2 + 4 (3/7)^2) over 6 x 3/7 x 4/7, with
+    // the prior's six of 2; the eighth has no neighbour in its group yet.
+    assert!((wild.arms[ALL].phi.unwrap() - (6.0 * 350.0 / 3.0 + 12.0) / 12.0).abs() < 1e-9);
 }
 
 /// A repeatable wobble without autocorrelation to speak of.

@@ -115,8 +115,10 @@ pub fn log_e_one_sided(d: f64, se: f64, tau: f64) -> f64 {
     let u = (d / se) * mix.weight.sqrt();
     let base = core::f64::consts::LN_2 - 0.5 * mix.ln_one_plus_r;
     if u < -30.0 {
-        // u^2/2 and lnPhi(u) cancel to the Mills ratio: -ln(-u) - ln(2 pi)/2 - 1/u^2.
-        let mills = -libm::log(-u) - super::special::HALF_LN_TWO_PI - libm::log1p(1.0 / (u * u));
+        // u^2/2 and lnPhi(u) cancel to the Mills ratio: -ln(-u) - ln(2 pi)/2 + ln(1 - 1/u^2 + ...).
+        let y = 1.0 / (u * u);
+        let series = libm::log1p(-y * (1.0 - 3.0 * y * (1.0 - 5.0 * y)));
+        let mills = series - libm::log(-u) - super::special::HALF_LN_TWO_PI;
         return bounded(base + mills);
     }
     bounded(base + 0.5 * u * u + ln_phi(u))
@@ -158,4 +160,18 @@ pub fn default_tau_factor(alpha: f64) -> f64 {
     }
     let log = -2.0 * libm::log(alpha);
     (log + libm::log1p(log)).sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// At 30 standard errors the other form takes over; log e goes on without a step.
+    #[test]
+    fn evidence_far_on_the_other_side_has_no_step() {
+        let of = |u: f64| log_e_one_sided(u, 1.0, 1.0e9);
+        let slope = (of(-29.99) - of(-29.999)) / 0.009;
+        let across = of(-30.0 + 1e-7) - of(-30.0 - 1e-7);
+        assert!((across - 2e-7 * slope).abs() < 1e-9, "{across} {slope}");
+    }
 }

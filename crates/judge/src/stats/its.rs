@@ -6,10 +6,16 @@
 //! Formula (statistics 1.5): `y = b0 [+ b1 t] + b2 D [+ b3 D (t - T0)]`, Newey-West
 //! `S = G_0 + sum_{l<=L} (1 - l/(L+1))(G_l + G_l')`, `V = n/(n-k) (X'X)^-1 S (X'X)^-1`,
 //! `L = ceil(1.3 sqrt n)` (Lazarus, Lewis, Stock & Watson 2018), t with `n - k` df.
+//! That many lags make `V` an estimate of few degrees of freedom, and a small one; their paper
+//! pairs them with critical values that know it. [`parts`], which verdicts use, does so for each
+//! side of `m` points with `b = (L+1)/m` (Kiefer & Vogelsang 2005): its mean `1 - b + b^2/3` is
+//! divided out, `1.5/b` are its degrees of freedom (two sides: Satterthwaite), and what an AR(1)
+//! remembers beyond `L` steps widens both ([`super::blocks`], ADR 0034).
 //! Assumptions: regular steps, the model's mean is right, at least 8 points per side.
 //! Invariants: `None` when a side is short, a value is missing or nothing varies.
 
 use super::autocorrelation::durbin_watson;
+use super::blocks::{memory, unbiased};
 use super::special::t_sf;
 
 /// Fewest points on each side of the change.
@@ -162,14 +168,35 @@ pub fn parts(before: &[f64], after: &[f64]) -> Option<Parts> {
         bartlett(&scores, lags) * scores.len() as f64 / fit.df()
     };
     let (whole, mirrored, alone) = (at(1.0), at(-1.0), at(0.0));
+    let held = (0.5 * (whole + mirrored) - alone).max(0.0);
+    let share = |side: &[f64]| ((lags + 1) as f64 / side.len() as f64).min(1.0);
+    let memory = memory(lag_of_residuals(&fit.residuals, before.len()), lags + 1);
+    let wide = |b: f64| memory / (1.0 - b + b * b / 3.0);
+    let (b_after, b_before) = (share(after), share(before));
     let mean = |side: &[f64]| side.iter().map(|v| v / side.len() as f64).sum::<f64>();
     let parts = Parts {
-        after: (mean(after), alone),
-        before: (mean(before), (0.5 * (whole + mirrored) - alone).max(0.0)),
-        covariance: 0.25 * (mirrored - whole),
-        df: fit.df(),
+        after: (mean(after), alone * wide(b_after)),
+        before: (mean(before), held * wide(b_before)),
+        covariance: 0.25 * (mirrored - whole) * memory,
+        df: satterthwaite((alone, 1.5 / b_after), (held, 1.5 / b_before)),
     };
-    (whole > 0.0 && whole.is_finite()).then_some(parts)
+    let variance = parts.after.1 + parts.before.1 - 2.0 * parts.covariance;
+    (whole > 0.0 && variance > 0.0 && variance.is_finite()).then_some(parts)
+}
+
+/// Degrees of freedom of a sum of two variances with degrees of freedom each.
+fn satterthwaite((one, df_one): (f64, f64), (other, df_other): (f64, f64)) -> f64 {
+    let share = one / (one + other);
+    let rest = 1.0 - share;
+    (1.0 / (share * share / df_one + rest * rest / df_other)).max(1.0)
+}
+
+/// Lag-1 autocorrelation inside the two sides, its bias undone once for each mean.
+fn lag_of_residuals(residuals: &[f64], change: usize) -> f64 {
+    let (before, after) = residuals.split_at(change);
+    let products = dot(before, &before[1..]) + dot(after, &after[1..]);
+    let lag = products / dot(residuals, residuals);
+    unbiased(lag, 0.5 * residuals.len() as f64)
 }
 
 /// The Bartlett sum over scores, never negative.

@@ -1,8 +1,8 @@
 //! How much more counts vary from cell to cell (day, scrape) than independent units would.
 //!
-//! Place in the line: `phi > 1.5` takes a signal off the exact tests and onto the engine with
-//! `SE sqrt(phi)`, and widens the engine on two arms; measured baselines and rates carry
-//! `max(1, phi)` always.
+//! Place in the line: above `phi` 1.5 the exact tests count `S/f` of `n/f` and the engine on two
+//! arms widens its variance by `f` ([`Unevenness::factor`]); measured baselines and rates carry
+//! `max(1, phi)` below that too.
 //!
 //! Formulas (statistics 1.4; McCullagh & Nelder 1989, section 4.5):
 //! * [`phi_binomial`], [`phi_poisson`]: Pearson dispersion around one rate,
@@ -12,17 +12,17 @@
 //!   `v = p_g(1-p_g)` (Poisson: the rate). A level that moves inside the cycle is no unevenness
 //! * [`between_binomial`], [`between_poisson`]: of the *difference* of two concurrent arms,
 //!   `y_i = x_ti/n_ti - x_ci/n_ci`, `a_i = 1/(1/n_ti + 1/n_ci)`, `v_i` from the two arms' pooled
-//!   rate of that cell: what both arms share on a day cancels (ADR 0012). Few cells cannot tell
-//!   clusters from chance, so theirs is averaged with a prior of 2 that counts for six cells
-//!   (ADR 0027)
+//!   rate of that cell: what both arms share on a day cancels (ADR 0012)
+//! * both: few cells cannot tell clusters from chance, so what they show is averaged with a prior
+//!   of 2 that counts for six degrees of freedom, from the first cell on (ADR 0027, 0034)
 //! * [`phi_of_steps`]: for guardrails (ADR 0010).
 //!
-//! Assumption: cells are independent. Invariant: `None` without variance (rate 0 or 1), and below
-//! seven usable cells, of a difference below one; otherwise finite and `>= 0`.
+//! Assumption: cells are independent. Invariant: `None` without variance (rate 0 or 1), for checks
+//! and guardrails also below seven usable cells; otherwise finite and `>= 0`.
 
 use serde::{Deserialize, Serialize};
 
-use super::special::{norm_isf, t_isf};
+use super::special::{norm_sf, t_isf};
 
 /// Fewest cells from which a dispersion is computed.
 pub const MIN_CELLS: usize = 7;
@@ -30,9 +30,13 @@ pub const MIN_CELLS: usize = 7;
 pub const EXACT_LIMIT: f64 = 1.5;
 /// Neighbouring cells with one mean of their own: the days of a week.
 const GROUP: usize = 7;
-/// What the difference of two arms is taken to be before its cells tell (ADR 0027): a dispersion,
-/// and how many degrees of freedom it counts for.
+/// What counts are taken to be before their cells tell (ADR 0027): a dispersion, and how many
+/// degrees of freedom it counts for.
 const PRIOR: Unevenness = Unevenness { phi: 2.0, df: 6.0 };
+/// Where the always-valid bounds lie, in standard errors: the two-sided one at 0.05 comes as near
+/// as 3.04, its first looks and smaller alphas lie further out. What an estimated dispersion does
+/// to a bound is what it does out there, not at 1.96 (ADR 0034).
+const BOUND: f64 = 3.5;
 
 /// `(count, units or exposure)` of one cell.
 pub type Cell = (f64, f64);
@@ -42,15 +46,23 @@ pub type Cell = (f64, f64);
 pub struct Unevenness {
     /// 1 for independent units.
     pub phi: f64,
-    /// Cells less group means.
+    /// Cells less group means, and the prior's.
     pub df: f64,
 }
 
 impl Unevenness {
-    /// A dispersion within groups of seven, over that many cells.
+    /// Nothing known but the prior: no two cells yet, or none that vary.
+    pub const UNKNOWN: Self = PRIOR;
+
+    /// A dispersion within groups of seven with its prior, over that many cells.
     #[must_use]
     pub fn over(phi: f64, cells: usize) -> Self {
-        Self { phi, df: (cells - cells.div_ceil(GROUP)) as f64 }
+        Self { phi, df: (cells - cells.div_ceil(GROUP)) as f64 + PRIOR.df }
+    }
+
+    fn with_prior((phi, df): (f64, f64)) -> Self {
+        let both = df + PRIOR.df;
+        Self { phi: (phi * df + PRIOR.phi * PRIOR.df) / both, df: both }
     }
 
     /// Whether counts are too uneven for independent units.
@@ -59,14 +71,15 @@ impl Unevenness {
         self.phi > EXACT_LIMIT
     }
 
-    /// The factor on the variance: `max(1, phi)`, and above [`EXACT_LIMIT`] times
-    /// `(t_{.975,df}/z_{.975})^2`, because phi is itself an estimate from few cells.
+    /// The factor on the variance: `max(1, phi)`, and above [`EXACT_LIMIT`] times `(t/3.5)^2`,
+    /// `t` the quantile of Student's law with `df` degrees of freedom that is exceeded as rarely as
+    /// 3.5 by a normal: phi is itself an estimate from few cells.
     #[must_use]
     pub fn factor(&self) -> f64 {
         if !self.is_uneven() {
             return self.phi.max(1.0);
         }
-        let wide = t_isf(0.025, self.df.max(1.0)) / norm_isf(0.025);
+        let wide = t_isf(norm_sf(BOUND), self.df.max(1.0)) / BOUND;
         self.phi * wide * wide
     }
 }
@@ -99,8 +112,7 @@ fn within(cells: &[Cell], variance: impl Fn(f64) -> f64) -> Option<Unevenness> {
         let of = |&(x, n): &Cell| Weighed { weight: n, value: x / n, variance };
         weighed.extend(group.iter().map(of));
     }
-    let (phi, df) = grouped(&weighed)?;
-    (weighed.len() >= MIN_CELLS).then_some(Unevenness { phi, df })
+    grouped(&weighed).map(Unevenness::with_prior)
 }
 
 /// Dispersion of the difference of two arms over cells of `(treatment, control)`, each
@@ -126,12 +138,11 @@ fn between(cells: &[(Cell, Cell)], variance: impl Fn(f64, f64) -> f64) -> Option
             variance: variance((x + y) / (n + m), n + m),
         })
         .collect();
-    let (phi, df) = match weighed.as_slice() {
+    let seen = match weighed.as_slice() {
         [one] if one.variance > 0.0 => (0.0, 0.0),
         cells => grouped(cells)?,
     };
-    let df_with = df + PRIOR.df;
-    Some(Unevenness { phi: (phi * df + PRIOR.phi * PRIOR.df) / df_with, df: df_with })
+    Some(Unevenness::with_prior(seen))
 }
 
 /// Dispersion and degrees of freedom within groups of neighbours.
@@ -255,7 +266,8 @@ mod tests {
         let moved: Vec<Cell> =
             (0..28).map(|day| (if day < 14 { 100.0 } else { 200.0 }, 1000.0)).collect();
         assert!(phi_binomial(&moved).unwrap() > 10.0);
-        assert_eq!(within_binomial(&moved).unwrap(), Unevenness { phi: 0.0, df: 24.0 });
+        // 24 degrees of freedom without any spread, and six of the prior's 2.
+        assert_eq!(within_binomial(&moved).unwrap(), Unevenness { phi: 0.4, df: 30.0 });
         // Both arms swing together from day to day; each alone is uneven, the difference is not.
         let day = |i: usize| (if i.is_multiple_of(2) { 100.0 } else { 200.0 }, 1000.0);
         let arm: Vec<Cell> = (0..14).map(day).collect();
@@ -287,13 +299,27 @@ mod tests {
         assert_eq!(between_binomial(&[]), None);
     }
 
+    /// `t.isf(norm.sf(3.5), df)` by scipy: 6.879470 at 6 and 3.516657 at 699 degrees of freedom.
     #[test]
     fn few_cells_widen_more() {
-        let few = Unevenness::over(2.0, 7).factor();
-        assert!((few - 2.0 * (2.446_911_85_f64 / 1.959_963_98).powi(2)).abs() < 1e-6, "{few}");
-        assert!(Unevenness::over(2.0, 700).factor() < 2.02);
+        let first = Unevenness::UNKNOWN.factor();
+        assert_eq!(Unevenness::over(2.0, 1), Unevenness::UNKNOWN);
+        assert!((first - 2.0 * (6.879_470 / 3.5_f64).powi(2)).abs() < 1e-5, "{first}");
+        let many = Unevenness::over(2.0, 700).factor();
+        assert!((2.0..2.06).contains(&many), "{many}");
         assert_eq!(Unevenness::over(1.2, 7).factor(), 1.2);
         assert_eq!(Unevenness::over(0.3, 7).factor(), 1.0);
+    }
+
+    #[test]
+    fn one_population_has_the_prior_before_its_periods_tell() {
+        // Two equal days say little: one degree of freedom without spread, six of the prior's 2.
+        let even = within_binomial(&[(54.0, 200.0), (54.0, 200.0)]).unwrap();
+        assert_eq!(even, Unevenness { phi: 12.0 / 7.0, df: 7.0 });
+        assert_eq!(Unevenness::over(even.phi, 2), even);
+        // One day, or days on which nothing happened, say nothing.
+        assert_eq!(within_binomial(&[(54.0, 200.0)]), None);
+        assert_eq!(within_poisson(&[(0.0, 10.0); 9]), None);
     }
 
     #[test]

@@ -10,15 +10,19 @@
 /// Most units that are asked for: beyond, a cap in the query is the answer.
 pub const MOST: f64 = 1.0e5;
 const PER_SQUARED_SKEW: f64 = 355.0;
+/// Sums are kept at twelve digits: what is left of nearly equal terms below this share is rounding.
+const ROUNDING: f64 = 4.0e-12;
 
 /// Skewness of `n` units with these sums of powers.
 #[must_use]
 pub fn skewness(n: f64, sum: f64, squares: f64, cubes: f64) -> Option<f64> {
     let mean = sum / n;
     let second = squares / n - mean * mean;
-    let third = cubes / n - 3.0 * mean * (squares / n) + 2.0 * mean * mean * mean;
-    // What is left of nearly equal terms is rounding, not spread.
-    let known = n >= 3.0 && second > 1.0e-12 * (squares / n);
+    let terms = [cubes / n, -3.0 * mean * (squares / n), 2.0 * mean * mean * mean];
+    let rounding = ROUNDING * terms.iter().map(|term| term.abs()).sum::<f64>();
+    let third = terms.iter().sum::<f64>();
+    let third = if third.abs() <= rounding { 0.0 } else { third };
+    let known = n >= 3.0 && second > ROUNDING * (squares / n);
     let skew = third / (second * second.sqrt());
     (known && skew.is_finite()).then_some(skew)
 }
@@ -40,6 +44,16 @@ mod tests {
         let skew = skewness(4.0, 4.0, 16.0, 64.0).unwrap();
         assert!((skew - 2.0 / 3.0_f64.sqrt()).abs() < 1e-12, "{skew}");
         assert_eq!(least_units(4.0, 4.0, 16.0, 64.0), Some(474.0));
+    }
+
+    /// A million each, a hundred more or less: no skew, whatever the twelfth digit of the cubes is.
+    #[test]
+    fn digits_that_are_not_kept_are_no_skew() {
+        for slip in [-5e-13, 0.0, 5e-13] {
+            let cubes = 1_000.0 * (1e18 + 3.0 * 1e6 * 1e4) * (1.0 + slip);
+            let least = least_units(1_000.0, 1e9, 1_000.0 * (1e12 + 1e4), cubes);
+            assert_eq!(least, Some(0.0), "{slip}");
+        }
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Observations of growing data without adding everything up again at every look.
 //!
 //! What `observe` would answer for clean daily data, made from running sums; a test below holds
-//! the two to each other. Series ask `observe` itself until it has chosen a block length, which
-//! then stays.
+//! the two to each other. Series ask `observe` itself wherever it chooses a block length, which
+//! then stays until there are twice as many steps.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use judge::observe::{Blocks, Observation, Observed, Sample};
 use judge::points::{Extra, Point, Sums};
 use judge::record::Cycle;
 use judge::spec::{Experiment, Signal};
-use judge::stats::blocks::{MIN_REFERENCE_BLOCKS, block_means};
+use judge::stats::blocks::{MIN_REFERENCE_BLOCKS, START, block_means};
 use judge::stats::overdispersion::{
     Unevenness, between_binomial, between_poisson, within_binomial, within_poisson,
 };
@@ -24,9 +24,11 @@ pub(crate) struct Sight {
     counted: usize,
     arms: BTreeMap<String, Arm>,
     plan: Option<Plan>,
+    /// Steps at which the length is chosen anew.
+    next: usize,
 }
 
-/// How the blocks were cut when they were first judged, which is for good.
+/// How the blocks were cut when the length was last chosen.
 #[derive(Debug, Clone, Copy)]
 struct Plan {
     length: usize,
@@ -57,9 +59,14 @@ impl Sight {
         }
         self.counted = points.len();
         let series = self.arms.values().any(|arm| matches!(arm.sums, Some(Sums::Value { .. })));
-        if series && self.plan.is_none() {
+        let steps = self.arms.values().next().map_or(0, |arm| arm.cells.len());
+        if series && (self.plan.is_none() || steps >= self.next) {
             let seen = asked(experiment, signal, cycle, at, points);
             self.plan = self.chosen(&seen);
+            self.next = START * MIN_REFERENCE_BLOCKS;
+            while self.next <= steps {
+                self.next *= 2;
+            }
             return seen;
         }
         let samples = self.arms.iter().map(|(name, arm)| (name.clone(), self.sample(arm)));

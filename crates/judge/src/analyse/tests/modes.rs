@@ -12,6 +12,7 @@ use crate::spec::{
     Amount, AtomKind, Baseline, Compare, EvidenceMode, Experiment, Form, GuardrailKind, Margin,
     NoWorseThan, OnTrip, Role, Rule, Side, Signal, Want,
 };
+use crate::stats::one_proportion;
 use crate::time::Span;
 
 fn outcome(form: Form, want: Want) -> Signal {
@@ -221,7 +222,7 @@ fn every_row_of_the_method_table() {
     let even = uneven(share(30.0, 100.0), 1.5);
     assert_eq!(stated_of(proportion(), single(even)), OneProportion);
     let spread = uneven(share(30.0, 100.0), 1.6);
-    assert_eq!(stated_of(proportion(), single(spread)), InformationTime);
+    assert_eq!(stated_of(proportion(), single(spread)), OneProportion);
     assert_eq!(stated_of(stated(Form::Mean, 10.0), single(mean())), InformationTime);
     assert_eq!(stated_of(stated(Form::Rate, 10.0), single(rate())), OneRate);
     let mut counted = proportion();
@@ -243,6 +244,36 @@ fn rare_events_judge_no_change_exactly_and_both_directions_alike() {
     assert_eq!(analysis.atoms[0].met, Truth::True);
     assert!(evidence.relative && evidence.interval.hi < 0.0 && evidence.interval.lo >= -1.0);
     assert_eq!(state_of(&analysis, "y"), SignalState::Met);
+}
+
+/// 28 days in four weeks and the prior: 30 degrees of freedom, t 3.927970 (scipy) for a normal 3.5,
+/// so phi 4 counts 640 of 2,000 as 508.1/4 of 1,587.8/4: the exact interval of those.
+#[test]
+fn uneven_stated_counts_are_fewer() {
+    let wide = 4.0 * (3.927_970 / 3.5_f64).powi(2);
+    let interval = |phi: Option<f64>| {
+        let mut signal = outcome(Form::Proportion, Want::Up);
+        signal.from = Some(Baseline::Stated(0.27));
+        let mut experiment = experiment(Compare::Baseline, vec![signal], plus3());
+        experiment.aims = vec![aim("y", 0.27, 0.35)];
+        let counted = Sample { phi, ..share(640.0, 2_000.0) };
+        let seen = seen(vec![(ALL, counted)], day(42));
+        let analysis = judged(&input(experiment, day(42), vec![("y", seen)]));
+        let evidence = analysis.atoms[0].evidence.clone().unwrap();
+        (evidence.interval, evidence.phi)
+    };
+    let (uneven, phi) = interval(Some(4.0));
+    let prior = one_proportion::prior_tau(0.27, 0.08);
+    let wanted = one_proportion::interval(prior, 640.0 / wide, 2_000.0 / wide, 0.05);
+    assert!((uneven.lo - (wanted.lo - 0.27)).abs() < 1e-6, "{uneven:?} {wanted:?}");
+    assert!((uneven.hi - (wanted.hi - 0.27)).abs() < 1e-6, "{uneven:?} {wanted:?}");
+    assert!((phi.unwrap() - wide).abs() < 1e-5, "{phi:?}");
+    // Counts whose periods say nothing have the prior: a phi of 2 with six degrees of freedom.
+    let (unknown, phi) = interval(None);
+    assert!((phi.unwrap() - 2.0 * (6.879_470 / 3.5_f64).powi(2)).abs() < 1e-5, "{phi:?}");
+    assert!(unknown.hi - unknown.lo > uneven.hi - uneven.lo);
+    let (even, phi) = interval(Some(1.0));
+    assert!(phi.is_none() && even.hi - even.lo < uneven.hi - uneven.lo);
 }
 
 #[test]

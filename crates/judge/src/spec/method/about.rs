@@ -35,7 +35,7 @@ pub(super) const ABOUT: [About; 20] = [
         "one_proportion",
         [
             "exact beta-binomial e-process",
-            "`always`: a proportion against a stated level, periods even (phi <= 1.5)",
+            "`always`: a proportion against a stated level; uneven periods are fewer units",
             "one_proportion.rs",
             "Robbins 1970; Lindon & Malek 2022",
             "independent units with one probability",
@@ -45,7 +45,7 @@ pub(super) const ABOUT: [About; 20] = [
         "one_rate",
         [
             "exact gamma-Poisson e-process",
-            "`always`: a rate against a stated level, periods even (phi <= 1.5)",
+            "`always`: a rate against a stated level; uneven periods are less exposure",
             "poisson.rs",
             "Robbins & Siegmund 1974",
             "independent events with one rate",
@@ -167,7 +167,7 @@ pub(super) const ABOUT: [About; 20] = [
             "interrupted series with Newey-West errors",
             "`once`: a value against its measured past",
             "its.rs",
-            "Newey & West 1987; lags: Lazarus, Lewis, Stock & Watson 2018",
+            "Newey & West 1987; Kiefer & Vogelsang 2005; Lazarus, Lewis, Stock & Watson 2018",
             "no trend and no season in the steps; judged at one planned look only",
         ],
     ),

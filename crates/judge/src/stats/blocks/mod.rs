@@ -2,19 +2,18 @@
 //!
 //! Place in the line: form `value` (before/after, level against level, paired arms).
 //!
-//! Method (statistics 1.5): choose the block length on the reference slice: start at five steps
-//! and double while `|lag-1 autocorrelation of the block means| + 1/k > 0.1`; refuse when fewer
-//! than 16 blocks remain. Then
+//! Method (statistics 1.5, ADR 0013, 0027 and 0034): choose the block length on the reference
+//! slice: start at five steps and double while the block means depend on their neighbour by more
+//! than `k` of them can tell from nothing, `lag-1 + 1/k > max(0.1, 1/sqrt(k))`, or while their
+//! [`BlockPlan::memory`] exceeds [`MAX_MEMORY`]; refuse when fewer than 16 blocks remain. Then
 //! * two samples: pooled `s^2` of the block means, `SE = s sqrt(1/k + 1/kk) t_{.975,df}/1.959964`,
 //!   `df = k + kk - 2`, at least 8 complete later blocks;
 //! * one sample (differences paired by time): `SE = s / sqrt(kk) * t_{.975,kk-1}/1.959964`.
 //!
-//! Before/after chooses by [`plan_before`].
-//!
-//! A few block means say little about their own dependence, the many steps in them say much: a
-//! length at which the steps' own memory ([`BlockPlan::memory`]) widens the error of the mean by
-//! more than [`MAX_MEMORY`] is passed over, and what remains of it widens the standard error
-//! (ADR 0027).
+//! A few block means say little about their own dependence, the many finer ones in them say much:
+//! the lag of the steps is followed to the length as an AR(1). A length chosen on what is judged
+//! itself ([`plan`], not [`plan_before`]) follows that of every shorter block too, where it is seen.
+//! What of it remains widens the standard error.
 //! With a daily season and no profile removed ([`Profile`]), blocks are whole multiples of a day.
 //! Missing points are NaN (any non-finite value counts as missing); a block with fewer than half
 //! of its points is left out; more than 20 % missing refuses.
@@ -99,8 +98,8 @@ pub struct BlockPlan {
     pub blocks: usize,
     /// Lag-1 autocorrelation of their means.
     pub lag1: f64,
-    /// Variance of the mean over that of independent block means, if the steps are an AR(1) with
-    /// their own lag-1 autocorrelation; at least 1, and 1 where whole days are the blocks.
+    /// Variance of the mean over that of independent block means, if the steps, or shorter blocks,
+    /// are an AR(1) with their own lag-1 autocorrelation: the largest of these. At least 1.
     pub memory: f64,
 }
 
@@ -158,63 +157,67 @@ impl BlockPlan {
     }
 }
 
-/// Chooses the block length on a reference from before the change.
-///
-/// Unlike [`plan`], which chooses on what is judged itself, dependence is refused only where `k`
-/// blocks can tell it from none: `lag1 + 1/k > max(0.1, 1/sqrt(k))`. What is let through above 0.1
-/// is paid by [`BlockPlan::widening`] (ADR 0013).
-pub fn plan_before(reference: &[f64], day_step: Option<f64>) -> Result<BlockPlan, Refusal> {
-    choose(reference, day_step, |plan| {
-        plan.dependence() <= MAX_DEPENDENCE.max(1.0 / (plan.blocks as f64).sqrt())
-    })
-}
-
-/// Chooses the block length on the reference slice.
+/// Chooses the block length on a reference from before the change, which a longer wait does not
+/// lengthen: only the memory of its steps is followed.
 ///
 /// `day_step`: the step in seconds when the series may have a daily season that was not removed;
 /// blocks are then whole days. `None`: no such rule.
-pub fn plan(reference: &[f64], day_step: Option<f64>) -> Result<BlockPlan, Refusal> {
-    choose(reference, day_step, |plan| plan.lag1.abs() + 1.0 / plan.blocks as f64 <= MAX_DEPENDENCE)
+pub fn plan_before(reference: &[f64], day_step: Option<f64>) -> Result<BlockPlan, Refusal> {
+    choose(reference, day_step, false)
 }
 
-fn choose(
-    reference: &[f64],
-    day_step: Option<f64>,
-    fits: impl Fn(&BlockPlan) -> bool,
-) -> Result<BlockPlan, Refusal> {
-    refuse_missing(reference, Period::Reference)?;
+/// Chooses the block length on what is judged itself: the memory of every shorter block is followed
+/// as well, since white noise over a slow wave hides it from neighbouring steps. `day_step` as in
+/// [`plan_before`].
+pub fn plan(reference: &[f64], day_step: Option<f64>) -> Result<BlockPlan, Refusal> {
+    choose(reference, day_step, true)
+}
+
+fn choose(values: &[f64], day_step: Option<f64>, levels: bool) -> Result<BlockPlan, Refusal> {
+    refuse_missing(values, Period::Reference)?;
     let mut length = first_length(day_step)?;
     // Steps inside a day may have a season of their own, which is no memory.
-    let step_lag = (day_step.is_none() || length == 1).then(|| lag_of_steps(reference));
+    let steps = (day_step.is_none() || length == 1).then(|| (1, lag_of_steps(values)));
+    let mut lags: Vec<(usize, f64)> = steps.into_iter().collect();
     let mut lag1 = 0.0;
     loop {
-        let means = block_means(reference, length);
+        let means = block_means(values, length);
         let blocks = means.iter().flatten().count();
         if blocks < MIN_REFERENCE_BLOCKS {
             return Err(Refusal::TooShort { blocks, length, lag1 });
         }
         lag1 = lag_one(&means);
-        let memory = step_lag.map_or(1.0, |lag| memory(lag, length));
-        let plan = BlockPlan { length, blocks, lag1, memory };
-        if fits(&plan) && memory <= MAX_MEMORY {
+        let size = blocks as f64;
+        let lag = unbiased(lag1, size);
+        // Beyond its own standard error only: the largest of several is at stake.
+        if levels && lag > 1.0 / size.sqrt() {
+            lags.push((length, lag));
+        }
+        let memories = lags.iter().map(|&(of, lag)| memory(lag, length / of));
+        let plan = BlockPlan { length, blocks, lag1, memory: memories.fold(1.0, f64::max) };
+        let is_told = plan.dependence() > MAX_DEPENDENCE.max(1.0 / size.sqrt());
+        if !is_told && plan.memory <= MAX_MEMORY {
             return Ok(plan);
         }
         length *= 2;
     }
 }
 
-/// Lag-1 autocorrelation of the steps, its bias of `-(1 + 3 phi)/n` undone (Kendall 1954).
+/// Lag-1 autocorrelation of the steps.
 fn lag_of_steps(values: &[f64]) -> f64 {
     let steps = block_means(values, 1);
-    let size = steps.iter().flatten().count().max(1) as f64;
-    let lag = lag_one(&steps);
+    unbiased(lag_one(&steps), steps.iter().flatten().count().max(1) as f64)
+}
+
+/// A lag-1 autocorrelation whose bias of `-(1 + 3 phi)/n` is undone (Kendall 1954).
+pub(super) fn unbiased(lag: f64, size: f64) -> f64 {
     (lag + (1.0 + 3.0 * lag) / size).min(0.999)
 }
 
 /// [`BlockPlan::memory`] of means over `length` steps of an AR(1): its long-run variance
 /// `L (1+phi)/(1-phi)` over the variance of one sum,
 /// `L (1+phi)/(1-phi) - 2 phi (1-phi^L)/(1-phi)^2`.
-fn memory(phi: f64, length: usize) -> f64 {
+pub(super) fn memory(phi: f64, length: usize) -> f64 {
     if phi <= 0.0 {
         return 1.0;
     }

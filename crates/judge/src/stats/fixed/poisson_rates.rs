@@ -151,3 +151,23 @@ fn gamma_quantile(p: f64, shape: f64) -> f64 {
     }
     0.5 * (lo + hi)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `gamma.ppf` of scipy 1.17, as distances from the count, in its square roots.
+    #[test]
+    fn an_exact_interval_of_a_huge_count_is_a_normal_one() {
+        for (events, lo, hi) in [
+            (1e10, -1.959_954_513, 1.959_983_456),
+            (1e12, -1.959_963_037, 1.959_965_932),
+            (1e15, -1.959_963_954, 1.959_964_045),
+        ] {
+            let found = rate_exact(&Count { events, exposure: 1.0 }, 0.05).unwrap();
+            let of = |end: f64| (end - events) / libm::sqrt(events);
+            assert!((of(found.lo) - lo).abs() < 1e-6, "{events}: {found:?}");
+            assert!((of(found.hi) - hi).abs() < 1e-6, "{events}: {found:?}");
+        }
+    }
+}

@@ -1,7 +1,8 @@
 //! What `observe` would answer at every look of a long series, without asking it every time.
 //!
-//! `observe` is asked until it has chosen a block length; from then on the same blocks go on. A
-//! look at which nothing can be judged yet (or ever: a refused baseline stays refused) is `None`.
+//! `observe` is asked wherever it may choose a block length; until the next such place the same
+//! blocks go on. A look at which nothing can be judged yet (or ever: a refused baseline stays
+//! refused) is `None`.
 //! A test below holds this to `observe` itself.
 
 use judge::observe::{Blocks, Observation, Observed};
@@ -62,7 +63,7 @@ pub(crate) struct StepEye {
     judged: Vec<Vec<f64>>,
     /// Before and after: the same as the source says it, with its weekly profile.
     plain: Vec<f64>,
-    /// Steps at which a length may be found next.
+    /// Steps at which a length is chosen next.
     next: usize,
     chosen: Option<Chosen>,
 }
@@ -98,10 +99,7 @@ impl StepEye {
     fn see(&mut self, at: Timestamp, ask: &dyn Fn() -> Observation) -> Option<Observation> {
         let per_hour = self.series.per_hour;
         let steps = (ms_between(midnight(0), at) / (HOUR_MS / per_hour)) as usize;
-        if self.chosen.is_none() {
-            if steps < self.next {
-                return None;
-            }
+        if steps >= self.next {
             let seen = ask();
             self.learn(&seen, steps);
             return Some(seen);
@@ -138,6 +136,7 @@ impl StepEye {
         while rung <= steps {
             rung *= 2;
         }
+        self.chosen = None;
         if self.against != Against::Window {
             self.next = rung;
         }
@@ -161,6 +160,9 @@ impl StepEye {
             let mut plain = blocks.clone();
             renew(&mut plain, &self.judged[index][..steps], length, 1.0);
             widened.push(blocks.sd / plain.sd);
+        }
+        if self.against == Against::Window {
+            self.next = usize::MAX;
         }
         self.chosen = Some(Chosen { seen, widened, length });
     }
