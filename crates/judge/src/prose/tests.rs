@@ -100,6 +100,11 @@ fn an_atom_shows_wanted_seen_interval_n_and_what_would_flip_it() {
         unknown(inconclusive, None),
         "flips when the interval settles on one side of +3.0 pts"
     );
+    // The aim could be shown with what is there: it is the estimate that is short.
+    assert_eq!(
+        unknown(inconclusive, Some(0.0)),
+        "flips when the estimate reaches +3.0 pts or the interval no longer does"
+    );
     assert_eq!(unknown(Some(UnknownWhy::NoData), Some(1.0)), "flips when data come");
     assert_eq!(unknown(Some(UnknownWhy::NotNow), None), "judged only at the checkpoint");
 }
