@@ -10,7 +10,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
-use super::auth::is_same;
+use super::auth::{bearer, is_same};
 use super::{HttpState, Problem};
 use crate::deliver::actions::flagd::{FlagdConfig, flag_file, sets};
 use crate::store::Pulled;
@@ -23,8 +23,7 @@ pub(super) async fn flags(
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let given = given.and_then(|value| value.strip_prefix("Bearer "));
+    let given = bearer(&headers);
     let all: Vec<_> = sets(&state.settings.actions).collect();
     if all.is_empty() {
         return Err(Problem::not_found("no action of kind flagd is configured"));

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
+use super::auth::bearer;
 use super::problem::Plain;
 use super::verdict::{self, Patience};
 use super::{HttpState, Problem};
@@ -171,11 +172,6 @@ async fn experiment_of(state: &HttpState, call: &Call) -> Result<String, String>
 fn token_of(query: Option<&str>) -> Option<String> {
     let pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
     pairs.into_owned().find(|(name, _)| name == "token").map(|(_, token)| token)
-}
-
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    given.and_then(|value| value.strip_prefix("Bearer "))
 }
 
 /// Who asks, by any token given; everybody where none is configured. Every configured token is
