@@ -291,7 +291,8 @@ fn operated(routes: Routes) -> Routes {
             "/metrics",
             health::metrics,
             doc("Operations", "Metrics for Prometheus")
-                .answers_kind("application/openmetrics-text", "The exposition"),
+                .header("Accept", "application/openmetrics-text for OpenMetrics, else text 0.0.4")
+                .answers_kinds(&["application/openmetrics-text", "text/plain"], "The exposition"),
         )
 }
 
