@@ -143,8 +143,9 @@ pub(super) fn text(
         out.push_str(&style.verdict(&word));
         out.push('\n');
         let own = format!(" - {}: ", row.id);
-        let headline = row.last.as_ref().map_or("not looked at yet", |last| &last.headline);
-        let reason = headline.split_once(own.as_str()).map_or(headline, |(_, reason)| reason);
+        let headline = row.headline().unwrap_or_else(|| "not looked at yet".to_owned());
+        let split = headline.split_once(own.as_str());
+        let reason = split.map_or(headline.as_str(), |(_, reason)| reason);
         out.push_str(&wrapped("    ", "    ", reason));
         for status in budgets.get(&row.id).into_iter().flatten() {
             let line = budget_line(status).unwrap_or_default();
@@ -186,7 +187,7 @@ fn as_json(row: &ExperimentRow, budgets: Option<&Vec<GuardrailStatus>>) -> serde
         "revision": row.revision,
         "verdict": row.last.as_ref().map(|last| last.verdict.clone()),
         "cause": row.last.as_ref().map(|last| last.cause.clone()),
-        "reason": row.last.as_ref().map(|last| last.headline.clone()),
+        "reason": row.headline(),
         "evaluation": row.last.as_ref().map(|last| last.number),
         "evaluated_at": row.last.as_ref().map(|last| last.scheduled_at.to_string()),
         "data_as_of": row.last.as_ref().and_then(|last| last.data_as_of).map(|at| at.to_string()),

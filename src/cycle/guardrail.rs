@@ -26,7 +26,8 @@ use super::health;
 use super::look::new_evaluation;
 use super::windows::{self, Known};
 use super::{
-    MAX_STALE, commit_timed, guardrails_in_order, life_at, missed_reason, restate, say, slots, sums,
+    MAX_STALE, commit_timed, guardrails_in_order, life_at, missed_reason, restate, say, slots,
+    sums, tracks,
 };
 use crate::app::Inner;
 use crate::portfolio::Loaded;
@@ -46,6 +47,7 @@ pub async fn run(
     let Some(guardrail) = guardrail.filter(|_| lifecycle::guardrails_run(life.life)) else {
         let mut commit = Commit::new(&claim.experiment, context.state_version, life.cycle.number);
         commit.claim = Some(claim.clone());
+        commit.next_at = tracks::put_off(app, &loaded.experiment, &life, &claim.track, now);
         app.store.commit(commit).await?;
         return Ok(());
     };
@@ -188,7 +190,8 @@ async fn series(app: &Inner, need: Option<Need>, how: How) -> anyhow::Result<Ser
     let is_count = need.shape != Shape::Form(Form::Value);
     let newest_end = app.store.newest_point_end(&need.series_id).await?;
     let known_to = match anew {
-        Anew::Newest => newest_end,
+        // A period that ends after the look is of a clock that ran ahead.
+        Anew::Newest => newest_end.map(|end| end.min(at)),
         Anew::Behind => Some(at),
         Anew::Finding => None,
     };
@@ -386,7 +389,7 @@ impl GuardrailLook<'_> {
         }
         commit.evaluation = Some(new_evaluation(app, record, None));
         commit.life_json = Some(serde_json::to_string(&next_life)?);
-        commit.drop_tracks = say::ended_tracks(experiment, &next_life);
+        commit.drop_tracks = tracks::ended(experiment, &next_life);
         commit.more_cursors = restate::track_of(app, record).into_iter().collect();
         commit.log = vec![log_of(record, &outcome.status)];
         let action = say::action(app, record, slot, version);

@@ -10,9 +10,9 @@ use judge::record::EvaluationRecord;
 use judge::spec::Experiment;
 use judge::time::Timestamp;
 
-use super::say;
+use super::{say, tracks};
 use crate::plain;
-use crate::store::{Commit, Committed, Context, CursorSpec, LogEntry, Store, StoreError};
+use crate::store::{Commit, Committed, Context, LogEntry, Store, StoreError};
 
 /// Who decides, about what, when.
 #[derive(Debug, Clone)]
@@ -230,27 +230,12 @@ fn commit_of(
     let mut commit = Commit::new(&experiment.id, context.state_version, after.cycle.number);
     commit.life_json = Some(serde_json::to_string(after)?);
     commit.log = vec![entry];
-    commit.drop_tracks = say::ended_tracks(experiment, after);
-    commit.more_cursors = started_tracks(experiment, after, decree.at);
+    commit.drop_tracks = tracks::ended(experiment, after);
+    commit.more_cursors = tracks::started(experiment, after, decree.at);
     if decree.decision.action == HumanAction::Rearm {
         commit.guardrails = experiment.guardrails.iter().map(super::unseen).collect();
         // A request that is still open would turn the flag off under the run that goes on.
         commit.cancel_actions = Some(("rearmed".to_owned(), decree.at));
     }
     Ok(commit)
-}
-
-/// Tracks that run in this life; those that have a cursor keep it.
-fn started_tracks(experiment: &Experiment, life: &LifeState, at: Timestamp) -> Vec<CursorSpec> {
-    let mut tracks = Vec::new();
-    if let Some(next_at) = lifecycle::next_look(experiment, life, at) {
-        tracks.push(CursorSpec { track: "look".to_owned(), next_at });
-    }
-    if lifecycle::guardrails_run(life.life) {
-        let asked = experiment.guardrails.iter().filter(|rail| rail.kind.source().is_some());
-        tracks.extend(
-            asked.map(|rail| CursorSpec { track: format!("guardrail:{}", rail.name), next_at: at }),
-        );
-    }
-    tracks
 }

@@ -14,7 +14,7 @@ use judge::time::Timestamp;
 use super::gather::{self, Gathered};
 use super::{
     MAX_STALE, commit_timed, guardrails_in_order, human, life_at, missed_reason, restate, say,
-    slots,
+    slots, tracks,
 };
 use crate::app::Inner;
 use crate::portfolio::Loaded;
@@ -30,7 +30,7 @@ pub(super) async fn run(
     let now = app.clock.domain_now();
     let life = life_at(&context, claim.next_at)?;
     if !lifecycle::needs_looks(life.life) {
-        return rest(app, claim, &context, &life).await;
+        return rest(app, claim, loaded, &context, &life).await;
     }
     let experiment = &loaded.experiment;
     let reason = missed_reason(app, claim.next_at);
@@ -42,15 +42,19 @@ pub(super) async fn run(
     look.decide_and_commit(context).await
 }
 
-/// A track without looks (awaiting a revision, paused, over): its cursor ends or rests.
+/// A track without looks: its cursor ends (awaiting a revision, paused, over) or waits for the
+/// start of its cycle.
 async fn rest(
     app: &Inner,
     claim: &Claim,
+    loaded: &Loaded,
     context: &Context,
     life: &LifeState,
 ) -> anyhow::Result<()> {
     let mut commit = Commit::new(&claim.experiment, context.state_version, life.cycle.number);
     commit.claim = Some(claim.clone());
+    let now = app.clock.domain_now();
+    commit.next_at = tracks::put_off(app, &loaded.experiment, life, &claim.track, now);
     app.store.commit(commit).await?;
     Ok(())
 }
@@ -69,7 +73,7 @@ impl Look<'_> {
         for _ in 0..MAX_STALE {
             let life = life_at(&context, self.due.slot)?;
             if !lifecycle::needs_looks(life.life) {
-                return rest(self.app, self.claim, &context, &life).await;
+                return rest(self.app, self.claim, self.loaded, &context, &life).await;
             }
             let gathered = self.gathered.clone();
             let input = input_of(self.loaded, &context, &life, self.due.slot, gathered);
@@ -116,7 +120,7 @@ impl Look<'_> {
         commit.last_said_json = Some(serde_json::to_string(&said)?);
         commit.series = accepted_series(context, &self.gathered, &record.input.unacknowledged);
         commit.log = log_of(record, &notices);
-        commit.drop_tracks = say::ended_tracks(experiment, &next_life);
+        commit.drop_tracks = tracks::ended(experiment, &next_life);
         commit.more_cursors = restate::track_of(app, record).into_iter().collect();
         commit.outbox = say::outbox(app, experiment, &notices, Some(record), context.state_version);
         commit.outbox.extend(say::action(app, record, slot, context.state_version));

@@ -21,6 +21,7 @@ pub mod restate;
 pub mod say;
 pub mod slots;
 pub mod sums;
+pub mod tracks;
 pub mod watch;
 pub mod windows;
 

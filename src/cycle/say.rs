@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 
 use judge::decide::Cause;
 use judge::ids;
-use judge::lifecycle::{self, LifeState};
 use judge::notice::{LastSaid, Notice, NoticeKind};
 use judge::record::EvaluationRecord;
 use judge::spec::Experiment;
@@ -77,19 +76,6 @@ pub fn action(
     };
     let order = enqueue::ActionOrder { action: name, config, trip: &trip, record };
     Some(enqueue::action_row(order, &app.routes.links, app.clock.wall_now(), version + 1))
-}
-
-/// Tracks that end with this life.
-pub fn ended_tracks(experiment: &Experiment, life: &LifeState) -> Vec<String> {
-    let mut tracks = Vec::new();
-    if !lifecycle::needs_looks(life.life) {
-        tracks.push("look".to_owned());
-    }
-    if !lifecycle::guardrails_run(life.life) {
-        let names = experiment.guardrails.iter().map(|rail| format!("guardrail:{}", rail.name));
-        tracks.extend(names);
-    }
-    tracks
 }
 
 /// Stores what changed about sources and tells what must be told, once per source. What could

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use judge::ids;
 use judge::lifecycle::{self, LifeState};
 use judge::notice::{Notice, NoticeKind};
@@ -16,10 +16,11 @@ use judge::time::{Span, Timestamp, add_ms, aligned_slot};
 use judge::watch::{self, Act, Finished, Kept, PORTFOLIO, ProxyRow, Rules, Step, Watched};
 use serde_json::json;
 
-use super::say;
+use super::{MAX_STALE, say};
 use crate::app::Inner;
 use crate::deliver::enqueue;
-use crate::store::{LogFilter, LogRow, OutboxRow, Store, WatchCommit};
+use crate::deliver::payload::Setting;
+use crate::store::{LogFilter, LogRow, OutboxRow, Store, WatchCommit, Watching};
 
 /// The log is read at least this far back, beside what the rules need.
 const REACH_DAYS: i64 = 100;
@@ -47,6 +48,8 @@ pub async fn run_due(app: &Inner) -> anyhow::Result<usize> {
 /// Everything one slot reads.
 struct Seen {
     watched: Vec<Watched>,
+    /// Versions of the experiments as they were read.
+    versions: BTreeMap<String, i64>,
     unseen: BTreeSet<String>,
     /// Newest looks of running experiments.
     running: Vec<EvaluationRecord>,
@@ -54,7 +57,22 @@ struct Seen {
     of_looks: BTreeMap<String, i64>,
 }
 
+/// Reads and writes again while experiments move on in between.
 async fn answer(app: &Inner, slot: Timestamp, before: Option<Timestamp>) -> anyhow::Result<bool> {
+    for _ in 0..MAX_STALE {
+        match answer_once(app, slot, before).await? {
+            Watching::StaleVersion => {}
+            done => return Ok(done == Watching::Fresh),
+        }
+    }
+    bail!("the experiments changed {MAX_STALE} times while they were watched")
+}
+
+async fn answer_once(
+    app: &Inner,
+    slot: Timestamp,
+    before: Option<Timestamp>,
+) -> anyhow::Result<Watching> {
     let rules = rules(app, slot);
     let seen = read(app, &rules, slot).await?;
     let proxies = proxies(&app.store).await?;
@@ -68,14 +86,18 @@ async fn answer(app: &Inner, slot: Timestamp, before: Option<Timestamp>) -> anyh
         "kill_sentence": watch::kill_sentence(&kills),
         "proxies": proxies,
     });
+    let outbox = outbox(app, &seen, &step, slot);
     let mut counts = seen.of_looks;
     count(&mut counts, &open, 0);
     count(&mut counts, &step.raised, 1);
     count(&mut counts, &step.kept, 1);
+    let told = |id: &String| outbox.iter().any(|row| row.partition == *id);
+    let versions = seen.versions.into_iter().filter(|(id, _)| told(id)).collect();
     let commit = WatchCommit {
         slot,
         expected: before,
-        outbox: outbox(app, &step, slot),
+        outbox,
+        versions,
         step,
         report_json: judge::record::canonical_json(&report),
     };
@@ -110,6 +132,7 @@ fn rules(app: &Inner, at: Timestamp) -> Rules {
 async fn read(app: &Inner, rules: &Rules, at: Timestamp) -> anyhow::Result<Seen> {
     let mut seen = Seen {
         watched: Vec::new(),
+        versions: BTreeMap::new(),
         unseen: BTreeSet::new(),
         running: Vec::new(),
         of_looks: BTreeMap::new(),
@@ -146,6 +169,7 @@ fn is_about_messages(kind: &str) -> bool {
 async fn read_one(app: &Inner, id: &str, at: Timestamp, seen: &mut Seen) -> anyhow::Result<()> {
     let loaded = app.portfolio.get(id).context("its file was never read here")?;
     let context = app.store.context(id).await?.context("no stored state")?;
+    seen.versions.insert(id.to_owned(), context.state_version);
     let life: LifeState = serde_json::from_str(&context.life_json)?;
     let life = lifecycle::at_time(&life, at);
     if lifecycle::guardrails_run(life.life) {
@@ -195,8 +219,9 @@ async fn history(store: &Store) -> anyhow::Result<Vec<Finished>> {
 }
 
 /// One message per experiment (and one for the portfolio) for all that came, one for all that went.
-fn outbox(app: &Inner, step: &Step, slot: Timestamp) -> Vec<OutboxRow> {
+fn outbox(app: &Inner, seen: &Seen, step: &Step, slot: Timestamp) -> Vec<OutboxRow> {
     let mut rows = Vec::new();
+    let now = app.clock.wall_now();
     for (kind, alarms) in
         [(NoticeKind::AlarmRaised, &step.raised), (NoticeKind::AlarmCleared, &step.cleared)]
     {
@@ -207,12 +232,23 @@ fn outbox(app: &Inner, step: &Step, slot: Timestamp) -> Vec<OutboxRow> {
         for (experiment, alarms) in by_experiment {
             let notice = notice(kind, experiment, &alarms, slot);
             let notify = receivers(app, experiment);
-            let now = app.clock.wall_now();
-            let sequence = now.as_millisecond();
-            rows.extend(enqueue::rows(&[notice], None, &notify, &app.routes, now, sequence));
+            // The portfolio has no changes to count: its messages have their instant.
+            let version = seen.versions.get(experiment);
+            let sequence = version.map_or_else(|| now.as_millisecond(), |version| version + 1);
+            let setting = seen.setting(experiment);
+            rows.extend(enqueue::rows_in(&notice, setting, &notify, &app.routes, now, sequence));
         }
     }
     rows
+}
+
+impl Seen {
+    /// Where an alarm of an experiment belongs; `None` for the portfolio's own.
+    fn setting(&self, experiment: &str) -> Option<Setting<'_>> {
+        let watched = self.watched.iter().find(|one| one.experiment.id == experiment)?;
+        let started_at = watched.life.cycle.started_at;
+        Some(Setting { experiment: &watched.experiment, started_at })
+    }
 }
 
 fn notice(kind: NoticeKind, experiment: &str, alarms: &[&Kept], slot: Timestamp) -> Notice {

@@ -120,7 +120,7 @@ pub(super) fn after_action(
     plan: &ActionPlan<'_>,
     routes: &Routes,
 ) -> Attempt {
-    let Progress { reached, status, class, detail } = progress;
+    let Progress { reached, status, class, detail, retry_after } = progress;
     let row = &sent.item.row;
     let seconds = ms_between(row.created_at, sent.finished_at) as f64 / 1_000.0;
     let due = ms_between(row.created_at, sent.finished_at) >= millis(plan.escalate_after);
@@ -149,15 +149,18 @@ pub(super) fn after_action(
             } else {
                 format!("Rollback unconfirmed after {seconds:.0} s: {detail}.")
             };
-            let next_at = on_ladder(sent, plan);
+            let next_at = on_ladder(sent, plan, retry_after);
             (Outcome::Unconfirmed { next_at }, first.then_some((NoticeKind::ActionFailed, words)))
         }
         Reached::Accepted => {
-            let again = add_ms(sent.finished_at, i64::try_from(plan.interval_ms).unwrap_or(0));
+            let asked_ms = retry_after.map_or(0, millis);
+            let wait_ms = i64::try_from(plan.interval_ms).unwrap_or(0).max(asked_ms);
+            let again = add_ms(sent.finished_at, wait_ms);
             (Outcome::Accepted { next_at: in_time(sent, plan, again) }, None)
         }
         Reached::Requested | Reached::Refused => {
-            (Outcome::Requested { next_at: in_time(sent, plan, on_ladder(sent, plan)) }, None)
+            let next = on_ladder(sent, plan, retry_after);
+            (Outcome::Requested { next_at: in_time(sent, plan, next) }, None)
         }
     };
     let mut attempt = sent.attempt(status, class, detail, outcome);
@@ -174,8 +177,12 @@ fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn on_ladder(sent: Sent<'_>, plan: &ActionPlan<'_>) -> Timestamp {
-    let next = next_attempt_at(plan.ladder, sent.item.attempt, sent.finished_at, None, plan.jitter);
+/// A service that asks for a pause gets it, up to the instant at which a human would be told: no
+/// answer may hold a rollback back for longer.
+fn on_ladder(sent: Sent<'_>, plan: &ActionPlan<'_>, asked: Option<Duration>) -> Timestamp {
+    let asked = asked.map(|asked| asked.min(plan.escalate_after));
+    let (attempt, at) = (sent.item.attempt, sent.finished_at);
+    let next = next_attempt_at(plan.ladder, attempt, at, asked, plan.jitter);
     // A ladder that ends is taken as one that repeats the escalation time: an action never dies.
     next.unwrap_or_else(|| add_ms(sent.finished_at, millis(plan.escalate_after)))
 }

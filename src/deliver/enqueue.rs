@@ -12,7 +12,7 @@ use judge::record::{EvaluationRecord, canonical_json};
 use judge::time::{DAY_MS, Timestamp, add_ms};
 use serde_json::{Value, json};
 
-use super::payload::{Links, fitting, generic, name_target};
+use super::payload::{Links, Setting, Target, fitting, generic, name_target, set_in};
 use super::policy::links::Linker;
 use super::policy::{self, Facts, Fate, Ground, Policy, Ruling, Shared};
 use super::{ActionConfig, ReceiverConfig};
@@ -45,8 +45,8 @@ pub struct Routes {
     pub standing: Shared,
     /// Puts links to acknowledge and snooze into messages.
     pub linker: Option<Linker>,
-    /// What each action turns off.
-    pub targets: BTreeMap<String, String>,
+    /// What each action turns off, and what keeps it from doing so.
+    pub targets: BTreeMap<String, Target>,
 }
 
 impl Routes {
@@ -66,7 +66,7 @@ impl Routes {
             targets: settings
                 .actions
                 .iter()
-                .map(|(name, config)| (name.clone(), config.target()))
+                .map(|(name, config)| (name.clone(), Target::of(config)))
                 .collect(),
         }
     }
@@ -166,6 +166,31 @@ pub fn rows(
         rows.extend(message_rows(addressed, notify, routes));
     }
     rows
+}
+
+/// Rows of a notice that no evaluation stands behind, with the experiment and cycle that it is
+/// about, where there is one: it belongs to the same conversation as the cycle's verdicts.
+pub fn rows_in(
+    notice: &Notice,
+    setting: Option<Setting<'_>>,
+    notify: &[String],
+    routes: &Routes,
+    wall_now: Timestamp,
+    sequence: i64,
+) -> Vec<OutboxRow> {
+    let mut content = generic(notice, None, &routes.links, sequence);
+    if let Some(setting) = setting {
+        set_in(&mut content, notice, setting, &routes.links);
+    }
+    let addressed = Addressed {
+        notice,
+        content: &content,
+        partition: &partition(notice),
+        final_state: is_final(notice.kind, None),
+        wall_now,
+        sequence,
+    };
+    message_rows(addressed, notify, routes)
 }
 
 /// One row per receiver of one notice, sent now or later, or withheld with its reason.
@@ -293,7 +318,7 @@ pub fn action_row(
         "requested": "off",
     });
     let mut told = generic(trip, Some(record), links, sequence);
-    name_target(&mut told, &config.target());
+    name_target(&mut told, &Target::of(config));
     let content = json!({
         "evaluation": record.id,
         "notify": experiment.notify,

@@ -16,6 +16,7 @@ use judge::stats::UNBOUNDED;
 use judge::time::{DAY_MS, Timestamp, add, ms_between};
 use serde_json::{Map, Value, json};
 
+use super::actions::ActionConfig;
 use super::blast::blast;
 use super::clip::json_text;
 use super::numbers::{guardrail_line, signal_line, units};
@@ -132,16 +133,20 @@ fn about(
     budget: Budget,
 ) {
     let experiment = &record.input.experiment;
+    let started_at = record.input.cycle.started_at;
     let decision = &record.decision;
     data.insert("evaluation".into(), clip(&record.id, 100).into());
-    data.insert("experiment".into(), experiment_block(record, links, notice.at));
+    data.insert("experiment".into(), experiment_block(experiment, started_at, links, notice.at));
     data.insert("verdict".into(), wire(decision.verdict));
     data.insert("cause".into(), wire(decision.cause));
+    if let Some(name) = tripped(record) {
+        data.insert("tripped".into(), clip(name, 200).into());
+    }
     data.insert("final".into(), decision.ends_cycle.into());
     data.insert(
         "window".into(),
         json!({
-            "from": record.input.cycle.started_at.to_string(),
+            "from": started_at.to_string(),
             "to": record.input.at.to_string(),
         }),
     );
@@ -170,14 +175,44 @@ fn about(
         say_next(data, blast(record).sentence());
     }
     if budget.labels {
-        let labels = experiment.labels.iter().take(16);
-        let labels: Map<_, _> =
-            labels.map(|(key, value)| (clip(key, 64), Value::from(clip(value, 64)))).collect();
-        data.insert("labels".into(), labels.into());
+        data.insert("labels".into(), labels(experiment));
     }
     if budget.story {
         story(data, record, budget);
     }
+}
+
+/// The experiment and the cycle of a notice that no evaluation stands behind.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting<'a> {
+    /// The revision in force.
+    pub experiment: &'a Experiment,
+    /// When its cycle began, or begins.
+    pub started_at: Timestamp,
+}
+
+/// Adds whose notice it is and in which cycle.
+pub(super) fn set_in(message: &mut Value, notice: &Notice, setting: Setting<'_>, links: &Links) {
+    let Setting { experiment, started_at } = setting;
+    let to = notice.at.max(started_at);
+    let Some(data) = message["data"].as_object_mut() else { return };
+    data.insert("experiment".into(), experiment_block(experiment, started_at, links, notice.at));
+    data.insert("window".into(), json!({"from": started_at.to_string(), "to": to.to_string()}));
+    data.insert("labels".into(), labels(experiment));
+    data.insert(
+        "links".into(),
+        link_map(&[
+            ("experiment", links.experiment(&experiment.id)),
+            ("log", links.to(&format!("/log?experiment={}", experiment.id))),
+        ]),
+    );
+}
+
+fn labels(experiment: &Experiment) -> Value {
+    let labels = experiment.labels.iter().take(16);
+    let labels: Map<_, _> =
+        labels.map(|(key, value)| (clip(key, 64), Value::from(clip(value, 64)))).collect();
+    labels.into()
 }
 
 /// Why the experiment exists and what was asked of it.
@@ -221,15 +256,19 @@ fn link_map(links: &[(&str, Option<String>)]) -> Value {
     known.collect::<Map<_, _>>().into()
 }
 
-fn experiment_block(record: &EvaluationRecord, links: &Links, at: Timestamp) -> Value {
-    let experiment = &record.input.experiment;
+fn experiment_block(
+    experiment: &Experiment,
+    started_at: Timestamp,
+    links: &Links,
+    at: Timestamp,
+) -> Value {
     json!({
         "id": clip(&experiment.id, 200),
         "name": clip(&experiment.title, 300),
         "owner": clip(&experiment.owner.name, 200),
         "contact": clip(&experiment.owner.contact, 200),
         "url": links.experiment(&experiment.id).map(|url| clip(&url, 1_200)),
-        "review_date": review_date(experiment, record.input.cycle.started_at, at),
+        "review_date": review_date(experiment, started_at, at),
     })
 }
 
@@ -291,6 +330,13 @@ fn guardrails(record: &EvaluationRecord, budget: Budget) -> Value {
     all.iter().take(budget.guardrails).map(block).collect()
 }
 
+/// The guardrail that stopped the run: its trip, the verdict and the rollback are one incident.
+fn tripped(record: &EvaluationRecord) -> Option<&str> {
+    let is_over = record.decision.cause == Cause::Tripped;
+    let mut latched = record.guardrails.iter().filter(|status| status.latched);
+    latched.find(|_| is_over).map(|status| status.name.as_str())
+}
+
 /// A trip that stops asks for the rollback.
 fn requested_action(notice: &Notice, record: &EvaluationRecord) -> Option<Value> {
     let decision = &record.decision;
@@ -313,15 +359,55 @@ fn say_next(data: &mut Map<String, Value>, line: Option<String>) {
     }
 }
 
-/// Says what a requested action turns off, in a message that asks for one.
-pub(super) fn name_target(message: &mut Value, target: &str) {
+/// What an action turns off, and what keeps it from doing so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// In words for people.
+    pub what: String,
+    /// The state of an action that sends nothing: `not_armed` or `dry_run`.
+    pub held: Option<&'static str>,
+}
+
+impl Target {
+    /// As configured.
+    pub fn of(config: &ActionConfig) -> Self {
+        let arming = config.arming();
+        let held = match (arming.armed, arming.dry_run) {
+            (false, _) => Some("not_armed"),
+            (true, true) => Some("dry_run"),
+            (true, false) => None,
+        };
+        Self { what: config.target(), held }
+    }
+}
+
+/// Says what a requested action turns off, in a message that asks for one; of an action that
+/// sends nothing it promises nothing, and says first that a person must act.
+pub(super) fn name_target(message: &mut Value, target: &Target) {
     let Some(data) = message["data"].as_object_mut() else {
         return;
     };
-    if let Some(Value::Object(action)) = data.get_mut("action") {
-        action.insert("target".into(), clip(target, 300).into());
-        say_next(data, Some(format!("It turns off {target}.")));
+    let Some(Value::Object(action)) = data.get_mut("action") else {
+        return;
+    };
+    let what = &target.what;
+    action.insert("target".into(), clip(what, 300).into());
+    let Some(held) = target.held else {
+        return say_next(data, Some(format!("It turns off {what}.")));
+    };
+    action.insert("state".into(), held.into());
+    let name = action["name"].as_str().unwrap_or_default();
+    let why = if held == "dry_run" { "is a dry run" } else { "is not armed" };
+    let first = format!("Action {name} {why}: nothing is sent. A person must turn off {what} now.");
+    if let Some(Value::Array(lines)) = data.get_mut("next") {
+        lines.retain(|line| !line.as_str().is_some_and(is_promise));
+        lines.insert(0, clip(&first, 600).into());
     }
+}
+
+/// A line that says that a rollback is on its way.
+fn is_promise(line: &str) -> bool {
+    line.starts_with("Rollback action ") || line.starts_with("The rollback action ")
 }
 
 /// The rule with what was seen behind every atom.

@@ -133,7 +133,7 @@ fn guardrail_next(notice: &Notice, record: &EvaluationRecord) -> Vec<String> {
         .any(|status| status.name == notice.subject && status.on_trip == judge::spec::OnTrip::Stop);
     match (&rollback.action, &rollback.plan) {
         (Some(action), _) if stops => {
-            vec![format!("Rollback action {action} is requested; its confirmation follows.")]
+            vec![format!("Rollback action {action} is requested; its result will be told.")]
         }
         (_, Some(plan)) => vec![format!("Rollback plan: {plan}")],
         _ => vec!["There is no rollback action: a person must act.".to_owned()],

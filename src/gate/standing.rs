@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::cycle::say::word;
 use crate::store::{EvaluationRow, GateRow};
 
+/// How the sentence of a look ends that saw no guardrail in trouble.
+const FINE: &str = "; guardrails fine";
 /// Longest reason, in characters.
 const MAX_REASON: usize = 600;
 
@@ -150,7 +152,7 @@ pub fn standing(row: &GateRow, now: Timestamp, late_after_ms: i64) -> Standing {
         is_final,
         said_at: said.at,
         evaluation: said.evaluation,
-        sequence: row.state_version,
+        sequence: row.changes,
         age_secs: ms_between(since, now).max(0) / 1_000,
     }
 }
@@ -268,12 +270,18 @@ fn held_back(row: &GateRow, said: Said, now: Timestamp, late_after_ms: i64) -> S
         let reason = format!("a look was due at {due_at} and was not made; {}", said.reason);
         return replaced(row, said, Word::Stale, "late", &reason);
     }
+    // A guardrail is read more often than a look is made: the look's sentence does not know it.
+    if let Some(rail) = row.guardrails.iter().find(|rail| is_tripped(rail)) {
+        let before = said.reason.trim_end_matches(FINE);
+        let reason = format!("guardrail {} is tripped; before that {before}", rail.name);
+        let (what, cause) = match said.word {
+            Word::Continue | Word::Collecting => (Word::Hold, "guardrail_tripped".to_owned()),
+            other => (other, said.cause.clone()),
+        };
+        return replaced(row, said, what, &cause, &reason);
+    }
     if said.word != Word::Continue {
         return said;
-    }
-    if let Some(rail) = row.guardrails.iter().find(|rail| is_tripped(rail)) {
-        let reason = format!("guardrail {} is tripped; before that {}", rail.name, said.reason);
-        return replaced(row, said, Word::Hold, "guardrail_tripped", &reason);
     }
     if let Some(rail) = row.guardrails.iter().find(|rail| is_blind(rail)) {
         let since = rail.since.map(|at| format!(" since {at}")).unwrap_or_default();

@@ -33,7 +33,7 @@ fn row(life: &Value, last: Option<(&str, &str)>) -> GateRow {
     GateRow {
         id: "copy".to_owned(),
         life_json: life.to_string(),
-        state_version: 7,
+        changes: 7,
         first_seen_at: at(START),
         last: last.map(|(verdict, cause)| EvaluationRow {
             number: 3,
@@ -171,6 +171,19 @@ fn what_happens_since_the_verdict_holds_it_back() {
     let blind = (Word::Stale, "guardrail_blind".to_owned());
     let on = (Word::Hold, "guardrail_tripped".to_owned());
     assert_eq!(said(&with(rail("tripped", "alert"), go)), on);
+    let early = ("collecting", "on_track");
+    assert_eq!(said(&with(rail("tripped", "alert"), early)), on, "nor may it be passed early");
+    assert_eq!(said(&with(rail("no_data", "stop"), early)).0, Word::Collecting);
+    let mut fine = with(rail("tripped", "alert"), early);
+    fine.last.as_mut().unwrap().headline = "COLLECTING - copy: early; guardrails fine".to_owned();
+    let reason = standing(&fine, at(NOW), LATE_AFTER_MS).reason;
+    assert_eq!(
+        reason,
+        "HOLD - copy: guardrail errors is tripped; before that COLLECTING - copy: early"
+    );
+    let change = ("change", "extend");
+    let changed = said(&with(rail("tripped", "alert"), change));
+    assert_eq!(changed, (Word::Change, "extend".to_owned()));
     assert_eq!(said(&with(rail("no_data", "stop"), go)), blind);
     assert_eq!(said(&with(rail("source_error", "stop"), go)), blind);
     assert_eq!(said(&with(rail("no_data", "alert"), go)).0, Word::Continue);

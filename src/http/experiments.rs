@@ -143,7 +143,7 @@ fn summary(row: &ExperimentRow) -> Value {
         "life": life.as_ref().map_or_else(|_| "unreadable".to_owned(), |life| word(&life.life)),
         "cycle": life.as_ref().map(|life| life.cycle.number).ok(),
         "checkpoint_at": life.as_ref().map(|life| life.cycle.checkpoint_at.to_string()).ok(),
-        "sequence": row.state_version,
+        "sequence": row.changes,
         "first_seen_at": row.first_seen_at.to_string(),
         "worst_guardrail": row.worst_guardrail.map(|state| word(&state)),
         "last": row.last.as_ref().map(evaluation_row),

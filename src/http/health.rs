@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -13,21 +14,28 @@ use crate::telemetry::{OutboxRowStat, SourceRow};
 
 /// The newer of the two text formats.
 const OPENMETRICS: &str = "application/openmetrics-text";
+/// Probes have a second; an answer that comes later says nothing to them.
+const MAX_WAIT: Duration = Duration::from_millis(800);
 
 /// The process answers.
 pub(super) async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// Files were read, and the store's file is there and takes a write.
+/// Files were read, the scheduler's newest turn worked, and the store's file is there and takes a
+/// write.
 pub(super) async fn ready(State(state): State<HttpState>) -> Result<&'static str, Problem> {
     if !state.ready.load(Ordering::SeqCst) {
         let detail = "starting: the experiment files are being read";
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "starting", detail));
     }
-    state.store.check_writable().await.map_err(|error| {
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store", error.to_string())
-    })?;
+    if let Some(trouble) = state.metrics.trouble() {
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "scheduler", trouble));
+    }
+    let busy = |detail: String| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store", detail);
+    let writable = tokio::time::timeout(MAX_WAIT, state.store.check_writable()).await;
+    let writable = writable.map_err(|_| busy("the store takes no write: it is locked".into()))?;
+    writable.map_err(|error| busy(error.to_string()))?;
     Ok("ready\n")
 }
 

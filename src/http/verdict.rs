@@ -135,7 +135,7 @@ pub(super) async fn awaited(
             }
             () = tokio::time::sleep(LOOK_AGAIN) => {}
         }
-        if state.store.state_version(id).await?.unwrap_or(0) != known {
+        if state.store.changes(id).await?.unwrap_or(0) != known {
             break;
         }
         tokio::time::sleep(BREATH).await;

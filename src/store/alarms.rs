@@ -12,7 +12,7 @@ use judge::record::EvaluationRecord;
 use judge::time::Timestamp;
 use judge::watch::{Kept, Step};
 
-use super::sql::{Row, args, bad};
+use super::sql::{Row, Sql, args, bad};
 use super::{OutboxRow, Store, StoreError, queue};
 
 /// The one watch there is.
@@ -33,6 +33,20 @@ pub struct WatchCommit {
     pub report_json: String,
     /// Messages.
     pub outbox: Vec<OutboxRow>,
+    /// Versions of the experiments that the messages are about, as they were read. Each moves on
+    /// by one, which is the `sequence` of its message.
+    pub versions: BTreeMap<String, i64>,
+}
+
+/// What became of one slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Watching {
+    /// It was written.
+    Fresh,
+    /// It was answered already, or another daemon was faster.
+    Answered,
+    /// An experiment moved on since it was read; nothing was written.
+    StaleVersion,
 }
 
 /// Until when the portfolio was watched, and what was found.
@@ -109,15 +123,18 @@ impl Store {
         .await
     }
 
-    /// Writes one slot; `false` when it was answered already or another daemon was faster.
-    pub async fn commit_watch(&self, commit: WatchCommit) -> Result<bool, StoreError> {
+    /// Writes one slot, or nothing.
+    pub async fn commit_watch(&self, commit: WatchCommit) -> Result<Watching, StoreError> {
         let options = self.options;
         self.write(move |sql| {
             let before =
                 sql.first("SELECT last_slot FROM watches WHERE name = ?1", args![PORTFOLIO])?;
             let before = before.map(|row| row.time("last_slot")).transpose()?;
             if before != commit.expected || before.is_some_and(|before| before >= commit.slot) {
-                return Ok(false);
+                return Ok(Watching::Answered);
+            }
+            if !move_on(sql, &commit.versions)? {
+                return Ok(Watching::StaleVersion);
             }
             sql.exec(
                 "INSERT INTO watches (name, last_slot, report_json) VALUES (?1, ?2, ?3)
@@ -142,10 +159,30 @@ impl Store {
                 )?;
             }
             queue::enqueue(sql, &commit.outbox, &options)?;
-            Ok(true)
+            Ok(Watching::Fresh)
         })
         .await
     }
+}
+
+/// Moves every experiment on by one; `false`, and none moved, when one is not where it was.
+fn move_on(sql: &dyn Sql, versions: &BTreeMap<String, i64>) -> Result<bool, StoreError> {
+    for (experiment, version) in versions {
+        let text = "SELECT state_version FROM experiments WHERE id = ?1";
+        let now = sql.first(text, args![experiment])?;
+        let now = now.map(|row| row.int("state_version")).transpose()?;
+        if now != Some(*version) {
+            return Ok(false);
+        }
+    }
+    for experiment in versions.keys() {
+        sql.exec(
+            "UPDATE experiments SET state_version = state_version + 1,
+                 changes = state_version + 1 WHERE id = ?1",
+            args![experiment],
+        )?;
+    }
+    Ok(true)
 }
 
 /// One `source_down` per source: the earliest since, everything it serves, no single experiment.

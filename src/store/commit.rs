@@ -166,6 +166,7 @@ fn write(
 fn advance(sql: &dyn Sql, commit: &Commit) -> Result<(u64, i64), StoreError> {
     let row = sql.first(
         "UPDATE experiments SET state_version = state_version + 1,
+             changes = CASE WHEN ?6 THEN state_version + 1 ELSE changes END,
              evaluations = evaluations + ?2, cycle = ?3,
              life_json = COALESCE(?4, life_json),
              last_said_json = COALESCE(?5, last_said_json)
@@ -176,6 +177,7 @@ fn advance(sql: &dyn Sql, commit: &Commit) -> Result<(u64, i64), StoreError> {
             commit.cycle,
             commit.life_json.as_ref(),
             commit.last_said_json.as_ref(),
+            i64::from(commit.is_change()),
         ],
     )?;
     let row = row.ok_or_else(|| StoreError::UnknownExperiment(commit.experiment.clone()))?;

@@ -140,7 +140,7 @@ impl Store {
                 last.insert(evaluation.experiment.clone(), evaluation);
             }
             let rows = sql.query(
-                "SELECT id, title, revision, life_json, state_version, labels_json, first_seen_at
+                "SELECT id, title, revision, life_json, changes, labels_json, first_seen_at
                  FROM experiments ORDER BY id",
                 args![],
             )?;
@@ -151,7 +151,7 @@ impl Store {
                     Ok(ExperimentRow {
                         title: row.text("title")?,
                         revision: row.text("revision")?,
-                        state_version: row.int("state_version")?,
+                        changes: row.int("changes")?,
                         labels_json: row.text("labels_json")?,
                         first_seen_at: row.time("first_seen_at")?,
                         last: last.remove(&id).filter(|last| !is_over(last, &life_json)),
@@ -211,7 +211,8 @@ fn ensure(sql: &dyn Sql, new: &NewExperiment) -> Result<bool, StoreError> {
     if changed {
         sql.exec(
             "UPDATE experiments SET title = ?2, revision = ?3, labels_json = ?4,
-                 state_version = state_version + 1 WHERE id = ?1",
+                 state_version = state_version + 1, changes = state_version + 1
+             WHERE id = ?1",
             args![&new.id, &new.title, &new.revision, &new.labels_json],
         )?;
     }

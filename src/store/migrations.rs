@@ -16,6 +16,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "endpoints", include_str!("migrations/0006_endpoints.sql")),
     (7, "policy", include_str!("migrations/0007_policy.sql")),
     (8, "rollback", include_str!("migrations/0008_rollback.sql")),
+    (14, "changes", include_str!("migrations/0014_changes.sql")),
 ];
 
 /// The newest schema version this build knows.

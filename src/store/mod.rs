@@ -36,6 +36,7 @@ mod queue;
 mod reads;
 mod redeliver;
 mod rollback;
+mod skewed;
 mod sources;
 mod sql;
 mod sqlite;
@@ -52,7 +53,7 @@ use sql::Sql;
 use sqlite::Pool;
 use tokio::sync::watch;
 
-pub use alarms::{Watch, WatchCommit};
+pub use alarms::{Watch, WatchCommit, Watching};
 pub use conversations::Known;
 pub use endpoint_types::*;
 pub use outbox_types::*;

@@ -19,8 +19,8 @@ pub struct GateRow {
     pub id: String,
     /// Life.
     pub life_json: String,
-    /// Version of its state; every commit adds one.
-    pub state_version: i64,
+    /// Number of its newest change; a look that changes nothing leaves it.
+    pub changes: i64,
     /// When the experiment was first seen.
     pub first_seen_at: Timestamp,
     /// Its newest look or stop that still says where it stands.
@@ -67,12 +67,12 @@ impl Store {
         .await
     }
 
-    /// The state version of one experiment; every commit adds one.
-    pub async fn state_version(&self, experiment: &str) -> Result<Option<i64>, StoreError> {
+    /// The number of an experiment's newest change: what its messages carry as `sequence`.
+    pub async fn changes(&self, experiment: &str) -> Result<Option<i64>, StoreError> {
         let experiment = experiment.to_owned();
         self.read(move |sql| {
-            let text = "SELECT state_version FROM experiments WHERE id = ?1";
-            sql.first(text, args![&experiment])?.map(|row| row.int("state_version")).transpose()
+            let text = "SELECT changes FROM experiments WHERE id = ?1";
+            sql.first(text, args![&experiment])?.map(|row| row.int("changes")).transpose()
         })
         .await
     }
@@ -80,7 +80,7 @@ impl Store {
 
 fn gate_row(sql: &dyn Sql, experiment: &str) -> Result<Option<GateRow>, StoreError> {
     let head = sql.first(
-        "SELECT life_json, state_version, first_seen_at FROM experiments WHERE id = ?1",
+        "SELECT life_json, changes, first_seen_at FROM experiments WHERE id = ?1",
         args![experiment],
     )?;
     let Some(head) = head else { return Ok(None) };
@@ -110,7 +110,7 @@ fn gate_row(sql: &dyn Sql, experiment: &str) -> Result<Option<GateRow>, StoreErr
     let last = last.map(|row| evaluation_row(&row)).transpose()?;
     Ok(Some(GateRow {
         id: experiment.to_owned(),
-        state_version: head.int("state_version")?,
+        changes: head.int("changes")?,
         first_seen_at: head.time("first_seen_at")?,
         last: last.filter(|last| !experiments::is_over(last, &life_json)),
         life_json,

@@ -48,7 +48,8 @@ impl Store {
             };
             commit::append_log(sql, &experiment, &entry)?;
             sql.exec(
-                "UPDATE experiments SET state_version = state_version + 1 WHERE id = ?1",
+                "UPDATE experiments SET state_version = state_version + 1,
+                     changes = state_version + 1 WHERE id = ?1",
                 args![&experiment],
             )
             .map(drop)

@@ -183,8 +183,8 @@ pub struct ExperimentRow {
     pub revision: String,
     /// Life.
     pub life_json: String,
-    /// Version of its state; every commit adds one.
-    pub state_version: i64,
+    /// Number of its newest change; a look that changes nothing leaves it.
+    pub changes: i64,
     /// Labels.
     pub labels_json: String,
     /// When it was first seen.
@@ -193,6 +193,14 @@ pub struct ExperimentRow {
     pub last: Option<EvaluationRow>,
     /// The worst state over its guardrails.
     pub worst_guardrail: Option<GuardrailState>,
+}
+
+impl ExperimentRow {
+    /// The newest headline, with what its guardrails say since.
+    pub fn headline(&self) -> Option<String> {
+        let last = self.last.as_ref()?;
+        Some(judge::prose::headline_now(&last.headline, self.worst_guardrail))
+    }
 }
 
 /// Everything one evaluation reads from the store, from one snapshot.
@@ -451,6 +459,15 @@ impl Commit {
             more_cursors: Vec::new(),
             drop_tracks: Vec::new(),
         }
+    }
+
+    /// Whether anybody could see a difference; a look that finds what it found before makes none.
+    pub fn is_change(&self) -> bool {
+        self.evaluation.is_some()
+            || self.life_json.is_some()
+            || self.last_said_json.is_some()
+            || self.cancel_actions.is_some()
+            || !(self.log.is_empty() && self.outbox.is_empty() && self.series.is_empty())
     }
 }
 

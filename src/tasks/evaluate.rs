@@ -15,30 +15,50 @@ use crate::store::Claim;
 
 /// Longest sleep: a safety net under every wake-up.
 const MAX_SLEEP: Duration = Duration::from_secs(5);
+/// Pause after a turn that failed, such as on a full disk.
+const FAILED_SLEEP: Duration = Duration::from_secs(1);
 /// Claims per turn.
 const BATCH: usize = 64;
 
 /// Runs until the daemon stops; what is in flight is finished.
 pub async fn run(app: Arc<Inner>, token: CancellationToken) -> anyhow::Result<()> {
     let mut watch = ClockWatch::new(&app);
+    let mut went_back = true;
     while !token.is_cancelled() {
-        watch.look(&app);
-        let done = match run_due(&app).await {
-            Ok(done) => done,
+        went_back |= watch.look(&app) < 0;
+        let turn = match turn(&app, went_back).await {
+            Ok(done) => Some(done),
             Err(error) => {
-                tracing::error!(error = format!("{error:#}"), "scheduler turn failed");
-                0
+                let trouble = format!("scheduler turn failed: {error:#}");
+                tracing::error!("{trouble}");
+                app.metrics.turn_ended(Some(trouble));
+                None
             }
         };
-        if done == 0 {
-            tokio::select! {
-                () = token.cancelled() => {}
-                () = app.wake.notified() => {}
-                () = tokio::time::sleep(until_next(&app).await) => {}
-            }
+        if turn.is_some() {
+            went_back = false;
+            app.metrics.turn_ended(None);
+        }
+        let sleep = match turn {
+            Some(0) => until_next(&app).await,
+            Some(_) => continue,
+            None => FAILED_SLEEP,
+        };
+        tokio::select! {
+            () = token.cancelled() => {}
+            () = app.wake.notified(), if turn.is_some() => {}
+            () = tokio::time::sleep(sleep) => {}
         }
     }
     Ok(())
+}
+
+/// One turn; at start and whenever the clock went back, after what that left behind was mended.
+async fn turn(app: &Arc<Inner>, went_back: bool) -> anyhow::Result<usize> {
+    if went_back {
+        cycle::tracks::pull_back(app).await?;
+    }
+    run_due(app).await
 }
 
 /// Runs everything due at the clock's instant once; says how many evaluations ran.
@@ -114,7 +134,7 @@ async fn until_next(app: &Inner) -> Duration {
         .clamp(Duration::from_millis(5), MAX_SLEEP)
 }
 
-/// Compares the wall clock with what really passed: a jump is counted, never acted on.
+/// Compares the wall clock with what really passed: a jump is counted, and one back is mended.
 #[derive(Debug)]
 struct ClockWatch {
     wall_ms: i64,
@@ -129,7 +149,8 @@ impl ClockWatch {
         Self { wall_ms: app.clock.wall_now().as_millisecond(), passed: std::time::Instant::now() }
     }
 
-    fn look(&mut self, app: &Inner) {
+    /// By how many milliseconds it jumped.
+    fn look(&mut self, app: &Inner) -> i64 {
         let now = Self::new(app);
         let passed_ms = i64::try_from(now.passed.duration_since(self.passed).as_millis());
         let jump_ms = now.wall_ms - self.wall_ms - passed_ms.unwrap_or(0);
@@ -138,6 +159,7 @@ impl ClockWatch {
             app.metrics.daemon.clock_jumped(jump_ms as f64 / 1000.0);
         }
         *self = now;
+        if jump_ms.abs() > Self::JUMP_MS { jump_ms } else { 0 }
     }
 }
 

@@ -10,16 +10,14 @@ use std::time::Duration;
 use anyhow::Context as _;
 use judge::lifecycle::{self, Life, LifeState, RevisionEffect};
 use judge::spec;
-use judge::time::{Span, Timestamp, Window, add_ms, aligned_slot};
+use judge::time::{Timestamp, Window};
 use judge::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::Inner;
-use crate::cycle::{self, gather, guardrail, say};
+use crate::cycle::{self, gather, say, tracks};
 use crate::portfolio::{Broken, Loaded, Scan};
-use crate::store::{
-    BrokenFile, Commit, Committed, Context, CursorSpec, LogEntry, NewExperiment, Revision,
-};
+use crate::store::{BrokenFile, Commit, Committed, Context, LogEntry, NewExperiment, Revision};
 
 /// Runs until the daemon stops.
 pub async fn run(app: Arc<Inner>, token: CancellationToken) -> anyhow::Result<()> {
@@ -168,7 +166,7 @@ async fn register(app: &Arc<Inner>, loaded: &Loaded) -> anyhow::Result<()> {
             revision: experiment.revision.clone(),
             title: experiment.title.clone(),
             labels_json: serde_json::to_string(&experiment.labels)?,
-            cursors: cursors(app, loaded, &life, now),
+            cursors: tracks::of_life(app, experiment, &life, now),
         })
         .await?;
     Ok(())
@@ -255,50 +253,4 @@ fn effect_text(effect: RevisionEffect) -> &'static str {
         RevisionEffect::StartsTooEarly => "no new cycle: `start` must be after the last verdict",
         RevisionEffect::Over => "the run is over; a new idea is a new file",
     }
-}
-
-/// Every track that is looked at in this life, with its first slot.
-fn cursors(app: &Inner, loaded: &Loaded, life: &LifeState, now: Timestamp) -> Vec<CursorSpec> {
-    let is_coming = life.life == Life::Scheduled;
-    let mut cursors = Vec::new();
-    if is_coming || lifecycle::needs_looks(life.life) {
-        cursors
-            .push(CursorSpec { track: "look".to_owned(), next_at: first_look(loaded, life, now) });
-    }
-    if !is_coming && !lifecycle::guardrails_run(life.life) {
-        return cursors;
-    }
-    let from = now.max(life.cycle.started_at);
-    for rail in &loaded.experiment.guardrails {
-        if rail.kind.source().is_none() {
-            continue;
-        }
-        let track = format!("guardrail:{}", rail.name);
-        let every = guardrail::rhythm(app, rail);
-        let offset = guardrail::offset_ms(app, &loaded.experiment.id, &track, every);
-        let slot = aligned_slot(from, every, offset);
-        let next_at = if slot < life.cycle.started_at { add_ms(slot, every.ms) } else { slot };
-        cursors.push(CursorSpec { track, next_at });
-    }
-    cursors
-}
-
-/// The newest look that is due already, else the first one to come.
-fn first_look(loaded: &Loaded, life: &LifeState, now: Timestamp) -> Timestamp {
-    let experiment = &loaded.experiment;
-    let next = |after| lifecycle::schedule::look_after(experiment, &life.cycle, after);
-    let mut slot = next(life.cycle.started_at);
-    let day = Span::days(1).ms;
-    if slot < now && now.as_millisecond() - slot.as_millisecond() > 2 * day {
-        // No need to walk through a long past day by day.
-        slot = next(add_ms(now, -2 * day)).max(slot);
-    }
-    while slot < now {
-        let following = next(slot);
-        if following > now {
-            break;
-        }
-        slot = following;
-    }
-    slot
 }

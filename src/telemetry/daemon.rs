@@ -55,6 +55,7 @@ pub struct DaemonMetrics {
     reload_success_at: FloatGauge,
     commit_duration: Histogram,
     clock_jump: Seconds,
+    turns_failed: Counter,
     leader: Gauge,
     alarms: Family<Labels, Gauge>,
     gates: Family<Labels, Counter>,
@@ -126,6 +127,7 @@ impl DaemonMetrics {
             reload_success_at: FloatGauge::default(),
             commit_duration: Histogram::new(FAST_SECONDS),
             clock_jump: Seconds::default(),
+            turns_failed: Counter::default(),
             leader: Gauge::default(),
             alarms: Family::default(),
             gates: Family::default(),
@@ -169,6 +171,11 @@ impl DaemonMetrics {
             "clock_jump_seconds",
             "How far the clock jumped beyond what had passed",
             self.clock_jump.clone(),
+        );
+        r.register(
+            "scheduler_turns_failed",
+            "Turns of the scheduler that failed, such as on a full disk",
+            self.turns_failed.clone(),
         );
         r.register("leader", "1 while this process evaluates", self.leader.clone());
     }
@@ -249,6 +256,10 @@ impl DaemonMetrics {
     /// The clock moved by this much more (or less) than what had passed.
     pub fn clock_jumped(&self, seconds: f64) {
         self.clock_jump.inc_by(seconds.abs());
+    }
+
+    pub(super) fn turn_failed(&self) {
+        self.turns_failed.inc();
     }
 
     pub(super) fn source_request(&self, source: &str, outcome: &str) {

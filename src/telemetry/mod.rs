@@ -11,7 +11,7 @@ mod older;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::sync::RwLock;
+use std::sync::{Mutex, PoisonError, RwLock};
 
 use judge::analyse::GuardrailStatus;
 use judge::record::EvaluationRecord;
@@ -32,6 +32,8 @@ pub struct Metrics {
     /// The daemon's own family.
     pub daemon: DaemonMetrics,
     experiments: Experiments,
+    /// Why the scheduler's newest turn failed.
+    trouble: Mutex<Option<String>>,
 }
 
 /// One source's health as a gauge row.
@@ -65,7 +67,7 @@ impl Metrics {
         let daemon = DaemonMetrics::register(&mut registry);
         let experiments = Experiments::new(max_experiments);
         registry.register_collector(Box::new(experiments.collector()));
-        Self { registry, daemon, experiments }
+        Self { registry, daemon, experiments, trouble: Mutex::default() }
     }
 
     /// The exposition in the text format 0.0.4, which everything reads.
@@ -80,6 +82,19 @@ impl Metrics {
             tracing::error!("the metrics could not be encoded");
         }
         out
+    }
+
+    /// Notes how a turn of the scheduler ended; a failure stands until a turn works again.
+    pub fn turn_ended(&self, trouble: Option<String>) {
+        if trouble.is_some() {
+            self.daemon.turn_failed();
+        }
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+
+    /// Why nothing is judged at present.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Notes a look: every series of that experiment is replaced.
@@ -143,5 +158,5 @@ impl Metrics {
 fn locked<T>(
     lock: &RwLock<BTreeMap<String, T>>,
 ) -> std::sync::RwLockWriteGuard<'_, BTreeMap<String, T>> {
-    lock.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+    lock.write().unwrap_or_else(PoisonError::into_inner)
 }

@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use verdictd::app::App;
 use verdictd::clock::ManualClock;
 use verdictd::cycle::human::{Decree, decide};
+use verdictd::store::DeliveryFilter;
 
 use super::fakes::daemon::{run, text as text_of};
 use super::fakes::home::{Home, Idea, day_text};
@@ -104,6 +105,7 @@ async fn alarms_of_an_experiment_come_once_and_go_with_an_all_clear() {
     assert!(!on(&app).await.contains("overdue_review"));
     stage.at(&app, 8.0).await;
     assert!(on(&app).await.contains("overdue_review"));
+    belongs_to_its_cycle(&app).await;
     let raised = stage.told();
     // Another process on the same store: the same slot, then the next; nothing is told again.
     app.shutdown().await.unwrap();
@@ -135,6 +137,25 @@ async fn alarms_of_an_experiment_come_once_and_go_with_an_all_clear() {
     let document = site.json("/api/v1/alarms").await;
     assert_eq!(document["cleared"][0]["alarm"], "overdue_review");
     app.shutdown().await.unwrap();
+}
+
+/// An alarm has its place among the experiment's changes, and says whose it is.
+async fn belongs_to_its_cycle(app: &App) {
+    let version = app.store().context("copy").await.unwrap().unwrap().state_version;
+    let rows = app.store().deliveries(DeliveryFilter::default()).await.unwrap();
+    let alarms = rows.iter().filter(|one| one.row.kind == "alarm.raised");
+    let mut sequences = Vec::new();
+    for alarm in alarms {
+        let content: Value = serde_json::from_str(&alarm.row.content).unwrap();
+        let data = &content["data"];
+        assert_eq!(data["sequence"], alarm.row.sequence);
+        assert_eq!(data["experiment"]["name"], "Clearer copy");
+        assert_eq!(data["window"]["from"], start().to_string());
+        sequences.push(alarm.row.sequence);
+    }
+    assert_eq!(sequences.len(), 2);
+    assert!(sequences.iter().all(|one| (1..=version).contains(one)), "{sequences:?}, {version}");
+    assert_ne!(sequences[0], sequences[1]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -21,7 +21,7 @@ use verdictd::demo::stage::EXPERIMENT_FILES;
 use verdictd::sources::{self, FetchError, PrometheusConfig, Source, SourceConfig};
 
 use crate::fakes::line::{Line, has_spoken, serve};
-use crate::fakes::prometheus::Prometheus;
+use crate::fakes::prometheus::{Prometheus, get};
 use crate::fakes::receiver::Receiver;
 
 const SEED: u64 = 1;
@@ -179,7 +179,18 @@ async fn the_platform_story_trips_on_day_nine_from_a_real_prometheus() {
         assert_eq!(endpoints, ["platform-chat", "tickets"], "{kind}");
     }
     assert!(receiver.received().iter().all(|one| one.taken));
+    assert_timed(&line).await;
     line.stop().await;
+}
+
+/// The histogram of one confirmed rollback, as it is scraped.
+async fn assert_timed(line: &Line) {
+    let address = line.app().address().unwrap().to_string();
+    let scraped = tokio::task::spawn_blocking(move || get(&address, "/metrics")).await.unwrap();
+    let (status, text) = scraped.unwrap();
+    assert_eq!(status, 200);
+    let count = "verdictd_rollback_confirmed_seconds_count{action=\"turn-off-quote-cache\"} 1";
+    assert!(text.contains(count), "{text}");
 }
 
 /// Two experiments that read one source, with guardrails every second.

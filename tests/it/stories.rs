@@ -232,6 +232,22 @@ fn confirmed(played: &Played, left: &Left) {
     }
 }
 
+/// A cycle whose start lies in the future must not put the tripwires to sleep.
+#[test]
+fn guardrails_are_looked_at_in_every_cycle() {
+    for_both(|played| {
+        for (experiment, _) in CHATS {
+            let newest = played.left(experiment).evaluations.last().unwrap();
+            for status in &newest.record.guardrails {
+                let looked = status.evaluated_at.unwrap().as_millisecond();
+                let old = newest.row.scheduled_at.as_millisecond() - looked;
+                let cycle = newest.record.input.cycle.number;
+                assert!(old <= DAY_MS, "{experiment}, cycle {cycle}: {} {old} ms", status.name);
+            }
+        }
+    });
+}
+
 #[test]
 fn the_outage_freezes_guardrails_and_is_told_once_per_endpoint_with_one_all_clear() {
     for_both(|played| {

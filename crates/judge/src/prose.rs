@@ -107,6 +107,15 @@ pub fn cause_words(cause: Cause) -> &'static str {
     }
 }
 
+/// A look's headline as it is true now: guardrails are read more often than looks are made.
+pub fn headline_now(headline: &str, worst: Option<GuardrailState>) -> String {
+    if worst != Some(GuardrailState::Tripped) || headline.contains("tripped") {
+        return headline.to_owned();
+    }
+    let rest = headline.trim_end_matches("; guardrails fine");
+    format!("{rest}; a guardrail is tripped")
+}
+
 fn guardrail_words(record: &EvaluationRecord) -> Option<String> {
     let all = &record.guardrails;
     if all.is_empty() {
@@ -175,7 +184,8 @@ fn next_of_cause(record: &EvaluationRecord) -> String {
     match decision.cause {
         Cause::Tripped => match &experiment.rollback.action {
             Some(action) => format!(
-                "The rollback action {action} fires now; only a human may rearm the guardrail."
+                "The rollback action {action} is ordered and its result will be told; only a \
+                 human may rearm the guardrail."
             ),
             None => {
                 "There is no rollback action: roll back by hand, following the plan.".to_owned()

@@ -114,7 +114,7 @@ async fn of_store(
 ) -> Result<FlatVerdict, StoreError> {
     let until = Instant::now() + poll;
     while since.is_some() && Instant::now() < until {
-        if store.state_version(experiment).await?.unwrap_or(0) != since.unwrap_or(0) {
+        if store.changes(experiment).await?.unwrap_or(0) != since.unwrap_or(0) {
             break;
         }
         tokio::time::sleep(LOOK_AGAIN).await;

@@ -118,7 +118,7 @@ async fn the_status_is_aligned_plain_and_not_cut() {
         title: "T".to_owned(),
         revision: "r".to_owned(),
         life_json: "{}".to_owned(),
-        state_version: 1,
+        changes: 1,
         labels_json: "{}".to_owned(),
         first_seen_at: at,
         last: Some(last),

@@ -1,6 +1,7 @@
 //! One attempt of an action: ask and read back, in the order that what is known asks for.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Act, ActionConfig, Asked, Place};
 use crate::deliver::endpoint::Arming;
@@ -33,6 +34,8 @@ pub(in crate::deliver) struct Progress {
     /// `ok`, or an error class.
     pub(in crate::deliver) class: &'static str,
     pub(in crate::deliver) detail: String,
+    /// How long the service asked to be left alone.
+    pub(in crate::deliver) retry_after: Option<Duration>,
 }
 
 /// A rollback action ready to run.
@@ -85,7 +88,7 @@ impl Action {
 
     async fn read(&self, envelope: &Envelope, status: Option<u16>) -> Progress {
         match self.act.read_back(envelope).await {
-            Ok(detail) => Progress { reached: Reached::Confirmed, status, class: "ok", detail },
+            Ok(detail) => Progress::confirmed(status, detail),
             Err(error) if error.class == ErrorClass::NoReadBack => {
                 Progress::failed(Reached::Blind, status, &error)
             }
@@ -116,7 +119,13 @@ impl Progress {
 
     /// Nothing was sent, on purpose.
     pub(in crate::deliver) fn not_sent(class: ErrorClass, detail: String) -> Self {
-        Self { reached: Reached::NotSent, status: None, class: class.as_str(), detail }
+        let (reached, class) = (Reached::NotSent, class.as_str());
+        Self { reached, status: None, class, detail, retry_after: None }
+    }
+
+    /// The flag said so.
+    pub(in crate::deliver) fn confirmed(status: Option<u16>, detail: String) -> Self {
+        Self { reached: Reached::Confirmed, status, class: "ok", detail, retry_after: None }
     }
 
     fn failed(reached: Reached, status: Option<u16>, error: &SendError) -> Self {
@@ -125,6 +134,10 @@ impl Progress {
             status: error.status.or(status),
             class: error.class.as_str(),
             detail: error.detail.clone(),
+            retry_after: match error.then {
+                Then::Retry { after } => after,
+                _ => None,
+            },
         }
     }
 }

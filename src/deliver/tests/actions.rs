@@ -175,6 +175,16 @@ fn after(seconds: f64) -> Timestamp {
 }
 
 fn ended(state: DeliveryState, attempt: u32, reached: Reached, seconds: f64) -> Attempt {
+    ended_asking(state, attempt, reached, seconds, None)
+}
+
+fn ended_asking(
+    state: DeliveryState,
+    attempt: u32,
+    reached: Reached,
+    seconds: f64,
+    retry_after: Option<u64>,
+) -> Attempt {
     let item = item(state, attempt);
     let sent = Sent {
         holder: "h",
@@ -191,8 +201,13 @@ fn ended(state: DeliveryState, attempt: u32, reached: Reached, seconds: f64) -> 
         jitter: 0.5,
         domain_now: at(),
     };
-    let progress =
-        Progress { reached, status: Some(200), class: "ok", detail: "the flag reads X".to_owned() };
+    let progress = Progress {
+        reached,
+        status: Some(200),
+        class: "ok",
+        detail: "the flag reads X".to_owned(),
+        retry_after: retry_after.map(Duration::from_secs),
+    };
     after_action(sent, progress, &plan, &routes())
 }
 
@@ -238,6 +253,23 @@ fn an_unconfirmed_rollback_is_told_once_and_followed_for_ever() {
     assert!(later.extra_outbox.is_empty() && later.log.is_empty(), "told once");
     let confirmed = ended(DeliveryState::Unconfirmed, 9, Reached::Confirmed, 120.0);
     assert_eq!(confirmed.extra_outbox[0].kind, "action.confirmed");
+}
+
+#[test]
+fn a_service_gets_the_pause_it_asks_for_and_no_longer_than_a_person_may_wait() {
+    use DeliveryState::{Accepted, Pending, Unconfirmed};
+    let asked = |state, attempt, reached, seconds, pause| {
+        ended_asking(state, attempt, reached, seconds, Some(pause)).outcome
+    };
+    let requested = asked(Pending, 1, Reached::Requested, 0.0, 5);
+    // The pause is spread upward only: 5 s and a tenth of it.
+    assert_eq!(requested, Outcome::Requested { next_at: after(5.5) });
+    let day = asked(Pending, 1, Reached::Requested, 10.0, 86_400);
+    assert_eq!(day, Outcome::Requested { next_at: after(60.0) }, "a person is told in time");
+    let reading = asked(Accepted, 2, Reached::Accepted, 3.0, 4);
+    assert_eq!(reading, Outcome::Accepted { next_at: after(7.0) }, "readings wait as well");
+    let late = asked(Unconfirmed, 9, Reached::Requested, 100.0, 86_400);
+    assert_eq!(late, Outcome::Unconfirmed { next_at: after(166.0) }, "60 s and a tenth, not a day");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `/x/{id}` and `/x/{id}/e/{n}`: why this verdict, clause by clause, from the frozen record.
 
-use judge::analyse::{AtomView, Evidence, GuardrailStatus, SignalView, Truth};
+use judge::analyse::{AtomView, Evidence, GuardrailState, GuardrailStatus, SignalView, Truth};
+use judge::decide::Cause;
 use judge::prose;
 use judge::record::EvaluationRecord;
 use judge::spec::{AtomKind, Form};
@@ -34,6 +35,10 @@ pub(super) fn experiment_page(
     layout(&row.title, "..", &body)
 }
 
+fn tripped(record: &EvaluationRecord) -> impl Iterator<Item = &GuardrailStatus> {
+    record.guardrails.iter().filter(|status| status.state == GuardrailState::Tripped)
+}
+
 /// One evaluation for ever.
 pub(super) fn evaluation_page(row: &EvaluationRow, record: &EvaluationRecord) -> Markup {
     let title = format!("{} · evaluation {}", record.input.experiment.title, row.number);
@@ -55,6 +60,14 @@ fn verdict(record: &EvaluationRecord, actions: &[(ActionView, Option<String>)]) 
         section.verdict.(word(&decision.verdict)) {
             p.big { (chip(&word(&decision.verdict), &word(&decision.cause))) }
             p { strong { (prose::because(record)) } }
+            @if decision.cause != Cause::Tripped {
+                @for status in tripped(record) {
+                    p { strong {
+                        "Guardrail " (status.name) " is tripped: "
+                        (deliver::guardrail_line(&record.input.experiment, status)) "."
+                    } }
+                }
+            }
             @if let Some(words) = prose::revision(record) { p.revision { (words) } }
             @for (action, target) in actions { (rollback(action, target.as_deref())) }
             @if let Some(words) = blast(record).sentence().filter(|_| !actions.is_empty()) {

@@ -141,7 +141,7 @@ fn experiment_row(row: &Row, now: Timestamp) -> Markup {
                 Some(last) => {
                     td data-label="Verdict" { (chip(&last.verdict, &last.cause)) }
                     td data-label="Why" {
-                        (super::reason(&last.headline, &row.stored.id))
+                        (super::reason(&row.stored.headline().unwrap_or_default(), &row.stored.id))
                         div.soft {
                             "looked at " (minute(last.scheduled_at))
                             @if let Some(at) = last.data_as_of { ", data as of " (minute(at)) }

@@ -1,5 +1,7 @@
 //! Evaluations, the decision log, files and sources.
 
+use std::collections::BTreeMap;
+
 use judge::analyse::GuardrailState;
 use judge::decide::{Alarm, AlarmKind};
 use judge::watch::{Kept, Step};
@@ -7,7 +9,7 @@ use judge::watch::{Kept, Step};
 use super::work::status;
 use super::*;
 use crate::store::{
-    BrokenFile, DeliveryFilter, LogFilter, Missed, Revision, SourceHealth, WatchCommit,
+    BrokenFile, DeliveryFilter, LogFilter, Missed, Revision, SourceHealth, WatchCommit, Watching,
 };
 
 pub(in crate::store) async fn evaluations_are_numbered_and_paged(store: Store) {
@@ -185,22 +187,53 @@ pub(in crate::store) async fn a_slot_of_the_watch_is_answered_once(store: Store)
         step,
         report_json: format!("{{\"slot\":{slot}}}"),
         outbox: vec![message(&format!("m{slot}"), "alarm.raised", slot)],
+        versions: BTreeMap::new(),
     };
     let raise = Step { raised: vec![kept.clone()], ..Step::default() };
-    assert!(store.commit_watch(commit(100, None, raise.clone())).await.unwrap());
+    assert_eq!(
+        store.commit_watch(commit(100, None, raise.clone())).await.unwrap(),
+        Watching::Fresh
+    );
     // Neither the same slot nor one made from an older reading writes anything.
-    assert!(!store.commit_watch(commit(100, None, raise.clone())).await.unwrap());
-    assert!(!store.commit_watch(commit(100, Some(100), raise.clone())).await.unwrap());
-    assert!(!store.commit_watch(commit(300, Some(50), raise)).await.unwrap());
+    assert_eq!(
+        store.commit_watch(commit(100, None, raise.clone())).await.unwrap(),
+        Watching::Answered
+    );
+    assert_eq!(
+        store.commit_watch(commit(100, Some(100), raise.clone())).await.unwrap(),
+        Watching::Answered
+    );
+    assert_eq!(store.commit_watch(commit(300, Some(50), raise)).await.unwrap(), Watching::Answered);
     assert_eq!(store.open_alarms().await.unwrap(), std::slice::from_ref(&kept));
     assert_eq!(store.watch().await.unwrap().unwrap().last_slot, at(100));
     assert_eq!(store.deliveries(DeliveryFilter::default()).await.unwrap().len(), 1);
     let over = Kept { cleared_at: Some(at(200)), ..kept };
     let clear = Step { cleared: vec![over.clone()], ..Step::default() };
-    assert!(store.commit_watch(commit(200, Some(100), clear)).await.unwrap());
+    assert_eq!(store.commit_watch(commit(200, Some(100), clear)).await.unwrap(), Watching::Fresh);
     assert_eq!(store.open_alarms().await.unwrap(), []);
     assert_eq!(store.cleared_alarms().await.unwrap(), [over]);
     assert_eq!(store.watch().await.unwrap().unwrap().report_json, "{\"slot\":200}");
+}
+
+pub(in crate::store) async fn an_alarm_has_its_place_among_the_changes(store: Store) {
+    store.ensure_experiment(experiment("x")).await.unwrap();
+    let version = async || store.context("x").await.unwrap().unwrap().state_version;
+    let read_at = version().await;
+    let commit = |slot: i64, version: i64| WatchCommit {
+        slot: at(slot),
+        expected: (slot > 100).then(|| at(slot - 100)),
+        step: Step::default(),
+        report_json: "{}".to_owned(),
+        outbox: vec![message(&format!("m{slot}"), "alarm.raised", version + 1)],
+        versions: BTreeMap::from([("x".to_owned(), version)]),
+    };
+    assert_eq!(store.commit_watch(commit(100, read_at)).await.unwrap(), Watching::Fresh);
+    assert_eq!(version().await, read_at + 1, "the next change comes after the alarm");
+    let stale = store.commit_watch(commit(200, read_at)).await.unwrap();
+    assert_eq!(stale, Watching::StaleVersion, "somebody changed it meanwhile");
+    assert_eq!(store.watch().await.unwrap().unwrap().last_slot, at(100), "nothing was written");
+    assert_eq!(store.deliveries(DeliveryFilter::default()).await.unwrap().len(), 1);
+    assert_eq!(store.commit_watch(commit(200, read_at + 1)).await.unwrap(), Watching::Fresh);
 }
 
 pub(in crate::store) async fn a_source_that_is_down_is_one_alarm(store: Store) {
@@ -213,7 +246,8 @@ pub(in crate::store) async fn a_source_that_is_down_is_one_alarm(store: Store) {
     let raised = vec![down("x", 95), down("y", 90)];
     let step = Step { raised, ..Step::default() };
     let (report_json, outbox) = ("{}".to_owned(), Vec::new());
-    let commit = WatchCommit { slot: at(100), expected: None, step, report_json, outbox };
+    let versions = BTreeMap::new();
+    let commit = WatchCommit { slot: at(100), expected: None, step, report_json, outbox, versions };
     store.commit_watch(commit).await.unwrap();
     let on = store.alarms_on().await.unwrap();
     assert_eq!(on.len(), 1);

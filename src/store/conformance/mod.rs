@@ -6,6 +6,7 @@
 pub(super) mod decisions;
 pub(super) mod delivery;
 pub(super) mod endpoints;
+pub(super) mod rollback;
 pub(super) mod work;
 
 use std::time::Duration;
@@ -40,6 +41,8 @@ macro_rules! for_each_check {
             work: context_is_what_was_committed,
             work: an_unknown_experiment_is_an_error,
             work: a_failing_commit_leaves_nothing,
+            work: a_look_that_changes_nothing_is_no_change,
+            work: a_clock_that_went_back_puts_nothing_to_sleep,
             delivery: enqueue_is_idempotent,
             delivery: a_retrying_head_blocks_its_partition_only,
             delivery: urgent_rows_jump_the_queue,
@@ -66,6 +69,10 @@ macro_rules! for_each_check {
             endpoints: an_outage_is_sent_again_under_the_same_ids,
             endpoints: a_ladder_can_be_climbed_again,
             endpoints: deliveries_are_paged,
+            rollback: uses_are_what_was_really_sent,
+            rollback: pulled_flags_stay_off_until_they_are_released,
+            rollback: a_trip_in_between_is_not_taken_for_seen,
+            rollback: arming_is_kept_with_its_entry,
             decisions: evaluations_are_numbered_and_paged,
             decisions: the_log_is_filtered_and_paged,
             decisions: a_decision_is_held_against_the_state_it_saw,
@@ -75,6 +82,7 @@ macro_rules! for_each_check {
             decisions: missed_slots_are_rows,
             decisions: the_portfolio_shows_the_newest_and_the_worst,
             decisions: a_slot_of_the_watch_is_answered_once,
+            decisions: an_alarm_has_its_place_among_the_changes,
             decisions: a_source_that_is_down_is_one_alarm,
             decisions: a_healthy_store_has_no_problems,
         }

@@ -390,3 +390,51 @@ pub(in crate::store) async fn a_failing_commit_leaves_nothing(store: Store) {
     assert!(store.outbox_stats().await.unwrap().is_empty());
     assert_eq!(number(&store.commit(commit).await.unwrap()), Some(1), "no number was spent");
 }
+
+pub(in crate::store) async fn a_look_that_changes_nothing_is_no_change(store: Store) {
+    store.ensure_experiment(experiment("x")).await.unwrap();
+    let version = async || store.context("x").await.unwrap().unwrap().state_version;
+    let changes = async || store.changes("x").await.unwrap().unwrap();
+    let before = changes().await;
+    for slot in [100, 200] {
+        let claim = claim(&store, slot).await.remove(0);
+        let mut quiet = look(&store, &claim).await;
+        quiet.evaluation = None;
+        store.commit(quiet).await.unwrap();
+    }
+    assert_eq!((changes().await, version().await), (before, before + 2));
+    let loud = claim(&store, 300).await.remove(0);
+    store.commit(look(&store, &loud).await).await.unwrap();
+    assert_eq!(changes().await, version().await, "a change has the number of its version");
+    assert_eq!(store.gate_row("x").await.unwrap().unwrap().changes, before + 3);
+    assert_eq!(store.changes("unknown").await.unwrap(), None);
+}
+
+pub(in crate::store) async fn a_clock_that_went_back_puts_nothing_to_sleep(store: Store) {
+    store.ensure_experiment(experiment("x")).await.unwrap();
+    let far = claim(&store, 50_000).await.remove(0);
+    let mut ahead = look(&store, &far).await;
+    ahead.slot = Some(at(50_000));
+    ahead.next_at = Some(at(50_100));
+    ahead.evaluation = Some(evaluation("x", &far.track, 50_000));
+    let late =
+        OutboxRow { created_at: at(50_000), not_before: at(50_060), ..message("m1", "k", 1) };
+    ahead.outbox = vec![late];
+    store.commit(ahead).await.unwrap();
+    assert!(store.ahead_of(at(50_000)).await.unwrap().is_empty(), "the clock runs on");
+    assert!(claim(&store, 1_000).await.is_empty(), "this is what it is about");
+    assert_eq!(store.ahead_of(at(1_000)).await.unwrap(), ["x"]);
+    let now = at(1_000);
+    assert_eq!(store.pull_back("x", vec![cursor("look", 1_000)], now).await.unwrap(), 1);
+    assert_eq!(store.pull_back_waits(now, now).await.unwrap(), 1);
+    assert_eq!(store.earliest_outbox().await.unwrap(), Some(at(1_060)), "as long as it would have");
+    let again = claim(&store, 1_000).await.remove(0);
+    assert_eq!(again.next_at, at(1_000));
+    assert_eq!(number(&store.commit(look(&store, &again).await).await.unwrap()), Some(2));
+    assert!(store.ahead_of(now).await.unwrap().is_empty());
+    // The slot that was answered ahead of its time stays answered.
+    let mut far_again = claim(&store, 60_000).await.remove(0);
+    far_again.next_at = at(50_000);
+    let twice = store.commit(look(&store, &far_again).await).await.unwrap();
+    assert_eq!(twice, Committed::Already);
+}

@@ -138,7 +138,7 @@ fn what_next_says_who_does_what_by_when() {
     assert_eq!(next(Look::early()), "It is decided on 2026-07-12.");
     assert!(next(flat()).starts_with("Revise the file with another mechanism"));
     let stop = Look::early().guardrail(guardrail("errors", OnTrip::Stop), GuardrailState::Tripped);
-    assert!(next(stop.clone()).starts_with("The rollback action turn-off fires now"));
+    assert!(next(stop.clone()).starts_with("The rollback action turn-off is ordered"));
     let no_action = stop.with(|input, _| input.experiment.rollback.action = None);
     assert!(next(no_action).starts_with("There is no rollback action"));
 }
@@ -196,4 +196,16 @@ fn every_reason_is_a_sentence() {
     for (reason, words) in all {
         assert_eq!(reason_sentence(&reason, &record), words);
     }
+}
+
+#[test]
+fn a_headline_does_not_call_guardrails_fine_when_one_tripped_since() {
+    let now = |headline: &str, worst| headline_now(headline, Some(worst));
+    let fine = "CONTINUE - x: it goes on; guardrails fine";
+    assert_eq!(now(fine, GuardrailState::Ok), fine);
+    let since = "CONTINUE - x: it goes on; a guardrail is tripped";
+    assert_eq!(now(fine, GuardrailState::Tripped), since);
+    let known = "STOP - x: guardrail errors tripped at 2.0 %";
+    assert_eq!(now(known, GuardrailState::Tripped), known);
+    assert_eq!(headline_now(fine, None), fine);
 }
