@@ -60,7 +60,7 @@ fn because_is_at_most_three_sentences() {
         });
     assert_eq!(
         because(&record(look)),
-        "O is flat: 0.0 pts (-1.8 pts to +1.8 pts). O +0.4 pts, needed +3.0 pts. \
+        "o is flat: 0.0 pts (-1.8 pts to +1.8 pts). o +0.4 pts, needed +3.0 pts. \
          Guardrail errors is tripped."
     );
     let fault = evaluate_fault(Look::early().input, "index out of bounds");
