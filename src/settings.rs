@@ -401,7 +401,7 @@ fn invalid(place: &str, error: &ConfigError) -> SettingsError {
 fn flatten(values: &config::Map<String, Value>) -> Vec<(String, Value)> {
     fn walk(prefix: &str, value: &Value, leaves: &mut Vec<(String, Value)>) {
         match &value.kind {
-            ValueKind::Table(table) if !table.is_empty() => {
+            ValueKind::Table(table) => {
                 for (key, child) in table {
                     walk(&format!("{prefix}.{}", shown::toml_key(key)), child, leaves);
                 }

@@ -25,12 +25,7 @@ impl Loaded {
             let address = if is_endpoint { without_path } else { without_credentials };
             (key.clone(), toml(value, &address), plain::line(layer))
         };
-        // A table without keys says something only where no other layer put keys into it.
-        let is_filled = |key: &str| {
-            let inside = format!("{key}.");
-            self.origins.iter().any(|(other, ..)| other.starts_with(&inside))
-        };
-        self.origins.iter().filter(|(key, ..)| !is_filled(key)).map(one).collect()
+        self.origins.iter().map(one).collect()
     }
 }
 
@@ -94,7 +89,7 @@ concurrency = 3
 [[routes]]
 name = "loud"
 match = {labels = {"a.b" = "x"}, severity = ["high"]}
-to = []
+to = ["hook"]
 [receivers.hook.webhook]
 url = "https://a.example"
 rate = {per_sec = 1e-3, burst = 2}
