@@ -290,8 +290,7 @@ fn operated(routes: Routes) -> Routes {
         .get(
             "/metrics",
             health::metrics,
-            doc("Operations", "Metrics for Prometheus")
-                .header("Accept", "application/openmetrics-text for OpenMetrics, else text 0.0.4")
+            doc("Operations", "Metrics for Prometheus: OpenMetrics for who accepts it, else 0.0.4")
                 .answers_kinds(&["application/openmetrics-text", "text/plain"], "The exposition"),
         )
 }

@@ -117,12 +117,12 @@ async fn health_readiness_and_metrics() {
     let metrics = site.send(asked).await;
     assert!(metrics.header("content-type").starts_with("application/openmetrics-text"));
     assert!(metrics.body.contains("verdictd_source_up{source=\"warehouse\"} 0"));
-    assert!(metrics.body.contains("# TYPE verdictd_deliveries counter"));
+    assert!(metrics.body.contains("# TYPE verdictd_clock_jump_seconds counter"));
     assert!(metrics.body.ends_with("# EOF\n"));
     // Who asks for nothing may not know OpenMetrics.
     let older = site.get("/metrics").await;
     assert_eq!(older.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
-    assert!(older.body.contains("# TYPE verdictd_deliveries_total counter"));
+    assert!(older.body.contains("# TYPE verdictd_clock_jump_seconds_total counter"));
     assert!(older.body.contains("verdictd_source_up{source=\"warehouse\"} 0"));
     assert!(!older.body.contains("# EOF"));
 }
