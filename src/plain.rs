@@ -35,7 +35,7 @@ pub fn json(document: &str) -> String {
         if shown(c) == Some(c) {
             out.push(c);
         } else {
-            out.push_str(&format!("\\u{:04x}", u32::from(c)));
+            out.extend(["\\u", &format!("{:04x}", u32::from(c))]);
         }
     }
     out

@@ -71,8 +71,9 @@ pub(super) async fn metrics(
     }
     let outbox: Vec<OutboxRowStat> = outbox.into_values().collect();
     state.metrics.refresh(&sources, &outbox);
-    let accepts = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let (kind, text) = if accepts.into_iter().any(|kinds| kinds.contains(OPENMETRICS)) {
+    let mut accepts =
+        headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let (kind, text) = if accepts.any(|kinds| kinds.contains(OPENMETRICS)) {
         (format!("{OPENMETRICS}; version=1.0.0; charset=utf-8"), state.metrics.render())
     } else {
         ("text/plain; version=0.0.4; charset=utf-8".to_owned(), state.metrics.render_text())

@@ -32,7 +32,11 @@ fn walk(path: &str, value: &Value, found: &mut Vec<(String, SecretRef)>) {
     match value {
         Value::Object(table) => match serde_json::from_value::<SecretRef>(value.clone()) {
             Ok(secret) => found.push((path.to_owned(), secret)),
-            Err(_) => table.iter().for_each(|(key, value)| walk(&under(key), value, found)),
+            Err(_) => {
+                for (key, value) in table {
+                    walk(&under(key), value, found);
+                }
+            }
         },
         Value::Array(list) => {
             for (index, value) in list.iter().enumerate() {
