@@ -276,6 +276,9 @@ async fn build(
     for warning in unreachable_routes(&routes.policy, &BTreeMap::new()) {
         tracing::warn!("{warning}");
     }
+    for missing in settings.missing_secrets() {
+        tracing::warn!("{missing}; what needs it fails until it is there");
+    }
     let worker = deliver::Worker::build(&settings, store.clone(), clock.clone(), &holder)
         .context("receivers and actions")?
         .with_metrics(metrics.clone())

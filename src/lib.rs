@@ -16,6 +16,7 @@ mod golden;
 pub mod http;
 pub mod http_client;
 pub mod inbound;
+pub mod plain;
 pub mod portfolio;
 pub mod replay;
 pub mod secret;

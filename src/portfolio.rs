@@ -185,7 +185,7 @@ impl Portfolio {
         names: &Names,
         scan: &mut Scan,
     ) {
-        let read = read_bounded(path);
+        let read = read_listed(path);
         let hash = match &read {
             Ok(text) => hash128(&["file", text, query_hash]),
             Err(error) => hash128(&["unreadable", error]),
@@ -294,7 +294,7 @@ pub fn experiment_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
 
 /// OpenSLO files lie beside the experiments that name them; what cannot be read is none.
 fn is_openslo(path: &Path) -> bool {
-    read_bounded(path).is_ok_and(|text| spec::is_openslo(&text))
+    read_listed(path).is_ok_and(|text| spec::is_openslo(&text))
 }
 
 /// Texts of the `.sql` and OpenSLO files of a folder, by file name.
@@ -304,7 +304,7 @@ pub fn query_files(folder: &Path) -> std::io::Result<BTreeMap<String, String>> {
         let path = entry?.path();
         let ending = path.extension().unwrap_or_default().to_string_lossy().into_owned();
         let is_text = path.is_file() && ["sql", "yaml", "yml", "json"].contains(&ending.as_str());
-        if let Some(text) = is_text.then(|| read_bounded(&path).ok()).flatten()
+        if let Some(text) = is_text.then(|| read_listed(&path).ok()).flatten()
             && (ending == "sql" || spec::is_openslo(&text))
         {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -312,6 +312,19 @@ pub fn query_files(folder: &Path) -> std::io::Result<BTreeMap<String, String>> {
         }
     }
     Ok(files)
+}
+
+/// Reads a file that stands in the listing of its folder. A link may lead to another place in the
+/// folder (a mounted ConfigMap is made of such), never out of it: whoever may put files there
+/// could show anything that the daemon can read.
+pub fn read_listed(path: &Path) -> Result<String, String> {
+    let real = |path: &Path| path.canonicalize().map_err(|error| error.to_string());
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let (folder, file) = (real(folder.unwrap_or(Path::new(".")))?, real(path)?);
+    if !file.starts_with(&folder) {
+        return Err("is a link out of the folder; put the file itself there".to_owned());
+    }
+    read_bounded(&file)
 }
 
 /// Reads a text file of bounded size; what has no length of its own (a device) is bounded too.
@@ -328,4 +341,32 @@ pub fn read_bounded(path: &Path) -> Result<String, String> {
 
 fn hash_of<'a>(parts: impl Iterator<Item = &'a String>) -> String {
     hash128(&parts.map(String::as_str).collect::<Vec<_>>())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn links_out_of_the_folder_are_refused_and_show_nothing() {
+        let (folder, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let secret = outside.path().join("passwd");
+        std::fs::write(&secret, "root:x:0:0:root").unwrap();
+        symlink(&secret, folder.path().join("passwd.yaml")).unwrap();
+        symlink(&secret, folder.path().join("query.sql")).unwrap();
+        // A mounted ConfigMap: files are links into a folder that is itself behind a link.
+        let data = folder.path().join("..2026_12_01");
+        std::fs::create_dir(&data).unwrap();
+        std::fs::write(data.join("a.yaml"), "experiment: a\n").unwrap();
+        symlink("..2026_12_01", folder.path().join("..data")).unwrap();
+        symlink("..data/a.yaml", folder.path().join("a.yaml")).unwrap();
+        let scan = Portfolio::default().scan(folder.path(), &Names::default()).unwrap();
+        let told: Vec<&str> = scan.broken.iter().map(|broken| broken.message.as_str()).collect();
+        assert!(told[0].starts_with("error[") && told[0].contains("a.yaml"), "{told:?}");
+        assert_eq!(told[1], "passwd.yaml: is a link out of the folder; put the file itself there");
+        assert!(!told.concat().contains("root:"), "{told:?}");
+        assert!(query_files(folder.path()).unwrap().is_empty());
+    }
 }

@@ -7,6 +7,8 @@ mod gates;
 mod heartbeat;
 mod policy;
 mod ranges;
+mod secrets;
+mod shown;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -253,8 +255,8 @@ pub enum SettingsError {
 pub struct Loaded {
     /// What is in force.
     pub settings: Settings,
-    /// Dotted key, value as text, layer.
-    pub origins: Vec<(String, String, String)>,
+    /// Dotted key, value, layer.
+    origins: Vec<(String, Value, String)>,
 }
 
 /// One layer: its name and its flattened values.
@@ -326,10 +328,10 @@ fn toml_value(origin: &str, text: &str) -> Value {
 
 fn merge(layers: Vec<Layer>) -> Result<Loaded, SettingsError> {
     let mut builder = Config::builder();
-    let mut origins: BTreeMap<String, (String, String)> = BTreeMap::new();
+    let mut origins: BTreeMap<String, (Value, String)> = BTreeMap::new();
     for layer in &layers {
         for (key, value) in flatten(&layer.values) {
-            origins.insert(key, (value.to_string(), layer.name.clone()));
+            origins.insert(key, (value, layer.name.clone()));
         }
         if !layer.is_paths {
             builder = builder.add_source(Collected(layer.values.clone()));
@@ -403,7 +405,7 @@ fn flatten(values: &config::Map<String, Value>) -> Vec<(String, Value)> {
         match &value.kind {
             ValueKind::Table(table) => {
                 for (key, child) in table {
-                    walk(&format!("{prefix}.{key}"), child, leaves);
+                    walk(&format!("{prefix}.{}", shown::toml_key(key)), child, leaves);
                 }
             }
             _ => leaves.push((prefix.to_owned(), value.clone())),
@@ -414,22 +416,6 @@ fn flatten(values: &config::Map<String, Value>) -> Vec<(String, Value)> {
         walk(key, value, &mut leaves);
     }
     leaves
-}
-
-impl Loaded {
-    /// One line per value: `key = value    # layer`. Secrets are references and stay so.
-    pub fn print(&self) -> String {
-        let width = self.origins.iter().map(|(key, value, _)| key.len() + value.len() + 3).max();
-        let width = width.unwrap_or(0).min(72);
-        let lines = self.origins.iter().map(|(key, value, layer)| {
-            // The path of a hook is often its credential; that of a source is not.
-            let is_endpoint = key.starts_with("receivers.") || key.starts_with("actions.");
-            let value = if is_endpoint { without_path(value) } else { without_credentials(value) };
-            let setting = format!("{key} = {value}");
-            format!("{setting:<width$}  # {layer}\n")
-        });
-        lines.collect()
-    }
 }
 
 /// An address with scheme, host and port only.
@@ -498,7 +484,7 @@ mod tests {
         assert_eq!(origin("http.listen").unwrap(), "flag");
         assert_eq!(origin("store.path").unwrap(), "default");
         assert!(origin("http.max_body_bytes").unwrap().ends_with("verdictd.toml"));
-        assert!(loaded.print().contains("http.listen = 127.0.0.1:3"));
+        assert!(loaded.print().contains("http.listen = \"127.0.0.1:3\""));
     }
 
     #[test]

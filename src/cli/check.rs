@@ -13,8 +13,10 @@ use super::output::{Failure, USAGE, say, say_json};
 use crate::cycle;
 use crate::deliver::actions::{Finding, findings};
 use crate::deliver::policy::{People, unreachable_routes};
+use crate::deliver::unbuildable;
 use crate::portfolio::{self, Names};
 use crate::settings::Settings;
+use crate::sources;
 use crate::store::Store;
 
 /// Check experiment files
@@ -39,16 +41,23 @@ struct Checked {
 }
 
 /// What is odd about the settings themselves.
+#[derive(Default)]
 struct Odd {
     /// Routes that nothing reaches.
     routes: Vec<String>,
     /// Actions that cannot do what they promise.
     actions: Vec<Finding>,
+    /// What the daemon would refuse at its start.
+    refused: Vec<String>,
+    /// Secrets that this environment does not have; a pipeline rarely has any.
+    secrets: Vec<String>,
 }
 
 impl Odd {
     fn is_fault(&self) -> bool {
-        !self.routes.is_empty() || self.actions.iter().any(|finding| finding.is_fault)
+        !self.routes.is_empty()
+            || !self.refused.is_empty()
+            || self.actions.iter().any(|finding| finding.is_fault)
     }
 }
 
@@ -63,8 +72,8 @@ pub(super) async fn run(args: CheckArgs) -> Result<u8, Failure> {
         args.files.clone()
     };
     let (mut checked, mut unreadable) = (Vec::new(), Vec::new());
-    for path in expand(&paths)? {
-        match check_file(&path, names) {
+    for (path, read) in expand(&paths)? {
+        match check_file(&path, read, names) {
             Ok(file) => checked.push(file),
             Err(message) => unreadable.push(message),
         }
@@ -73,9 +82,7 @@ pub(super) async fn run(args: CheckArgs) -> Result<u8, Failure> {
     if let Some(settings) = names {
         warn_of_proxies(&mut checked, settings).await;
     }
-    let routes = names.map(|settings| idle_routes(settings, &checked)).unwrap_or_default();
-    let actions = names.map(|settings| findings(&settings.actions)).unwrap_or_default();
-    let odd = Odd { routes, actions };
+    let odd = names.map(|settings| odd(settings, &checked)).unwrap_or_default();
     if args.json {
         print_json(&checked, &unreadable, &odd);
     } else {
@@ -83,6 +90,19 @@ pub(super) async fn run(args: CheckArgs) -> Result<u8, Failure> {
     }
     let has_findings = odd.is_fault() || checked.iter().any(|file| !file.diagnostics.is_empty());
     Ok(if unreadable.is_empty() { u8::from(has_findings) } else { USAGE })
+}
+
+/// Asks the settings everything that the daemon's start asks them.
+fn odd(settings: &Settings, checked: &[Checked]) -> Odd {
+    let sources = settings.sources.iter().filter_map(|(name, config)| {
+        sources::build(name, config).err().map(|error| format!("sources.{name}: {error}"))
+    });
+    Odd {
+        routes: idle_routes(settings, checked),
+        actions: findings(&settings.actions),
+        refused: sources.chain(unbuildable(settings)).collect(),
+        secrets: settings.missing_secrets(),
+    }
 }
 
 /// Routes of the settings that no message about these files can reach.
@@ -95,7 +115,11 @@ fn idle_routes(settings: &Settings, checked: &[Checked]) -> Vec<String> {
     unreachable_routes(&policy, &people.collect())
 }
 
-fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+/// How a file is read: one that was named is read wherever it is, one of a folder as the daemon
+/// reads it.
+type Read = fn(&Path) -> Result<String, String>;
+
+fn expand(paths: &[PathBuf]) -> Result<Vec<(PathBuf, Read)>, Failure> {
     let mut files = Vec::new();
     for path in paths {
         if path.is_dir() {
@@ -108,17 +132,17 @@ fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
                     path.display()
                 )));
             }
-            files.extend(found);
+            files.extend(found.into_iter().map(|path| (path, portfolio::read_listed as Read)));
         } else {
-            files.push(path.clone());
+            files.push((path.clone(), portfolio::read_bounded as Read));
         }
     }
     Ok(files)
 }
 
-fn check_file(path: &Path, settings: Option<&Settings>) -> Result<Checked, String> {
+fn check_file(path: &Path, read: Read, settings: Option<&Settings>) -> Result<Checked, String> {
     let name = path.display().to_string();
-    let text = portfolio::read_bounded(path).map_err(|error| format!("{name}: {error}"))?;
+    let text = read(path).map_err(|error| format!("{name}: {error}"))?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let queries = portfolio::query_files(folder.unwrap_or(Path::new("."))).unwrap_or_default();
     let parsed = spec::check(&name, &text, &context(settings, queries), None);
@@ -252,11 +276,18 @@ fn print_text(checked: &[Checked], unreadable: &[String], odd: &Odd) {
     for message in unreadable {
         super::output::complain(&format!("verdictd: {message}"));
     }
+    for message in &odd.refused {
+        say(&format!("settings: error: {message}\n"));
+    }
     for message in &odd.routes {
         say(&format!("settings: warning: {message}\n"));
     }
-    let errors = count(checked, is_error);
-    let warnings = count(checked, |diagnostic| !is_error(diagnostic)) + odd.routes.len();
+    for message in &odd.secrets {
+        say(&format!("settings: warning: {message}; here at least\n"));
+    }
+    let errors = count(checked, is_error) + odd.refused.len();
+    let warnings = count(checked, |diagnostic| !is_error(diagnostic));
+    let warnings = warnings + odd.routes.len() + odd.secrets.len();
     let files = checked.len();
     say(&format!("{files} files checked: {errors} errors, {warnings} warnings\n"));
 }
@@ -285,7 +316,9 @@ fn print_json(checked: &[Checked], unreadable: &[String], odd: &Odd) {
         "actions": actions,
         "unreadable": unreadable,
         "routes": odd.routes,
-        "errors": count(checked, is_error),
+        "refused": odd.refused,
+        "secrets": odd.secrets,
+        "errors": count(checked, is_error) + odd.refused.len(),
         "warnings": count(checked, |diagnostic| !is_error(diagnostic)),
     }));
 }

@@ -1,11 +1,10 @@
-//! `verdictd config print`: what is in force, where it came from, and no secret.
+//! `verdictd config print`: what is in force as TOML, where it came from, and no secret.
 
 use clap::Subcommand;
 use serde_json::json;
 
 use super::SettingsArgs;
 use super::output::{Failure, say, say_json};
-use crate::settings;
 
 /// Work with settings
 #[derive(Debug, Subcommand)]
@@ -26,11 +25,12 @@ pub(super) fn run(command: ConfigCommand) -> Result<u8, Failure> {
     let loaded = settings.load()?;
     if json {
         let origins: Vec<_> = loaded
-            .origins
-            .iter()
+            .shown()
+            .into_iter()
             .map(|(key, value, origin)| {
-                let value = settings::without_credentials(value);
-                json!({"key": key, "value": value, "origin": origin})
+                // What is text in TOML is text here; everything else is as TOML writes it.
+                let text = serde_json::from_str::<String>(&value).unwrap_or(value);
+                json!({"key": key, "value": text, "origin": origin})
             })
             .collect();
         say_json(&json!({"schema": "verdictd/config/1", "settings": origins}));

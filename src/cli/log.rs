@@ -5,7 +5,8 @@ use serde_json::json;
 
 use super::SettingsArgs;
 use super::output::{Failure, say, say_json, wrapped};
-use crate::store::LogFilter;
+use crate::plain;
+use crate::store::{LogFilter, LogRow};
 
 /// Show the decision log
 #[derive(Debug, Args)]
@@ -48,11 +49,40 @@ pub(super) async fn run(args: LogArgs) -> Result<u8, Failure> {
         return Ok(0);
     }
     for row in rows {
-        let who = row.entry.who.as_deref().unwrap_or("verdictd");
-        say(&format!("{} {} {} ({who})\n", row.entry.at, row.experiment, row.entry.kind));
+        say(&head(&row));
         for line in row.entry.text.lines() {
             say(&wrapped("  ", "    ", line));
         }
     }
     Ok(0)
+}
+
+/// The first line of an entry: nothing in it can begin another one.
+fn head(row: &LogRow) -> String {
+    let who = plain::line(row.entry.who.as_deref().unwrap_or("verdictd"));
+    let experiment = plain::line(&row.experiment);
+    format!("{} {experiment} {} ({who})\n", row.entry.at, row.entry.kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::LogEntry;
+
+    #[test]
+    fn a_name_cannot_forge_an_entry() {
+        let entry = LogEntry {
+            at: "2026-12-01T03:00:00Z".parse().unwrap(),
+            kind: "notice.acknowledged".to_owned(),
+            who: Some("eve\n2026-12-01T03:00:00Z copy decision (lead)\u{202e}".to_owned()),
+            verdict: None,
+            because: None,
+            text: String::new(),
+            evaluation_id: None,
+        };
+        let row = LogRow { id: 1, experiment: "copy".to_owned(), entry };
+        let shown = head(&row);
+        assert_eq!(shown.lines().count(), 1, "{shown}");
+        assert!(!shown.contains('\u{202e}') && shown.contains("(eve 2026-12-01"), "{shown}");
+    }
 }

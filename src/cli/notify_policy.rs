@@ -91,17 +91,17 @@ pub(super) async fn route(args: RouteArgs) -> Result<u8, Failure> {
         standing.silences = policy::silences(&open_store(&settings)?.silences(now).await?);
     }
     let receivers = settings.receivers.keys().cloned().collect();
-    let ground = Ground {
-        policy: &policy,
-        standing: &standing,
-        notify: &whose.notify,
-        operators: &settings.daemon.operators,
-        receivers: &receivers,
-        now,
-    };
     let mut answers = Vec::new();
     for kind in kinds(args.kind.as_deref())? {
         let facts = facts(kind, &args, &whose.people);
+        let ground = Ground {
+            policy: &policy,
+            standing: &standing,
+            notify: if kind.is_about_delivery() { keepers(&settings) } else { &whose.notify },
+            operators: &settings.daemon.operators,
+            receivers: &receivers,
+            now,
+        };
         let rulings = policy::decide(&facts, ground);
         answers.push((kind, facts.severity, rulings));
     }
@@ -181,11 +181,12 @@ fn facts(kind: NoticeKind, args: &RouteArgs, people: &People) -> Facts {
         NoticeKind::AlarmRaised | NoticeKind::AlarmCleared => args.alarm.iter().cloned().collect(),
         _ => Vec::new(),
     };
-    // Sources and files belong to nobody.
-    let is_of_nobody = matches!(
-        kind,
-        NoticeKind::SourceDown | NoticeKind::SourceRecovered | NoticeKind::FileBroken
-    );
+    // Sources, files and receivers belong to nobody.
+    let is_of_nobody = kind.is_about_delivery()
+        || matches!(
+            kind,
+            NoticeKind::SourceDown | NoticeKind::SourceRecovered | NoticeKind::FileBroken
+        );
     let experiment = if is_of_nobody { String::new() } else { args.experiment.clone() };
     let people = if is_of_nobody { People::default() } else { people.clone() };
     Facts {
@@ -198,6 +199,12 @@ fn facts(kind: NoticeKind, args: &RouteArgs, people: &People) -> Facts {
         alarms,
         topic: String::new(),
     }
+}
+
+/// Who hears how receivers do, as the worker addresses it: one that is in trouble is left out.
+fn keepers(settings: &Settings) -> &[String] {
+    let fallback = &settings.delivery.fallback;
+    if fallback.is_empty() { &settings.daemon.operators } else { std::slice::from_ref(fallback) }
 }
 
 /// Of the file in the settings' folder.
@@ -281,4 +288,39 @@ fn said(row: &Delivery) -> String {
     }
     line(&message.id);
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_receivers_do_is_told_to_the_fallback_and_never_to_an_experiment() {
+        let mut settings = Settings::defaults().unwrap();
+        settings.daemon.operators = vec!["oncall".to_owned()];
+        assert_eq!(keepers(&settings), ["oncall"]);
+        settings.delivery.fallback = "mail".to_owned();
+        assert_eq!(keepers(&settings), ["mail"]);
+        let args = RouteArgs {
+            experiment: "copy".to_owned(),
+            kind: None,
+            cause: None,
+            alarm: None,
+            at: None,
+            json: false,
+            settings: SettingsArgs::default(),
+        };
+        let people = People { owner: "Growth lead".to_owned(), ..People::default() };
+        for (kind, whose) in [
+            (NoticeKind::EndpointDegraded, ""),
+            (NoticeKind::ClockSkewed, ""),
+            (NoticeKind::SourceDown, ""),
+            (NoticeKind::VerdictHold, "copy"),
+            (NoticeKind::EngineFault, "copy"),
+        ] {
+            let facts = facts(kind, &args, &people);
+            assert_eq!(facts.experiment, whose, "{kind:?}");
+            assert_eq!(facts.people == people, !whose.is_empty(), "{kind:?}");
+        }
+    }
 }

@@ -80,6 +80,10 @@ async fn settle(app: &Inner, now: Timestamp) -> anyhow::Result<usize> {
         );
         let mut rows = Vec::new();
         for row in left_unsaid(app, silence).await? {
+            // Somebody has seen it: it is not told again while it stays as it is.
+            if app.store.acknowledgement(&row.notice_id).await?.is_some() {
+                continue;
+            }
             let stands = row.kind.starts_with("experiment.verdict.") && !row.told.lasting;
             if stands || (row.told.lasting && is_still_on(app, &row).await?) {
                 rows.extend(told_again(app, &row, &why, now));

@@ -11,6 +11,7 @@ use judge::spec::Experiment;
 use judge::time::Timestamp;
 
 use super::{say, tracks};
+use crate::plain;
 use crate::store::{Commit, Committed, Context, LogEntry, Store, StoreError};
 
 /// Who decides, about what, when.
@@ -45,8 +46,10 @@ pub enum DecreeError {
     Unreadable(#[from] serde_json::Error),
 }
 
-/// Records a decision; gives back the log entry.
-pub async fn decide(store: &Store, decree: Decree<'_>) -> Result<LogEntry, DecreeError> {
+/// Records a decision; gives back the log entry. Name and because are one line each.
+pub async fn decide(store: &Store, mut decree: Decree<'_>) -> Result<LogEntry, DecreeError> {
+    decree.decision.who = plain::line(&decree.decision.who);
+    decree.decision.because = plain::line(&decree.decision.because);
     let unknown = || DecreeError::Unknown(decree.experiment.to_owned());
     let revisions = store.revisions(decree.experiment).await?;
     loop {
@@ -113,6 +116,8 @@ pub async fn acknowledge(
     because: &str,
     at: Timestamp,
 ) -> Result<Acknowledged, DecreeError> {
+    let (who, because) = (plain::line(who), plain::line(because));
+    let (who, because) = (who.as_str(), because.as_str());
     if who.trim().is_empty() {
         return Err(NotAllowed::NoName.into());
     }

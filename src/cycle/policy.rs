@@ -6,6 +6,7 @@ use judge::time::{Timestamp, add_ms};
 
 use crate::clock::Clock;
 use crate::deliver::policy::Matcher;
+use crate::plain;
 use crate::store::{AckRow, Entry, LogEntry, OutboxRow, SilenceRow, Store, StoreError};
 
 /// Longest silence.
@@ -94,15 +95,15 @@ pub async fn acknowledge(
     clock: &dyn Clock,
     seen: Seen<'_>,
 ) -> Result<Acknowledged, PolicyError> {
-    signed(seen.who, seen.because)?;
+    let (who, because) = signed(seen.who, seen.because)?;
     let row = notice(store, seen.notice).await?;
     let ack = AckRow {
         notice_id: seen.notice.to_owned(),
         partition: row.partition.clone(),
         topic: row.told.topic.clone(),
-        who: seen.who.trim().to_owned(),
+        who,
         authenticated: seen.by.is_authenticated(),
-        because: seen.because.trim().to_owned(),
+        because,
         at: clock.wall_now(),
     };
     let entry = LogEntry {
@@ -190,7 +191,7 @@ pub async fn add_silence(
     clock: &dyn Clock,
     new: NewSilence<'_>,
 ) -> Result<Silenced, PolicyError> {
-    signed(new.who, new.reason)?;
+    let (who, reason) = signed(new.who, new.reason)?;
     let now = clock.wall_now();
     if new.matcher.is_empty() {
         return Err(refused("a silence must name something: an experiment, a label, a kind, ..."));
@@ -198,6 +199,12 @@ pub async fn add_silence(
     let faults = new.matcher.faults();
     if !faults.is_empty() {
         return Err(refused(faults.join("; ")));
+    }
+    if !new.matcher.can_hold() {
+        return Err(refused(
+            "this silence could hold nothing back: it names tripwires only, and they are always \
+             told",
+        ));
     }
     if new.ends_at <= now {
         return Err(refused("a silence must end in the future"));
@@ -213,9 +220,9 @@ pub async fn add_silence(
     let silence = SilenceRow {
         id,
         matcher_json,
-        author: new.who.trim().to_owned(),
+        author: who,
         authenticated: new.by.is_authenticated(),
-        reason: new.reason.trim().to_owned(),
+        reason,
         created_at: now,
         ends_at: new.ends_at,
         ended_at: None,
@@ -247,7 +254,7 @@ pub async fn end_silence(
     who: &str,
     because: &str,
 ) -> Result<SilenceRow, PolicyError> {
-    signed(who, because)?;
+    let (who, because) = signed(who, because)?;
     let unknown = || PolicyError::Unknown(format!("no silence `{id}`"));
     let silence = store.silence(id).await?.ok_or_else(unknown)?;
     let matcher: Matcher = serde_json::from_str(&silence.matcher_json).unwrap_or_default();
@@ -256,9 +263,9 @@ pub async fn end_silence(
         matcher.words(),
         silence.withheld
     );
-    let entry = entry(&matcher, "silence.ended", who, because, text);
+    let entry = entry(&matcher, "silence.ended", &who, &because, text);
     let entry = (entry.0, LogEntry { at: clock.domain_now(), ..entry.1 });
-    if !store.end_silence(id, who, clock.wall_now(), entry).await? {
+    if !store.end_silence(id, &who, clock.wall_now(), entry).await? {
         let words = format!("silence `{id}` is over since {}", silence.over_at());
         return Err(PolicyError::Over(words));
     }
@@ -286,17 +293,20 @@ pub(super) fn entry(
     (exact.cloned().unwrap_or_else(|| EVERYTHING.to_owned()), entry)
 }
 
-/// A name and a reason, neither blank nor a book.
-fn signed(who: &str, because: &str) -> Result<(), PolicyError> {
-    for (what, text, most) in [("name", who, MAX_NAME), ("because", because, MAX_REASON)] {
-        if text.trim().is_empty() {
+/// A name and a reason, neither blank nor a book, each on one line: they stand in the log, on
+/// pages and in messages, and whoever holds a link can write them.
+fn signed(who: &str, because: &str) -> Result<(String, String), PolicyError> {
+    let read = |what: &str, text: &str, most: usize| {
+        let text = plain::line(text).trim().to_owned();
+        if text.is_empty() {
             return Err(refused(format!("a {what} is required")));
         }
         if text.chars().count() > most {
             return Err(refused(format!("the {what} may have at most {most} characters")));
         }
-    }
-    Ok(())
+        Ok(text)
+    };
+    Ok((read("name", who, MAX_NAME)?, read("because", because, MAX_REASON)?))
 }
 
 async fn notice(store: &Store, id: &str) -> Result<OutboxRow, PolicyError> {

@@ -3,6 +3,8 @@
 //! Lengths are counted as the format that carries the text counts them, so that no input can
 //! grow beyond its share after escaping.
 
+use crate::plain::shown;
+
 const ELLIPSIS: char = '…';
 
 /// What a character costs inside a JSON string.
@@ -11,16 +13,6 @@ fn json_cost(c: char) -> usize {
         '"' | '\\' => 2,
         c if (c as u32) < 0x20 => 6,
         c => c.len_utf8(),
-    }
-}
-
-/// Neither control characters nor marks that reorder what people read.
-fn shown(c: char) -> Option<char> {
-    match c {
-        '\n' | '\t' | '\r' => Some(' '),
-        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' => None,
-        c if c.is_control() => None,
-        c => Some(c),
     }
 }
 

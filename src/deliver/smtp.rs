@@ -18,6 +18,7 @@ use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
+use lettre::transport::smtp::response::{Response, Severity};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use schemars::JsonSchema;
@@ -164,12 +165,13 @@ impl Server {
             connection.auth(&ways, &login).await.map_err(|error| self.judged(&error))?;
         }
         let mail = Mail::new(Some(parcel.from.clone()), Vec::new());
-        connection.command(mail).await.map_err(|error| self.judged(&error))?;
+        let said = connection.command(mail).await.map_err(|error| self.judged(&error))?;
+        self.expect(&said, Severity::PositiveCompletion)?;
         let mut refused = Vec::new();
         for address in parcel.to {
             let rcpt = Rcpt::new(address.clone(), Vec::new());
             match connection.command(rcpt).await {
-                Ok(_) => {}
+                Ok(said) => self.expect(&said, Severity::PositiveCompletion)?,
                 Err(error) if error.is_permanent() => refused.push((address, error)),
                 Err(error) => return Err(self.judged(&error)),
             }
@@ -177,13 +179,29 @@ impl Server {
         if let Some((_, error)) = refused.first().filter(|_| refused.len() == parcel.to.len()) {
             return Err(self.judged(error));
         }
-        connection.command(Data).await.map_err(|error| self.judged(&error))?;
+        let said = connection.command(Data).await.map_err(|error| self.judged(&error))?;
+        self.expect(&said, Severity::PositiveIntermediate)?;
         let said = connection.message(parcel.bytes).await.map_err(|error| self.judged(&error))?;
+        self.expect(&said, Severity::PositiveCompletion)?;
         let mut said = said.message().collect::<Vec<_>>().join(" ");
         for (address, error) in refused {
             said = format!("{said}; not for {address}: {error}");
         }
         Ok(cut(&said))
+    }
+
+    /// A reply of 3yz asks for more where 2yz says that it is done (RFC 5321, 4.2.1): the library
+    /// takes the one for the other.
+    fn expect(&self, said: &Response, wanted: Severity) -> Result<(), SendError> {
+        let code = said.code();
+        if code.severity == wanted {
+            return Ok(());
+        }
+        let words = said.message().collect::<Vec<_>>().join(" ");
+        let code = u16::from(code);
+        let detail = cut(&self.named(&format!("{code} {words}: not an answer to this step")));
+        let class = ErrorClass::NotAccepted;
+        Err(SendError { then: AGAIN, class, status: Some(code), detail })
     }
 
     fn broken(&self, error: &io::Error) -> SendError {

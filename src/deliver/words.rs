@@ -259,7 +259,7 @@ fn plain_words(notice: &Notice, record: Option<&EvaluationRecord>) -> Words {
     let reason = match (what.is_empty(), notice.detail.as_deref()) {
         (true, Some(detail)) => detail.to_owned(),
         (true, None) => format!("{word} {about}."),
-        (false, _) => sentence(&what),
+        (false, _) => sentence(&what, subject),
     };
     Words {
         headline: format!("{word} - {}", said.join(": ")),
@@ -273,7 +273,11 @@ fn alarm_words(key: &str) -> String {
     key.replace(['_', '.'], " ").replace(':', ": ")
 }
 
-fn sentence(text: &str) -> String {
+/// With a capital and a full stop; a name at the beginning keeps its letters.
+fn sentence(text: &str, name: &str) -> String {
+    if !name.is_empty() && text.starts_with(name) {
+        return format!("{text}.");
+    }
     let mut chars = text.chars();
     chars
         .next()

@@ -33,6 +33,13 @@ pub(super) fn is_same(known: &str, given: &str) -> bool {
     bool::from(known.as_slice().ct_eq(given.as_slice()))
 }
 
+/// The token behind `Bearer`; the name of the scheme has no case (RFC 9110, 11.1).
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
 /// The identity behind a request that wants to write.
 pub(super) fn identify(settings: &Settings, headers: &HeaderMap) -> Result<Identity, Problem> {
     if settings.http.tokens.is_empty() {

@@ -5,13 +5,15 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use judge::time::ms_between;
 
 use super::{HttpState, Problem};
 use crate::telemetry::{OutboxRowStat, SourceRow};
 
+/// The newer of the two text formats.
+const OPENMETRICS: &str = "application/openmetrics-text";
 /// Probes have a second; an answer that comes later says nothing to them.
 const MAX_WAIT: Duration = Duration::from_millis(800);
 
@@ -37,8 +39,12 @@ pub(super) async fn ready(State(state): State<HttpState>) -> Result<&'static str
     Ok("ready\n")
 }
 
-/// The exposition, with the gauges that mirror the store made fresh.
-pub(super) async fn metrics(State(state): State<HttpState>) -> Result<Response, Problem> {
+/// The exposition, with the gauges that mirror the store made fresh: OpenMetrics for who asks for
+/// it, as Prometheus does, else the older text.
+pub(super) async fn metrics(
+    State(state): State<HttpState>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let sources = state.store.sources().await?;
     let sources: Vec<SourceRow> = sources
         .into_iter()
@@ -65,8 +71,15 @@ pub(super) async fn metrics(State(state): State<HttpState>) -> Result<Response, 
     }
     let outbox: Vec<OutboxRowStat> = outbox.into_values().collect();
     state.metrics.refresh(&sources, &outbox);
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    Ok(([(header::CONTENT_TYPE, kind)], state.metrics.render()).into_response())
+    let mut accepts =
+        headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let (kind, text) = if accepts.any(|kinds| kinds.contains(OPENMETRICS)) {
+        (format!("{OPENMETRICS}; version=1.0.0; charset=utf-8"), state.metrics.render())
+    } else {
+        ("text/plain; version=0.0.4; charset=utf-8".to_owned(), state.metrics.render_text())
+    };
+    let headers = [(header::CONTENT_TYPE, kind), (header::VARY, "accept".to_owned())];
+    Ok((headers, text).into_response())
 }
 
 fn empty_queue(endpoint: &str) -> OutboxRowStat {

@@ -189,7 +189,13 @@ impl Doc {
 
     /// 200 with text of another kind.
     pub(super) fn answers_kind(self, kind: &str, about: &str) -> Self {
-        self.answer(200, about, json!({kind: {"schema": {"type": "string"}}}))
+        self.answers_kinds(&[kind], about)
+    }
+
+    /// 200 in any of these kinds of text.
+    pub(super) fn answers_kinds(self, kinds: &[&str], about: &str) -> Self {
+        let text = |kind: &&str| ((*kind).to_owned(), json!({"schema": {"type": "string"}}));
+        self.answer(200, about, Value::Object(kinds.iter().map(text).collect()))
     }
 
     /// A status without a body.

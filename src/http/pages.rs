@@ -14,12 +14,13 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use judge::analyse::GuardrailState;
 use judge::record::EvaluationRecord;
-use maud::{DOCTYPE, Markup, html};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde::Deserialize;
 
 use super::{HttpState, Problem, experiments};
 use crate::cycle::say::word;
 use crate::deliver::ActionConfig;
+use crate::plain;
 use crate::store::LogFilter;
 
 /// Newest log entries on a page.
@@ -115,7 +116,9 @@ pub(super) async fn log(
 }
 
 /// The frame of every page; `up` is the relative way to the root, so that a path prefix works.
+/// What came from outside is taken out of marks that turn a line around, here for every page.
 fn layout(title: &str, up: &str, body: &Markup) -> Markup {
+    let (title, body) = (plain::line(title), PreEscaped(plain::lines(&body.0)));
     html! {
         (DOCTYPE)
         html lang="en" {

@@ -287,8 +287,8 @@ fn operated(routes: Routes) -> Routes {
         .get(
             "/metrics",
             health::metrics,
-            doc("Operations", "Metrics for Prometheus")
-                .answers_kind("application/openmetrics-text", "The exposition"),
+            doc("Operations", "Metrics for Prometheus: OpenMetrics for who accepts it, else 0.0.4")
+                .answers_kinds(&["application/openmetrics-text", "text/plain"], "The exposition"),
         )
 }
 

@@ -42,6 +42,13 @@ pub(super) fn faults(settings: &Settings) -> Vec<String> {
     range("gates.rollback_max_age_secs", gates.rollback_max_age_secs, 1, YEAR_SECS);
     range("gates.late_after_secs", gates.late_after_secs, 1, YEAR_SECS);
     range("gates.max_waiting", gates.max_waiting as u64, 1, 10_000);
+    if delivery.lease_secs.saturating_mul(1_000) <= delivery.timeout_ms {
+        let (lease, timeout) = (delivery.lease_secs, delivery.timeout_ms);
+        found.push(format!(
+            "`delivery.lease_secs` is {lease}; it must exceed the deadline, `delivery.timeout_ms` \
+             = {timeout}, or a message is sent twice"
+        ));
+    }
     for token in &settings.http.tokens {
         if token.token.is_none() && token.signing_secret.is_none() {
             let name = &token.name;
@@ -90,6 +97,8 @@ mod tests {
         let tokens = ("VERDICTD_HTTP__TOKENS".to_owned(), "[{name = \"alice\"}]".to_owned());
         let idle = load(None, &[tokens], &[]).map(|_| ()).unwrap_err().to_string();
         assert!(idle.contains("`alice` has neither `token` nor `signing_secret`"), "{idle}");
+        let short = fault("delivery.lease_secs", "1");
+        assert!(short.contains("must exceed the deadline, `delivery.timeout_ms` = "), "{short}");
         let slow = fault("delivery.timeout_ms", "600001");
         assert!(slow.contains("it may be 1 to 600000"), "{slow}");
     }

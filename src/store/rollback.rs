@@ -138,10 +138,15 @@ impl Store {
     }
 
     /// A person lets the flags of an action be served as configured again; `false` when they were
-    /// not off.
+    /// not off. The rollback that they were off for says so from then on.
     pub async fn release_pulled(&self, action: &str, entry: LogEntry) -> Result<bool, StoreError> {
         let action = action.to_owned();
         self.write(move |sql| {
+            sql.exec(
+                "UPDATE outbox SET note = ?2
+                 WHERE id = (SELECT outbox_id FROM pulled_flags WHERE action = ?1)",
+                args![&action, &released(&entry)],
+            )?;
             let gone = sql.exec("DELETE FROM pulled_flags WHERE action = ?1", args![&action])?;
             if gone > 0 {
                 commit::append_log(sql, "", &entry)?;
@@ -187,4 +192,10 @@ impl Store {
         })
         .await
     }
+}
+
+/// What the row of a rollback says once its flags are served as configured again.
+fn released(entry: &LogEntry) -> String {
+    let who = entry.who.as_deref().unwrap_or("a person");
+    format!("released by {who} at {}: the flags are served as configured again", entry.at)
 }

@@ -6,6 +6,7 @@
 mod daemon;
 mod experiments;
 mod log;
+mod older;
 #[cfg(test)]
 mod tests;
 
@@ -69,7 +70,12 @@ impl Metrics {
         Self { registry, daemon, experiments, trouble: Mutex::default() }
     }
 
-    /// The exposition text.
+    /// The exposition in the text format 0.0.4, which everything reads.
+    pub fn render_text(&self) -> String {
+        older::text(&self.render())
+    }
+
+    /// The exposition as OpenMetrics.
     pub fn render(&self) -> String {
         let mut out = String::new();
         if text::encode(&mut out, &self.registry).is_err() {

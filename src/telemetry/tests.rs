@@ -214,9 +214,10 @@ fn labels(text: &str) -> BTreeMap<&str, BTreeSet<String>> {
 fn the_page_of_the_metrics_is_current() {
     let text = seen_everything().render();
     let labels = labels(&text);
-    let mut page = "# Metrics\n\nMade from the registry behind `/metrics` (OpenMetrics). Series \
-                    of experiments are bounded: at most\n`metrics.max_experiments` experiments, \
-                    at most 50 series each.\n\n"
+    let mut page = "# Metrics\n\nMade from the registry behind `/metrics` (OpenMetrics where the \
+                    client asks for it, else the text\nformat 0.0.4). Series of experiments are \
+                    bounded: at most `metrics.max_experiments` experiments,\nat most 50 series \
+                    each.\n\n"
         .to_owned();
     page.push_str(&row(&["metric", "type", "labels", "meaning"]));
     page.push_str(&row(&["---", "---", "---", "---"]));

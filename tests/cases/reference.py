@@ -257,6 +257,9 @@ def main():
     show("finished 1,620 -> 1,380", Arms(1620, 6000, 1380, 6000, aim), 0.03)
     show("extend: 540 -> 620 of 2,000", Arms(540, 2000, 620, 2000, aim), 0.03)
     show("extend: 1,080 -> 1,280 of 4,000", Arms(1080, 4000, 1280, 4000, aim), 0.03)
+    show("enough: 1,080 -> 1,160 of 4,000", Arms(1080, 4000, 1160, 4000, aim), 0.03)
+    show("enough, at the aim: 1,080 -> 1,400", Arms(1080, 4000, 1400, 4000, aim), 0.03)
+    show("enough, later: 2,160 -> 2,180 of 8,000", Arms(2160, 8000, 2180, 8000, aim), 0.03)
     flat = first_day(lambda d: arms_on(d, 1620, 1620, 6000, aim).state(0.03) == "flat")
     print(f"finished is flat for 3 pts from matured day {flat} on")
     idle = lambda d: arms_on(min(d + 13, 28), 2400, 2400, 6000, proxy).state(0.1, True) == "flat"

@@ -97,6 +97,69 @@ fn check_tells_by_exit_code_and_as_json() {
     assert!(said.contains("no experiment files"), "{said}");
 }
 
+/// A receiver that `serve` takes.
+const GOOD: &str = "[receivers.hook.webhook]\nurl = \"https://h.example/x\"\n";
+
+/// Whatever `serve` refuses `check` refuses, with the same words.
+#[test]
+fn check_proves_what_serve_proves() {
+    let action = |kind: &str| format!("[actions.off.{kind}");
+    let lines = [
+        ("receivers.x", "[receivers.x.webhook]\nurl = \"http://u:p@h.example/x\"\n".to_owned()),
+        ("receivers.x", "[receivers.x.webhook]\nurl = \"ftp://h.example/x\"\n".to_owned()),
+        (
+            "receivers.x",
+            "[receivers.x.webhook]\nurl = \"https://h.example/x\"\nrate = {per_sec = 1e300, \
+             burst = 1}\n"
+                .to_owned(),
+        ),
+        ("actions.off", action("command]\nargv = [\"ls\"]\n")),
+        (
+            "actions.off",
+            action(
+                "webhook]\nurl = \"https://h.example\"\nverify = {url = \"https://h.example\", \
+                 pointer = \"x\", equals = false}\n",
+            ),
+        ),
+    ];
+    for (named, rest) in lines {
+        let home = Home::new();
+        let rest = format!("{GOOD}{rest}");
+        let settings = home.settings("http://127.0.0.1:9", &rest).display().to_string();
+        home.experiment(&Idea::default());
+        let checked = run(&["check", "--config", &settings], &[]);
+        let (out, served) = (text(&checked.stdout), run(&["serve", "--config", &settings], &[]));
+        let refused = text(&served.stderr);
+        assert_eq!(served.status.code(), Some(2), "{rest}: {refused}");
+        let told = out.lines().find_map(|line| line.strip_prefix("settings: error: "));
+        let told = told.unwrap_or_else(|| panic!("{rest}: {out}"));
+        assert_eq!(checked.status.code(), Some(1), "{rest}: {out}");
+        let (place, cause) = told.split_at(named.len());
+        assert_eq!(place, named, "{told}");
+        assert!(refused.contains(cause.trim_start_matches([':', ' '])), "{told}\n{refused}");
+    }
+}
+
+#[test]
+fn check_names_the_secrets_that_are_not_there() {
+    let home = Home::new();
+    let tokens = "[[http.tokens]]\nname = \"alice\"\ntoken = {env = \"ALICE_TOKEN\"}\n";
+    let rest = format!("{GOOD}{tokens}");
+    let settings = home.settings("http://127.0.0.1:9", &rest).display().to_string();
+    home.experiment(&Idea::default());
+    let check = |variables: &[(&str, &str)]| {
+        let output = run(&["check", "--config", &settings], variables);
+        // A pipeline has no secrets: that is no finding.
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        text(&output.stdout)
+    };
+    let words = "settings: warning: `http.tokens[alice].token`: secret: ";
+    assert!(check(&[]).contains(&format!("{words}environment variable ALICE_TOKEN is not set")));
+    assert!(check(&[("ALICE_TOKEN", "")]).contains(&format!("{words}env ALICE_TOKEN is empty")));
+    let there = check(&[("ALICE_TOKEN", "hunter2")]);
+    assert!(!there.contains("secret") && !there.contains("hunter2"), "{there}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broken_file_stops_nobody_and_is_told_once() {
     let home = Home::new();

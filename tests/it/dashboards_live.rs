@@ -156,31 +156,10 @@ async fn every_query_of_the_dashboards_finds_series_on_a_real_prometheus() {
     line.stop().await;
 }
 
-/// The older text format, which is all that the linter reads: there the `# HELP` and `# TYPE` of a
-/// counter name the series with its `_total`, and there is no `# EOF`.
-fn older(openmetrics: &str) -> String {
-    let lines: Vec<&str> = openmetrics.lines().filter(|line| *line != "# EOF").collect();
-    let counters = lines.iter().filter_map(|line| {
-        let (family, kind) = line.strip_prefix("# TYPE ")?.split_once(' ')?;
-        (kind == "counter").then_some(family)
-    });
-    let counters: BTreeSet<&str> = counters.collect();
-    let line = |line: &&str| {
-        let mut words = line.splitn(4, ' ');
-        match (words.next(), words.next(), words.next(), words.next()) {
-            (Some("#"), Some(what), Some(family), Some(rest)) if counters.contains(family) => {
-                format!("# {what} {family}_total {rest}\n")
-            }
-            _ => format!("{line}\n"),
-        }
-    };
-    lines.iter().map(line).collect()
-}
-
 /// What the linter says about an exposition; nothing when all is well.
-fn lint(openmetrics: &str) -> String {
+fn lint(exposition: &str) -> String {
     let mut input = tempfile::tempfile().unwrap();
-    input.write_all(older(openmetrics).as_bytes()).unwrap();
+    input.write_all(exposition.as_bytes()).unwrap();
     input.rewind().unwrap();
     let output = Command::new(tool("VERDICTD_TEST_PROMTOOL"))
         .args(["check", "metrics"])

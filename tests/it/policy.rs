@@ -363,3 +363,48 @@ async fn a_snooze_at_the_terminal_has_a_name_an_end_and_no_second() {
     assert_eq!(of_kind(&stage.hook, "alarm.raised").len(), 1, "held back");
     app.shutdown().await.unwrap();
 }
+
+/// Follows one of the links of a message and sends its form.
+async fn answer(site: &Site, message: &Value, which: &str, form: &str) -> u16 {
+    let link = message["data"]["links"][which].as_str().unwrap();
+    let token = link.split_once("/n/").unwrap().1;
+    let kind = [("content-type", "application/x-www-form-urlencoded")];
+    let form = format!("token={token}&{form}");
+    site.send(Method::POST, &format!("/n/{token}"), &kind, form.into_bytes()).await.status
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_is_not_told_when_its_snooze_ends() {
+    let stage = Stage::new(CALM, "").await;
+    let app = stage.app().await;
+    stage.to(&app, hours(1)).await;
+    let first = of_kind(&stage.hook, "alarm.raised").remove(0);
+    let site = Site::new(&app.address().unwrap().to_string());
+    // What a form brings is one line, and nothing in it acts on who reads it.
+    let name = "name=eve%1b%5b31m%0d%0a2026-12-01T03%3a00%3a00Z%20copy%e2%80%ae";
+    let form = format!("{name}&because=seen%0a%1b%5b2J");
+    assert_eq!(answer(&site, &first, "ack", &form).await, 200);
+    assert_eq!(answer(&site, &first, "snooze", "name=bob&because=tomorrow").await, 200);
+    let said = log(&app, "notice.acknowledged").await;
+    assert!(said[0].starts_with("eve[31m  2026-12-01T03:00:00Z copy ("), "{said:?}");
+    assert!(said[0].contains("\nbecause seen [2J\n"), "{said:?}");
+    stage.to(&app, hours(26)).await;
+    assert_eq!(log(&app, "silence.ended").await.len(), 1);
+    assert_eq!(of_kind(&stage.hook, "alarm.raised").len(), 1, "somebody has seen it");
+    let tripwires = serde_json::json!({"kind": ["guardrail.tripped"]});
+    let made = add_silence(
+        app.store(),
+        &*stage.clock,
+        NewSilence {
+            matcher: serde_json::from_value(tripwires).unwrap(),
+            ends_at: hours(30),
+            who: "bob",
+            reason: "maintenance",
+            by: By::Terminal,
+            id: None,
+        },
+    );
+    let refused = made.await.unwrap_err().to_string();
+    assert!(refused.contains("could hold nothing back"), "{refused}");
+    app.shutdown().await.unwrap();
+}

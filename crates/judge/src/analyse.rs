@@ -245,6 +245,14 @@ pub struct AtomView {
     pub no_test: bool,
 }
 
+impl AtomView {
+    /// How many units are missing; `None` where there are enough to show the aim's effect and
+    /// more of them are no reason for anything.
+    pub fn units_missing(&self) -> Option<f64> {
+        self.needs_more.filter(|units| *units >= 0.5)
+    }
+}
+
 /// A rule's value, node by node.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RuleValue {

@@ -148,7 +148,7 @@ pub fn because(record: &EvaluationRecord) -> String {
     let sentences: Vec<_> = reasons.map(|reason| reason_sentence(reason, record)).collect();
     if sentences.is_empty() {
         let words = cause_words(record.decision.cause);
-        return reasons::sentence(words);
+        return reasons::sentence(words, &record.input.experiment);
     }
     sentences.join(" ")
 }

@@ -9,7 +9,7 @@ use clap::{CommandFactory as _, Parser as _};
 use judge::decide::{Cause, Verdict};
 use judge::spec::{self, Context};
 
-use super::output::{Style, table};
+use super::output::{Style, printable, table};
 use super::{Cli, Command, eval, explain, new};
 use crate::deliver::sample_notices;
 
@@ -33,6 +33,27 @@ fn columns_are_aligned_by_characters_and_the_last_is_not_padded() {
     ];
     let text = table(&["A", "B", "C"], &rows);
     assert_eq!(text, "A    B          C\nä    long cell  end\nabc  x          e\n");
+}
+
+#[test]
+fn what_came_from_outside_cannot_act_on_the_terminal() {
+    let own = "\u{1b}[31mstop: tripped\u{1b}[0m  Ä\n\u{1b}[2mcollecting\u{1b}[0m\n";
+    assert_eq!(printable(own), own);
+    for (hostile, shown) in [
+        ("eve\u{1b}[31mRED", "eve[31mRED"),
+        ("eve\u{1b}[31mred", "eve[31mred"),
+        ("\u{1b}[31mRED\u{1b}[0m", "[31mRED[0m"),
+        ("\u{1b}[31m\u{1b}[2J\u{1b}[0m", "[31m[2J[0m"),
+        ("\u{1b}]8;;http://x\u{7}link\u{1b}]8;;\u{7}", "]8;;http://xlink]8;;"),
+        ("x\u{9b}2Jy\rz", "x2Jy z"),
+        ("(1)\u{202e}cod.exe\u{202c}", "(1)cod.exe"),
+        ("a\tb\n", "a\tb\n"),
+        ("\u{1b}", ""),
+    ] {
+        assert_eq!(printable(hostile), shown, "{hostile:?}");
+    }
+    let rows = [vec!["a\nb".to_owned(), "c".to_owned()], vec!["d".to_owned(), "e\r\nf".to_owned()]];
+    assert_eq!(table(&["A", "B"], &rows).lines().count(), 3);
 }
 
 #[test]

@@ -123,13 +123,24 @@ struct Ended {
     output: String,
 }
 
+impl Ended {
+    /// What it means, and what it wrote about that if it wrote anything.
+    fn said(&self, meaning: &str) -> String {
+        if self.output.is_empty() {
+            meaning.to_owned()
+        } else {
+            format!("{meaning}: {}", self.output)
+        }
+    }
+}
+
 impl Program {
     async fn turn_off(&self, envelope: &Envelope) -> Result<Option<u16>, SendError> {
         let ended = self.run(&self.config.argv, envelope).await?;
         match ended.code {
             Some(0) => Ok(None),
-            Some(code) => Err(failed(format!("exit code {code}: {}", ended.output))),
-            None => Err(failed(format!("ended by a signal: {}", ended.output))),
+            Some(code) => Err(failed(ended.said(&format!("exit code {code}")))),
+            None => Err(failed(ended.said("ended by a signal"))),
         }
     }
 
@@ -143,12 +154,12 @@ impl Program {
         let ended = self.run(&self.config.verify_argv, envelope).await?;
         let program = &self.config.verify_argv[0];
         match ended.code {
-            Some(0) => Ok(format!("{program} says off: {}", ended.output)),
-            Some(1) => Err(unconfirmed(format!("{program} says not off: {}", ended.output))),
+            Some(0) => Ok(ended.said(&format!("{program} says off"))),
+            Some(1) => Err(unconfirmed(ended.said(&format!("{program} says not off")))),
             Some(code) => {
-                Err(unconfirmed(format!("{program}: exit code {code}: {}", ended.output)))
+                Err(unconfirmed(ended.said(&format!("{program} ended with exit code {code}"))))
             }
-            None => Err(unconfirmed(format!("{program} ended by a signal: {}", ended.output))),
+            None => Err(unconfirmed(ended.said(&format!("{program} ended by a signal")))),
         }
     }
 

@@ -6,10 +6,11 @@
 
 use std::collections::BTreeMap;
 
+use judge::notice::NoticeKind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::facts::{ALARMS, CAUSES, Facts, KINDS, Severity, alarm_name};
+use super::facts::{ALARMS, CAUSES, Facts, KINDS, People, Severity, alarm_name, severity};
 
 /// The keys; an empty one means everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -90,6 +91,34 @@ impl Matcher {
             && self.topic.as_ref().is_none_or(|topic| *topic == facts.topic)
     }
 
+    /// Whether a silence of it could hold anything back: tripwires are told whatever is silenced,
+    /// so one that means nothing else does nothing.
+    pub fn can_hold(&self) -> bool {
+        let kinds = KINDS.into_iter().filter(|kind| *kind != NoticeKind::Test);
+        let mut facts = kinds.flat_map(said_of).flat_map(|(kind, verdict, cause)| {
+            // An alarm may be suspected only, which is quieter.
+            [false, true].map(|suspected| Facts {
+                kind,
+                experiment: String::new(),
+                people: People::default(),
+                severity: severity(kind, cause.as_deref(), suspected),
+                verdict: verdict.map(str::to_owned),
+                cause: cause.clone(),
+                alarms: Vec::new(),
+                topic: String::new(),
+            })
+        });
+        // Whose it is and what it is about is not known yet: only what a kind can be is asked.
+        let kind_of = Self {
+            verdict: self.verdict.clone(),
+            cause: self.cause.clone(),
+            kind: self.kind.clone(),
+            severity: self.severity.clone(),
+            ..Self::default()
+        };
+        facts.any(|facts| !facts.is_tripwire() && kind_of.holds(&facts))
+    }
+
     /// Words that mean nothing at all, one sentence each: a typing mistake must not be a route
     /// that never matches.
     pub fn faults(&self) -> Vec<String> {
@@ -148,6 +177,16 @@ impl Matcher {
 /// The words of all causes.
 pub fn causes() -> Vec<String> {
     CAUSES.iter().map(|(cause, _)| cause_word(*cause)).collect()
+}
+
+/// Everything that a kind says: with each cause of its verdict, and without any. A revision says
+/// any verdict anew.
+fn said_of(kind: NoticeKind) -> Vec<(NoticeKind, Option<&'static str>, Option<String>)> {
+    let own = kind.as_str().strip_prefix("experiment.verdict.");
+    let is_own = |verdict: &str| own == Some(verdict) || kind == NoticeKind::VerdictRevised;
+    let causes = CAUSES.into_iter().filter(|(_, verdict)| is_own(verdict));
+    let causes = causes.map(|(cause, verdict)| (kind, Some(verdict), Some(cause_word(cause))));
+    causes.chain([(kind, own, None)]).collect()
 }
 
 /// The wire word of a cause.

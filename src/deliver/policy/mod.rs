@@ -162,7 +162,7 @@ pub struct Ground<'a> {
     pub policy: &'a Policy,
     /// In force.
     pub standing: &'a Standing,
-    /// The experiment's own receivers.
+    /// The experiment's own receivers; of notices about delivery itself, whoever looks after it.
     pub notify: &'a [String],
     /// Receivers of operational notices.
     pub operators: &'a [String],
@@ -222,6 +222,8 @@ fn receivers(facts: &Facts, ground: Ground<'_>) -> BTreeMap<String, Heard> {
         add(ground.operators, "operators hear every tripwire", None);
     } else if !is_replaced && is_operational {
         add(ground.operators, "operators", None);
+    } else if !is_replaced && facts.kind.is_about_delivery() {
+        add(ground.notify, "`delivery.fallback`, else the operators", None);
     } else if !is_replaced {
         add(ground.notify, "`notify` of the experiment", None);
     }
@@ -266,6 +268,10 @@ fn not_routed(facts: &Facts, ground: Ground<'_>) -> String {
     let only = taken(facts, ground.policy).into_iter().find(|route| route.only);
     match only {
         Some(route) => format!("route `{}` replaces `notify` and names nobody", route.name),
+        None if facts.kind.is_about_delivery() => {
+            "neither `delivery.fallback` nor `daemon.operators` names anybody, and no route matches"
+                .to_owned()
+        }
         None => "`notify` names nobody and no route matches".to_owned(),
     }
 }

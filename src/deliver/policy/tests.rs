@@ -484,3 +484,49 @@ fn facts_of_every_sample_are_what_its_message_says() {
     let stops = CAUSES.iter().filter(|(_, verdict)| *verdict == "stop").count();
     assert_eq!((stops, CAUSES.len()), (5, 17));
 }
+
+#[test]
+fn a_silence_of_tripwires_alone_could_hold_nothing() {
+    for (matcher, can) in [
+        (serde_json::json!({"kind": ["guardrail.tripped"]}), false),
+        (serde_json::json!({"kind": ["guardrail.tripped", "action.*"]}), false),
+        (serde_json::json!({"severity": ["page"]}), false),
+        (serde_json::json!({"kind": ["*.stop"], "cause": ["tripped"]}), false),
+        // A revision of such a stop is no tripwire.
+        (serde_json::json!({"cause": ["tripped"]}), true),
+        // A verdict that its cause does not belong to is none.
+        (serde_json::json!({"verdict": ["hold"], "cause": ["harmful"]}), false),
+        (serde_json::json!({"kind": ["guardrail.*"]}), true),
+        (serde_json::json!({"severity": ["low"]}), true),
+        (serde_json::json!({"verdict": ["stop"]}), true),
+        (serde_json::json!({"experiment": "copy", "cause": ["harmful"]}), true),
+        (serde_json::json!({"labels": {"team": "growth"}}), true),
+        (serde_json::json!({"alarm": ["overdue_review"]}), true),
+        (serde_json::json!({"topic": "verdict"}), true),
+    ] {
+        let read: Matcher = serde_json::from_value(matcher.clone()).unwrap();
+        assert_eq!(read.can_hold(), can, "{matcher}");
+    }
+}
+
+#[test]
+fn news_of_delivery_itself_goes_to_whoever_looks_after_it() {
+    let policy = Policy::default();
+    let (standing, receivers) = (Standing::default(), ["ops".to_owned()].into());
+    let ops = ["ops".to_owned()];
+    let mut ground = Ground {
+        policy: &policy,
+        standing: &standing,
+        notify: &ops,
+        operators: &[],
+        receivers: &receivers,
+        now: at(NOW),
+    };
+    let degraded = facts(Kind::EndpointDegraded, None);
+    let told = decide(&degraded, ground);
+    assert_eq!(told[0].receiver, "ops");
+    assert!(told[0].reason.starts_with("`delivery.fallback`"), "{told:?}");
+    ground.notify = &[];
+    let nobody = decide(&degraded, ground);
+    assert!(nobody[0].reason.starts_with("neither `delivery.fallback` nor"), "{nobody:?}");
+}

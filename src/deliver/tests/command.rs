@@ -31,6 +31,7 @@ async fn exit_codes_say_how_far_it_got() {
     for (argv, verify, reached, words) in [
         (sh("exit 0"), sh("echo flag is off"), Reached::Confirmed, "says off: flag is off"),
         (sh("exit 0"), sh("echo still on; exit 1"), Reached::Accepted, "says not off: still on"),
+        (sh("exit 0"), sh("exit 1"), Reached::Accepted, "says not off"),
         (sh("exit 0"), sh("echo broken >&2; exit 3"), Reached::Accepted, "exit code 3: broken"),
         (sh("exit 0"), json!(["/nonexistent/x"]), Reached::Accepted, "cannot start"),
         (sh("echo no rights >&2; exit 4"), sh("exit 0"), Reached::Requested, "exit code 4: no"),
@@ -41,6 +42,7 @@ async fn exit_codes_say_how_far_it_got() {
         let progress = run(json!({"argv": argv, "verify_argv": verify})).await;
         assert_eq!(progress.reached, reached, "{argv}: {}", progress.detail);
         assert!(progress.detail.contains(words), "{argv}: {}", progress.detail);
+        assert!(!progress.detail.ends_with(": "), "{argv}: {:?}", progress.detail);
     }
 }
 

@@ -15,7 +15,7 @@ use crate::deliver::enqueue::{ActionOrder, action_row};
 use crate::deliver::payload::Links;
 use crate::deliver::{ActionConfig, Worker, sample_notices};
 use crate::settings::Settings;
-use crate::store::{Delivery, DeliveryFilter, DeliveryState, Store};
+use crate::store::{Delivery, DeliveryFilter, DeliveryState, LogEntry, Store};
 
 fn flagd(more: &Value) -> ActionConfig {
     let mut table = json!({"armed": true, "flags": {"checkout": {
@@ -109,6 +109,20 @@ async fn a_pulled_rollback_is_confirmed_when_a_client_has_it() {
     assert_eq!(confirmed.state, DeliveryState::Confirmed);
     let detail = confirmed.attempts[1].detail.clone().unwrap();
     assert!(detail.starts_with("flagd/0.11 has flags.json with them off"), "{detail}");
+    // A person turns it on again: nobody is told any more that it is off.
+    let entry = LogEntry {
+        at: at(),
+        kind: "action.released".to_owned(),
+        who: Some("ana".to_owned()),
+        verdict: None,
+        because: None,
+        text: "ana: released".to_owned(),
+        evaluation_id: None,
+    };
+    assert!(bench.store.release_pulled("off", entry).await.unwrap());
+    let state = bench.store.action_state(&confirmed.row.partition).await.unwrap();
+    let detail = state[0].detail.as_deref().unwrap();
+    assert!(detail.starts_with("released by ana at 2026-"), "{detail}");
 }
 
 #[tokio::test]

@@ -128,13 +128,13 @@ fn experiment_row(row: &Row, now: Timestamp) -> Markup {
     html! {
         tr {
             th scope="row" {
-                a href=(link) { (row.stored.title) }
+                a href=(link) { bdi { (row.stored.title) } }
                 div.soft {
                     (row.stored.id)
                     @if let Some(life) = &row.life { " · " (life_words(life)) }
                 }
                 @if let Some(record) = &row.record {
-                    div.soft { "owner " (record.input.experiment.owner.name) }
+                    div.soft { "owner " bdi { (record.input.experiment.owner.name) } }
                 }
             }
             @match &row.stored.last {

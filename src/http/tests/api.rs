@@ -1,6 +1,7 @@
 //! Reading through the API.
 
-use axum::http::StatusCode;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
 use judge::decide::Verdict;
 
 use super::{AT, ID, Site, at, failing_source, named, sample_record};
@@ -111,8 +112,17 @@ async fn health_readiness_and_metrics() {
     assert_eq!(starting.problem()["code"], "starting");
     assert_eq!(site.get("/healthz").await.status, StatusCode::OK);
     site.state.store.put_source(failing_source("warehouse")).await.unwrap();
-    let metrics = site.get("/metrics").await;
+    let accept = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.2";
+    let asked = Request::get("/metrics").header("accept", accept).body(Body::empty()).unwrap();
+    let metrics = site.send(asked).await;
     assert!(metrics.header("content-type").starts_with("application/openmetrics-text"));
     assert!(metrics.body.contains("verdictd_source_up{source=\"warehouse\"} 0"));
+    assert!(metrics.body.contains("# TYPE verdictd_clock_jump_seconds counter"));
     assert!(metrics.body.ends_with("# EOF\n"));
+    // Who asks for nothing may not know OpenMetrics.
+    let older = site.get("/metrics").await;
+    assert_eq!(older.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+    assert!(older.body.contains("# TYPE verdictd_clock_jump_seconds_total counter"));
+    assert!(older.body.contains("verdictd_source_up{source=\"warehouse\"} 0"));
+    assert!(!older.body.contains("# EOF"));
 }

@@ -107,6 +107,9 @@ async fn a_set_with_a_token_is_shown_to_who_has_it() {
     assert_eq!(site.pull("GET", &[]).await.status, StatusCode::UNAUTHORIZED);
     let wrong = site.pull("GET", &[("authorization", "Bearer s3cre")]).await;
     assert_eq!(wrong.problem()["code"], "no_token");
+    // The scheme has no case.
+    let small = site.pull("GET", &[("authorization", "bearer s3cret")]).await;
+    assert_eq!(small.status, StatusCode::OK);
     let right = site.pull("GET", &[("authorization", "Bearer s3cret")]).await;
     assert_eq!(default_of(&right, "a"), "on");
     let site = site.with_flags("open", None, "b");

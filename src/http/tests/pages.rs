@@ -6,7 +6,7 @@ use judge::decide::Verdict;
 use super::{ID, Site, at, named, sample_record};
 use crate::store::BrokenFile;
 
-const HOSTILE: &str = "<script>alert('x')</script> & \"co\"";
+const HOSTILE: &str = "<script>alert('x')</script> & \"co\"\u{202e}\u{1b}";
 
 /// Values of every attribute of that name.
 fn attributes<'a>(html: &'a str, name: &str) -> Vec<&'a str> {
@@ -61,8 +61,21 @@ async fn text_of_users_is_escaped_everywhere() {
     for path in ["/", "/x/sample-checklist", "/x/sample-checklist/e/1", "/log"] {
         let html = site.get(path).await.body;
         assert!(!html.contains("<script"), "{path}");
+        assert!(!html.contains(['\u{202e}', '\u{1b}']), "{path}: nothing turns a line around");
         assert!(path == "/log" || html.contains("&lt;script&gt;"), "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_word_of_any_length_breaks_and_a_title_keeps_to_itself() {
+    let site = Site::empty();
+    let title = format!("{}\u{5d0}", "x".repeat(3_000));
+    site.add(named(sample_record(Verdict::Continue), ID, &title)).await;
+    let html = site.get("/").await.body;
+    assert!(html.contains(&format!("<bdi>{title}</bdi>")), "{html}");
+    let style = site.get("/assets/style.css").await.body;
+    let rule = style.lines().find(|line| line.contains("tbody th,")).unwrap();
+    assert!(rule.ends_with("{overflow-wrap:anywhere}"), "{rule}");
 }
 
 #[tokio::test]

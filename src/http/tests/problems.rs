@@ -83,8 +83,9 @@ async fn bodies_are_bounded_typed_and_strict() {
         let code = answer.problem()["code"].clone();
         assert!(code == "body" || code == "invalid", "{body}: {code}");
     }
+    // The name of the scheme has no case, and its token is the same.
     let untyped = Request::post("/api/v1/decisions")
-        .header(header::AUTHORIZATION, "Bearer token-of-guest")
+        .header(header::AUTHORIZATION, "bearer token-of-guest")
         .body(Body::from("{}"))
         .unwrap();
     let answer = site.send(untyped).await;

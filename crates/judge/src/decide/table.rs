@@ -234,7 +234,7 @@ fn extend(facts: &Facts<'_>) -> Option<Decision> {
     }
     let mut reasons = Vec::new();
     for (index, atom) in facts.unknown_atoms().filter(|(_, atom)| atom.decidable) {
-        if let Some(units) = atom.needs_more {
+        if let Some(units) = atom.units_missing() {
             reasons.push(Reason::NeedsMore { signal: atom.signal.clone(), units });
         }
         reasons.push(Reason::AtomUnknown { atom: index });

@@ -4,7 +4,7 @@ use super::met_words;
 use super::numbers::{Written, count, interval_text};
 use crate::analyse::{AtomView, Evidence, Truth, UnknownWhy};
 use crate::record::EvaluationRecord;
-use crate::spec::{AtomKind, Form, Side};
+use crate::spec::{AtomKind, EvidenceMode, Form, Side};
 
 /// How the numbers of one atom are written.
 fn written<'a>(atom: &AtomView, record: &'a EvaluationRecord) -> Written<'a> {
@@ -117,10 +117,21 @@ fn side_of(atom: &AtomView, record: &EvaluationRecord) -> Option<Side> {
     rules.find(|one| one.text == atom.text).map(|one| one.side)
 }
 
+/// Whether there are units enough to show the aim and only the estimate is short of the threshold.
+fn is_short(atom: &AtomView, record: &EvaluationRecord) -> bool {
+    let Some(evidence) = &atom.evidence else { return false };
+    let short = match side_of(atom, record) {
+        Some(Side::AtMost) => evidence.estimate > atom.wanted,
+        _ => evidence.estimate < atom.wanted,
+    };
+    let moves = atom.kind == AtomKind::Movement && atom.needs_more.is_some();
+    moves && record.input.experiment.evidence == EvidenceMode::Significant && short
+}
+
 /// What it would take for the atom to read otherwise.
 pub fn what_would_flip(atom: &AtomView, record: &EvaluationRecord) -> String {
     let wanted = written(atom, record).text(atom.wanted);
-    match (atom.met, atom.why, atom.needs_more) {
+    match (atom.met, atom.why, atom.units_missing()) {
         (Truth::True, ..) => match atom.kind {
             AtomKind::Tolerance => "flips when the interval leaves the tolerance".to_owned(),
             AtomKind::Level | AtomKind::Movement => {
@@ -139,6 +150,9 @@ pub fn what_would_flip(atom: &AtomView, record: &EvaluationRecord) -> String {
             "flips when the data are fit to be judged".to_owned()
         }
         (Truth::Unknown, _, Some(units)) => format!("needs about {} more", count(units)),
+        (Truth::Unknown, _, None) if is_short(atom, record) => {
+            format!("flips when the estimate reaches {wanted} or the interval no longer does")
+        }
         (Truth::Unknown, _, None) => {
             format!("flips when the interval settles on one side of {wanted}")
         }

@@ -8,7 +8,7 @@ use crate::record::EvaluationRecord;
 
 /// The finding as one sentence with a full stop.
 pub fn finding_sentence(finding: &Finding, record: &EvaluationRecord) -> String {
-    sentence(&words(finding, record))
+    sentence(&words(finding, record), &record.input.experiment)
 }
 
 fn words(finding: &Finding, record: &EvaluationRecord) -> String {

@@ -10,14 +10,17 @@ use crate::spec::{Experiment, Form};
 
 /// The reason as one sentence with a full stop.
 pub fn reason_sentence(reason: &Reason, record: &EvaluationRecord) -> String {
-    sentence(&short_reason(reason, record))
+    sentence(&short_reason(reason, record), &record.input.experiment)
 }
 
-/// Words with a capital and a full stop; names of signals keep their letters.
-pub(super) fn sentence(words: &str) -> String {
+/// Words with a capital and a full stop; what is named in the file keeps its letters.
+pub(super) fn sentence(words: &str, experiment: &Experiment) -> String {
     let mut sentence = words.to_owned();
-    let first_word = words.split([' ', ',']).next().unwrap_or_default();
-    let is_name = first_word.bytes().any(|byte| byte == b'_' || byte.is_ascii_digit());
+    let first_word = words.split([' ', ',', ':']).next().unwrap_or_default();
+    let is_name = first_word == experiment.id
+        || experiment.signal(first_word).is_some()
+        || experiment.guardrails.iter().any(|guardrail| guardrail.name == first_word)
+        || first_word.bytes().any(|byte| byte == b'_' || byte.is_ascii_digit());
     if !is_name && let Some(first) = sentence.get_mut(0..1) {
         first.make_ascii_uppercase();
     }

@@ -60,7 +60,7 @@ fn because_is_at_most_three_sentences() {
         });
     assert_eq!(
         because(&record(look)),
-        "O is flat: 0.0 pts (-1.8 pts to +1.8 pts). O +0.4 pts, needed +3.0 pts. \
+        "o is flat: 0.0 pts (-1.8 pts to +1.8 pts). o +0.4 pts, needed +3.0 pts. \
          Guardrail errors is tripped."
     );
     let fault = evaluate_fault(Look::early().input, "index out of bounds");
@@ -69,9 +69,14 @@ fn because_is_at_most_three_sentences() {
 
 #[test]
 fn names_of_signals_keep_their_letters() {
-    assert_eq!(reasons::sentence("activation_14d is flat"), "activation_14d is flat.");
-    assert_eq!(reasons::sentence("guardrail x is tripped"), "Guardrail x is tripped.");
-    assert_eq!(reasons::sentence(""), ".");
+    let experiment = Look::passing().input.experiment;
+    let sentence = |words: &str| reasons::sentence(words, &experiment);
+    assert_eq!(sentence("activation_14d is flat"), "activation_14d is flat.");
+    assert_eq!(sentence("guardrail x is tripped"), "Guardrail x is tripped.");
+    // A name is a name: `O` is no signal of this file.
+    assert_eq!(sentence("o is flat"), "o is flat.");
+    assert_eq!(sentence("over all of them"), "Over all of them.");
+    assert_eq!(sentence(""), ".");
 }
 
 #[test]
@@ -99,6 +104,11 @@ fn an_atom_shows_wanted_seen_interval_n_and_what_would_flip_it() {
     assert_eq!(
         unknown(inconclusive, None),
         "flips when the interval settles on one side of +3.0 pts"
+    );
+    // The aim could be shown with what is there: it is the estimate that is short.
+    assert_eq!(
+        unknown(inconclusive, Some(0.0)),
+        "flips when the estimate reaches +3.0 pts or the interval no longer does"
     );
     assert_eq!(unknown(Some(UnknownWhy::NoData), Some(1.0)), "flips when data come");
     assert_eq!(unknown(Some(UnknownWhy::NotNow), None), "judged only at the checkpoint");
@@ -152,11 +162,11 @@ fn every_reason_is_a_sentence() {
     let at = ts("2026-07-01T00:00:00Z");
     let all = [
         (Reason::StopRuleHolds, "The stop rule holds."),
-        (Reason::AtomUnknown { atom: 1 }, "O +0.4 pts, needed +3.0 pts: inconclusive."),
+        (Reason::AtomUnknown { atom: 1 }, "o +0.4 pts, needed +3.0 pts: inconclusive."),
         (Reason::AtomMet { atom: 9 }, "An atom of the rule."),
         (
             Reason::DataMissing { signal: "o".into(), since: Some(at) },
-            "O has no data since 2026-06-30.",
+            "o has no data since 2026-06-30.",
         ),
         (
             Reason::SplitMismatch { p: 0.000_12 },

@@ -175,6 +175,7 @@ const CODES: &[(&str, &str)] = &[
     ("W0116", "the mechanism moves a signal without an aim"),
     ("W0118", "a look plan that does not fit the dates"),
     ("W0119", "a proxy that did not predict its outcome in finished tests"),
+    ("W0120", "a title that no table, chat or subject line has room for"),
     ("W0301", "a part of an OpenSLO file is read in another way"),
 ];
 
@@ -222,9 +223,14 @@ fn render_one(out: &mut String, file_name: &str, lines: &[&str], found: &Diagnos
     };
     put(format!("{word}[{}]: {}", found.code, found.message));
     put(format!("{gutter}--> {file_name}:{line}:{column}"));
-    put(format!("{gutter} |"));
-    put(format!("{number} | {shown}"));
-    put(format!("{gutter} | {}{}", " ".repeat(offset), "^".repeat(carets)));
+    // A file that is no map at all may be anything, a key or a list of passwords: that it is none
+    // is said without its text.
+    let is_foreign = found.code == "E0203" && found.message.starts_with("`the file` ");
+    if !is_foreign {
+        put(format!("{gutter} |"));
+        put(format!("{number} | {shown}"));
+        put(format!("{gutter} | {}{}", " ".repeat(offset), "^".repeat(carets)));
+    }
     if let Some(cause) = &found.cause {
         put(format!("{gutter} = cause: {cause}"));
     }

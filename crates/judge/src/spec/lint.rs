@@ -80,6 +80,7 @@ impl Finding {
 /// `first_seen` is the instant at which this revision was first read, if anybody knows.
 pub fn lint(experiment: &Experiment, first_seen: Option<Timestamp>) -> Vec<Finding> {
     let mut found = done::definition_of_done(experiment, first_seen);
+    title(experiment, &mut found);
     mechanism(experiment, &mut found);
     rules::rules(experiment, &mut found);
     power::power(experiment, &mut found);
@@ -147,6 +148,18 @@ fn days_to_checkpoint(experiment: &Experiment) -> f64 {
     match experiment.checkpoint.when {
         When::At(at) => ms_between(experiment.start, at) as f64 / DAY_MS as f64,
         When::Every(every) => every.as_days(),
+    }
+}
+
+/// Longest title that fits where titles stand, in characters.
+const TITLE_CHARS: usize = 120;
+
+fn title(experiment: &Experiment, found: &mut Vec<Finding>) {
+    let length = experiment.title.chars().count();
+    if length > TITLE_CHARS {
+        let message = format!("the title has {length} characters, of at most {TITLE_CHARS}");
+        let hint = "say in a few words what is tried; the mechanism has room for the rest";
+        found.push(Finding::new("W0120", "title", message).hint(hint));
     }
 }
 

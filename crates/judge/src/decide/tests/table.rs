@@ -229,6 +229,10 @@ fn an_unknown_root_extends_when_its_atoms_are_decidable() {
             Reason::AtomMet { atom: 0 },
         ]
     );
+    // Units enough for the aim: more of them are no reason, the estimate is.
+    let enough = Look::passing().decidable(1, 0.0).state("o", SignalState::Moving);
+    assert_eq!(row(&enough), EXTEND);
+    assert_eq!(reasons(&enough)[0], Reason::AtomUnknown { atom: 1 });
     // Accrual: 42 days less 14 of maturity, from the checkpoint on.
     assert_eq!(decision.next_checkpoint_at, Some(ts("2026-08-10T00:00:00Z")));
     assert!(!decision.ends_cycle);
