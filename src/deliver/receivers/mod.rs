@@ -39,6 +39,10 @@ pub trait ReceiverKind {
     /// What is stored and sent, made once from the generic message.
     fn render(&self, content: &Value) -> String;
 
+    /// A smaller body for a receiver that said "too large": everything that [`Self::render`] puts
+    /// beside the words (labels, flags, keys), with the headline and the links alone.
+    fn shrink(&self, content: &Value) -> String;
+
     /// What is wrong with the settings, so far as they can be judged without sending; all at once.
     fn faults(&self) -> Vec<String> {
         Vec::new()
@@ -75,9 +79,6 @@ pub trait ReceiverKind {
 pub trait Receiver: Send + Sync + std::fmt::Debug {
     /// Sends one message once; the caller holds the deadline over the whole of it.
     fn send<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Result<Receipt, SendError>>;
-
-    /// A smaller body for a receiver that said "too large", made from the generic content.
-    fn shrink(&self, content: &Value) -> String;
 }
 
 /// One message on its way.
@@ -204,6 +205,11 @@ impl ReceiverConfig {
     /// The body of a message for this kind of receiver, from its generic content.
     pub fn render(&self, content: &Value) -> String {
         self.parts().1.render(content)
+    }
+
+    /// The smallest body that still says what happened and where to read more.
+    pub fn shrink(&self, content: &Value) -> String {
+        self.parts().1.shrink(content)
     }
 
     /// What is wrong with it, all at once; the daemon does not start with faults.

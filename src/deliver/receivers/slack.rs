@@ -36,6 +36,10 @@ impl ReceiverKind for SlackConfig {
         body(content)
     }
 
+    fn shrink(&self, content: &Value) -> String {
+        small(content)
+    }
+
     fn receiver(&self, network: &Network) -> Result<Arc<dyn Receiver>, String> {
         Ok(Arc::new(Slack(Hook::new(network, &self.url)?)))
     }
@@ -66,8 +70,8 @@ fn message(said: &Said) -> Value {
         blocks.push(json!({"type": "section", "fields": fields}));
     }
     if !said.next.is_empty() {
-        let next: Vec<_> = said.next.iter().map(|line| format!("→ {line}")).collect();
-        blocks.push(json!({"type": "section", "text": plain(&next.join("\n"), 1_200, true)}));
+        let next = said.next_lines(str::to_owned).join("\n");
+        blocks.push(json!({"type": "section", "text": plain(&next, 2_800, true)}));
     }
     let buttons: Vec<_> = said.links.iter().map(button).collect();
     if !buttons.is_empty() {
@@ -113,10 +117,6 @@ impl Slack {
 impl Receiver for Slack {
     fn send<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Result<Receipt, SendError>> {
         Box::pin(self.post(envelope))
-    }
-
-    fn shrink(&self, content: &Value) -> String {
-        small(content)
     }
 }
 

@@ -72,7 +72,9 @@ fn presets_group_and_resolve_by_the_other_sides_own_key() {
 #[tokio::test]
 async fn a_preset_is_sent_to_its_place_with_its_token() {
     let folder = tempfile::tempdir().unwrap();
-    let fake = Fake::start(vec![Reply::status(202, "{}")]).await;
+    let taken = || Reply::status(202, "{}");
+    let name = Reply::status(200, r#"{"name": "spaces/A/messages/B"}"#);
+    let fake = Fake::start(vec![taken(), taken(), name]).await;
     let token = serde_json::to_value(secret(folder.path(), "token", "k3y")).unwrap();
     let own = json!({
         "preset": "opsgenie", "base_url": format!("{}/jsm/", fake.url), "token": token,
