@@ -19,6 +19,7 @@ mod heartbeat;
 mod http_api;
 mod kill_points;
 mod late;
+mod mails;
 mod messages;
 mod notify;
 mod people;
