@@ -175,7 +175,7 @@ fn held(at: Timestamp) -> Option<EvaluationRecord> {
     let record = sample_record(at, Verdict::Hold, Cause::DataMissing, vec![missing]);
     record.map(|mut record| {
         let why = format!("nothing came since {}", since.strftime("%Y-%m-%d"));
-        change_outcome(&mut record, SignalState::NoData, Truth::Unknown, None, Some(why));
+        change_outcome(&mut record, SignalState::NoData, Truth::Unknown, None, Some(&why));
         record
     })
 }
@@ -183,7 +183,7 @@ fn held(at: Timestamp) -> Option<EvaluationRecord> {
 /// The proxy moved, the outcome did not.
 fn without_effect(mut record: EvaluationRecord) -> EvaluationRecord {
     let flat = evidence((-0.018, 0.002, 0.022), false, (0.27, 0.272));
-    change_outcome(&mut record, SignalState::Flat, Truth::False, Some(flat), None);
+    change_outcome(&mut record, SignalState::Flat, Truth::False, Some(&flat), None);
     record
 }
 
@@ -192,17 +192,17 @@ fn change_outcome(
     record: &mut EvaluationRecord,
     state: SignalState,
     met: Truth,
-    evidence: Option<Evidence>,
-    why: Option<String>,
+    evidence: Option<&Evidence>,
+    why: Option<&str>,
 ) {
     for view in record.signals.iter_mut().filter(|view| view.role == Role::Outcome) {
         view.state = state;
-        view.evidence.clone_from(&evidence);
-        view.why.clone_from(&why);
+        view.evidence = evidence.cloned();
+        view.why = why.map(str::to_owned);
     }
     for atom in record.atoms.iter_mut().filter(|atom| atom.signal == "activation_14d") {
         atom.met = met;
-        atom.evidence.clone_from(&evidence);
+        atom.evidence = evidence.cloned();
     }
     record.rule.value = met;
     if let Some(leaf) = record.rule.nodes.last_mut() {

@@ -147,13 +147,24 @@ fn envelope(
             "sequence": contents.slot.as_millisecond(),
             "notice": notice_id(name, contents.slot),
             "headline": json_text(
-                &format!("DIGEST - {name}: {total} experiments, {urgent} need somebody"), 300),
-            "reason": format!("{news} messages {since}, worst first."),
+                &format!(
+                    "DIGEST - {name}: {}, {urgent} {} somebody",
+                    counted(total, "experiment"),
+                    if urgent == 1 { "needs" } else { "need" },
+                ),
+                300,
+            ),
+            "reason": format!("{} {since}; the worst comes first.", counted(news, "message")),
             "next": lines,
             "digest": {"name": name, "experiments": experiments},
             "links": links,
         },
     })
+}
+
+/// `1 message`, `2 messages`.
+fn counted(count: usize, word: &str) -> String {
+    if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
 }
 
 fn notice_id(name: &str, slot: Timestamp) -> String {

@@ -82,7 +82,7 @@ impl Said {
         let kind = text(&content["type"]);
         Self {
             headline: headline(data),
-            reason: text(&data["reason"]),
+            reason: reason(data),
             next: next(data),
             mark: if kind == DIGEST_KIND { BULLET } else { ARROW },
             facts: facts(data),
@@ -99,12 +99,17 @@ impl Said {
         self.next.iter().map(|line| format!("{} {}", self.mark, clip(line))).collect()
     }
 
+    /// Whether `next` is a list, which loses its last lines rather than the end of one.
+    pub(super) fn is_list(&self) -> bool {
+        self.mark == BULLET
+    }
+
     /// What is left of it at a step: first go secondary signals, then all, then most of the words;
     /// the last is the headline and where to read more. A list loses its last lines at each step.
     pub(super) fn at_step(&self, step: usize) -> Self {
         let mut said = self.clone();
         let most = MOST_LINES.get(step).copied().unwrap_or(0);
-        let is_list = said.mark == BULLET;
+        let is_list = said.is_list();
         if is_list && said.next.len() > most {
             said.next.truncate(most);
             said.next.push("and more".to_owned());
@@ -224,12 +229,31 @@ fn headline(data: &Value) -> String {
     if headline.is_empty() { "verdictd".to_owned() } else { headline }
 }
 
+/// The reason; where it only repeats the first line of a change, what was believed as well, since
+/// that is what did not hold.
+fn reason(data: &Value) -> String {
+    let reason = text(&data["reason"]);
+    let mechanism = text(&data["mechanism"]);
+    let is_repeated = headline(data).contains(reason.trim_end_matches('.'));
+    if is_repeated && data["verdict"] == "change" && !mechanism.is_empty() {
+        return format!("{reason} {mechanism}").trim().to_owned();
+    }
+    reason
+}
+
+/// Numbers that stay in one line with their unit: narrow columns break at every space.
+fn unbroken(text: &str) -> String {
+    let kept = text.replace(" %", "\u{a0}%").replace(" pts", "\u{a0}pts");
+    kept.replace("n = ", "n\u{a0}=\u{a0}")
+}
+
 fn facts(data: &Value) -> Vec<Fact> {
     let fact = |item: &Value, word: &str| {
-        let part = |key: &str| text(&item[key]).replace('_', " ");
+        // The name as everywhere else, the state in words.
+        let state = text(&item["state"]).replace('_', " ");
         Fact {
-            name: format!("{} ({word}): {}", part("name"), part("state")),
-            text: text(&item["text"]),
+            name: format!("{} ({word}): {state}", text(&item["name"])),
+            text: unbroken(&text(&item["text"])),
             is_primary: matches!(word, "guardrail" | "outcome"),
         }
     };

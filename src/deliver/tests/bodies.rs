@@ -125,6 +125,24 @@ fn every_receiver_renders_every_type_of_message() {
     }
 }
 
+/// A long digest loses whole lines and says so; what is left are the worst.
+#[test]
+fn a_long_digest_loses_its_last_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let messages = every_message();
+    let mut digest = messages.iter().find(|it| it["type"] == "digest").unwrap().clone();
+    let line = |number: usize| format!("experiment-{number:02}: {}", "it goes on. ".repeat(40));
+    digest["data"]["next"] = (0..40).map(line).collect();
+    for kind in ["slack", "discord", "telegram", "opsgenie"] {
+        let body = config(kind, "https://receiver.example", folder.path()).render(&digest);
+        let shown = (0..40).filter(|number| body.contains(&format!("experiment-{number:02}")));
+        let shown: Vec<usize> = shown.collect();
+        assert!((1..=20).contains(&shown.len()), "{kind}: {shown:?}");
+        assert_eq!(shown, (0..shown.len()).collect::<Vec<_>>(), "{kind}");
+        assert!(body.contains("and more"), "{kind}: {body}");
+    }
+}
+
 /// A digest is its experiments: each of them is named, and the worst stands first.
 #[test]
 fn a_digest_names_its_experiments_in_every_receiver() {

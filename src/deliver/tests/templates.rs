@@ -193,3 +193,30 @@ fn a_tree_in_the_settings_keeps_its_keys_and_a_broken_one_is_refused_at_load() {
     let refused = crate::settings::load(Some(&file), &[], &[]).unwrap_err().to_string();
     assert!(refused.contains("receivers.b: body.Text, line 1: undefined"), "{refused}");
 }
+
+/// Every table of the guide, as it stands there, is loaded and renders every kind of message.
+#[test]
+fn every_example_of_the_guide_works() {
+    let guide = include_str!("../../../docs/guide/receivers.md");
+    let blocks = guide.split("```toml\n").skip(1).map(|it| it.split("```").next().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("verdictd.toml");
+    let mut names = std::collections::BTreeSet::new();
+    for block in blocks {
+        // Operators are named at the top and explained further down.
+        let block = block.replace("operators = [\"oncall\"]", "operators = []");
+        std::fs::write(&file, &block).unwrap();
+        let settings = crate::settings::load(Some(&file), &[], &[]).unwrap().settings;
+        for (name, receiver) in &settings.receivers {
+            assert_eq!(receiver.faults(), Vec::<String>::new(), "{name}");
+            receiver.build(name).unwrap();
+            for message in super::bodies::every_message() {
+                let body: Value = serde_json::from_str(&receiver.render(&message)).unwrap();
+                assert_ne!(body, json!({}), "{name}: {}", message["type"]);
+            }
+            names.insert(name.clone());
+        }
+    }
+    let kinds = super::answers::kinds().len();
+    assert!(names.len() > kinds, "{kinds} kinds and a tree of one's own: {names:?}");
+}
