@@ -10,7 +10,9 @@ pub fn shown(c: char) -> Option<char> {
     match c {
         '\n' | '\t' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}' => Some(' '),
         '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => None,
-        '\u{200e}' | '\u{200f}' | '\u{61c}' => None,
+        '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{feff}' => None,
+        // Tags: nobody sees them and machines do.
+        '\u{e0000}'..='\u{e007f}' => None,
         c if c.is_control() => None,
         c => Some(c),
     }
@@ -35,7 +37,10 @@ pub fn json(document: &str) -> String {
         if shown(c) == Some(c) {
             out.push(c);
         } else {
-            out.extend(["\\u", &format!("{:04x}", u32::from(c))]);
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                out.extend(["\\u", &format!("{unit:04x}")]);
+            }
         }
     }
     out

@@ -145,7 +145,10 @@ impl Worker {
         match receiver.send(envelope).await {
             Err(SendError { then: Then::Shrink, .. }) => {
                 let content = serde_json::from_str(&item.row.content).unwrap_or_default();
-                envelope.body = receiver.shrink(&content);
+                let Some(config) = self.routes.receivers.get(&item.row.endpoint) else {
+                    return Err(misconfigured("no settings of this receiver"));
+                };
+                envelope.body = config.shrink(&content);
                 receiver.send(envelope).await
             }
             other => other,

@@ -101,8 +101,9 @@ impl Bucket {
         let own_ms = FIRST_PAUSE_MS.saturating_mul(1 << self.strikes.min(10)).min(LONGEST_PAUSE_MS);
         self.strikes = self.strikes.saturating_add(1);
         let wait_ms = match asked {
-            Some(asked) => asked.min(RETRY_AFTER_CAP).as_secs_f64() * 1_000.0,
-            None => own_ms as f64,
+            // "At once" beside "too many" is no answer: it would be asked again without end.
+            Some(asked) if !asked.is_zero() => asked.min(RETRY_AFTER_CAP).as_secs_f64() * 1_000.0,
+            _ => own_ms as f64,
         };
         let wait_ms = (wait_ms * (1.0 + JITTER * jitter.clamp(0.0, 1.0))).ceil() as i64;
         let until = add_ms(now, wait_ms);
@@ -205,6 +206,7 @@ mod tests {
         assert_eq!(wait(Some(60), 1.0), 72_000);
         assert_eq!(wait(Some(u64::MAX), 0.0), 86_400_000, "capped at a day");
         assert_eq!(wait(None, 0.0), 1_000);
+        assert_eq!(wait(Some(0), 0.0), 1_000, "never a loop without a pause");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use crate::plain::shown;
 
 const ELLIPSIS: char = '…';
+const ZERO_WIDTH: char = '\u{200b}';
 
 /// What a character costs inside a JSON string.
 fn json_cost(c: char) -> usize {
@@ -16,11 +17,38 @@ fn json_cost(c: char) -> usize {
     }
 }
 
+/// A zero-width space into every address, so that no program makes a link of it: the links of a
+/// message are its own. Nothing else changes, and a person still reads the address.
+pub(super) fn without_links(text: &str) -> String {
+    let mut plain = text.replace("://", ":\u{200b}//");
+    for mark in ["www.", "mailto:", "xmpp:"] {
+        let mut from = 0;
+        while let Some(at) = find_ignoring_case(&plain, mark, from) {
+            plain.insert(at + mark.len() - 1, ZERO_WIDTH);
+            from = at + mark.len();
+        }
+    }
+    plain
+}
+
+/// Where an ASCII word stands, in whatever case.
+fn find_ignoring_case(text: &str, word: &str, from: usize) -> Option<usize> {
+    let bytes = text.as_bytes().get(from..)?;
+    let is_it = |window: &[u8]| window.eq_ignore_ascii_case(word.as_bytes());
+    bytes.windows(word.len()).position(is_it).map(|at| from + at)
+}
+
 /// At most `max` bytes as a JSON string; what was cut ends in an ellipsis.
 pub(super) fn json_text(text: &str, max: usize) -> String {
     clipped(text.chars().filter_map(shown).map(String::from), max, |piece| {
         piece.chars().map(json_cost).sum()
     })
+}
+
+/// As [`json_text`], where no markup is read but a name behind an `@` could be called: a zero-width
+/// space stands between the two.
+pub(super) fn quiet_text(text: &str, max: usize) -> String {
+    json_text(&json_text(text, max).replace('@', "@\u{200b}"), max)
 }
 
 /// Escaped for Slack (`&`, `<`, `>`), at most `max` characters (UTF-16 units) after escaping.
@@ -53,22 +81,36 @@ pub(super) fn html_text(text: &str, max: usize) -> String {
 }
 
 /// Escaped for Markdown as chats read it, at most `max` characters (UTF-16 units) after escaping:
-/// no emphasis, link, quote or heading, and no `@` that could call anybody (a zero-width space
-/// follows it).
+/// no emphasis, link, quote or heading, no entity that is another character when it is shown, and
+/// no `@` that could call anybody (a zero-width space follows it).
 pub(super) fn markdown_text(text: &str, max: usize) -> String {
-    let pieces = text.chars().filter_map(shown).map(|c| match c {
+    let text: String = text.chars().filter_map(shown).collect();
+    let text = without_links(text.trim_start());
+    let piece = |(at, c): (usize, char)| match c {
         '\\' | '`' | '*' | '_' | '~' | '[' | ']' | '(' | ')' | '<' | '>' | '#' | '|' | '!' => {
             format!("\\{c}")
         }
+        '&' if is_entity(&text[at..]) => "\\&".to_owned(),
+        '.' if is_list_mark(&text, at) => "\\.".to_owned(),
+        // What would open a list or a line is one only at the beginning, and there is one line.
+        '-' | '+' | '=' if at == 0 => format!("\\{c}"),
         '@' => "@\u{200b}".to_owned(),
         c => c.to_string(),
-    });
-    // What would open a list is a bullet only at the beginning of a line, and there is one line.
-    let text = clipped(pieces, max, |piece| piece.encode_utf16().count());
-    match text.strip_prefix(['-', '+']) {
-        Some(rest) if rest.starts_with(' ') => format!("\u{2013}{rest}"),
-        _ => text,
-    }
+    };
+    clipped(text.char_indices().map(piece), max, |piece| piece.encode_utf16().count())
+}
+
+/// The dot of `1. ` at the beginning.
+fn is_list_mark(text: &str, at: usize) -> bool {
+    let is_number = at > 0 && text[..at].bytes().all(|it| it.is_ascii_digit());
+    is_number && text[at + 1..].chars().next().is_none_or(char::is_whitespace)
+}
+
+/// `&lt;`, `&#64;`, `&#x40;`: what comes out as another character.
+fn is_entity(text: &str) -> bool {
+    let name = text.get(1..).unwrap_or_default();
+    let end = name.bytes().take(40).position(|it| !it.is_ascii_alphanumeric() && it != b'#');
+    end.is_some_and(|end| end > 0 && name.as_bytes().get(end) == Some(&b';'))
 }
 
 /// Keeps whole pieces while they fit; an entity is never cut in two.
@@ -116,6 +158,27 @@ mod tests {
     fn html_text_is_text_wherever_it_stands() {
         assert_eq!(html_text("<a href='x\">&", 100), "&lt;a href=&#39;x&quot;&gt;&amp;");
         assert_eq!(html_text("<<<", 7), "&lt;…");
+    }
+
+    #[test]
+    fn markdown_text_is_its_own_words() {
+        for (text, plain) in [
+            ("&#64;here &amp;lt; R&D; A & B", "\\&\\#64;here \\&amp;lt; R\\&D; A & B"),
+            ("1. one", "1\\. one"),
+            ("7.", "7\\."),
+            ("1.5 of 2. ", "1.5 of 2. "),
+            ("---", "\\---"),
+            ("- a", "\\- a"),
+            ("===", "\\==="),
+            ("    code", "code"),
+            ("https://evil.example", "https:\u{200b}//evil.example"),
+            ("WWW.evil.example", "WWW\u{200b}.evil.example"),
+            ("a&&b&", "a&&b&"),
+            ("\u{2028}x\u{61c}\u{e0041}y", "xy"),
+        ] {
+            assert_eq!(markdown_text(text, 100), plain, "{text}");
+        }
+        assert_eq!(markdown_text("&amp;&amp;", 8), "\\&amp;…");
     }
 
     #[test]

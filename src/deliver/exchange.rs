@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use judge::time::Timestamp;
+use judge::time::{Timestamp, ms_between};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, Response};
 use tokio::time::{Instant, timeout_at};
@@ -41,12 +41,26 @@ pub(super) struct Answer {
     pub(super) body: Result<String, SendError>,
     /// What of the request must not be repeated.
     scrubber: Scrubber,
+    /// The wall clock that instants in headers are held against.
+    now: Timestamp,
 }
 
 impl Answer {
     /// A header as text.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// How long it is until the instant that a header names: seconds since 1970, or RFC 3339 with
+    /// or without its seconds. Nothing for what is neither, and never more than a day.
+    pub(super) fn wait_until(&self, name: &str) -> Option<Duration> {
+        let text = self.header(name)?.trim();
+        let at = match text.parse::<i64>() {
+            Ok(seconds) => Timestamp::from_second(seconds).ok()?,
+            Err(_) => text.parse().ok()?,
+        };
+        let ms = u64::try_from(ms_between(self.now, at)).unwrap_or(0);
+        Some(Duration::from_millis(ms).min(RETRY_AFTER_CAP))
     }
 
     /// Words for the attempt log: the answer, or what became of it.
@@ -63,6 +77,11 @@ impl Answer {
         let seconds = value.get("retry_after")?.as_f64()?;
         let usable = seconds.is_finite() && seconds >= 0.0;
         usable.then(|| Duration::from_secs_f64(seconds.min(RETRY_AFTER_CAP.as_secs_f64())))
+    }
+
+    /// A page where a machine should have answered: a login or a proxy stands in between.
+    pub(super) fn is_page(&self) -> bool {
+        self.body.as_deref().is_ok_and(|text| text.trim_start().starts_with('<'))
     }
 
     /// What a status means to receivers that speak plain HTTP; `None` is success.
@@ -160,7 +179,7 @@ pub(super) async fn exchange_up_to(
         Ok(Err(error)) => Err(no_answer(error, url)),
         Ok(Ok(text)) => Ok(text),
     };
-    Ok(Answer { status, retry_after, headers, body, scrubber })
+    Ok(Answer { status, retry_after, headers, body, scrubber, now })
 }
 
 async fn read_capped(mut response: Response, cap: usize) -> Result<String, reqwest::Error> {

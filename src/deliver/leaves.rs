@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::clip::{html_text, json_text, markdown_text, slack_text};
+use super::clip::{html_text, json_text, markdown_text, slack_text, without_links};
 use super::receivers::plain_url;
 
 /// Instructions that one leaf may take.
@@ -49,9 +49,12 @@ impl Escape {
         match self {
             Self::None => json_text(text, max),
             // No escape exists for emphasis: a zero-width space keeps it from beginning.
-            Self::Slack => loosened(&slack_text(text, max, false), &['*', '_', '~', '`', '@']),
+            Self::Slack => {
+                let text = loosened(&slack_text(text, max, false), &['*', '_', '~', '`', '@']);
+                without_links(&text)
+            }
             Self::Md => markdown_text(text, max),
-            Self::Html => loosened(&html_text(text, max), &['@']),
+            Self::Html => without_links(&loosened(&html_text(text, max), &['@'])),
             Self::Adf => match json_text(text, max) {
                 text if text.trim().is_empty() => "\u{2013}".to_owned(),
                 text => text,

@@ -18,6 +18,23 @@ pub(super) fn units(evidence: &Evidence) -> f64 {
     evidence.n.values().sum()
 }
 
+/// A signal's change and its range: `+6.0 pts (+2.1 pts to +9.9 pts)`; nothing without evidence.
+pub(super) fn change_words(view: &SignalView) -> Option<String> {
+    let evidence = view.evidence.as_ref()?;
+    let unit = view.unit.as_deref();
+    // Without a comparison the evidence is on the level itself.
+    let change = |x: f64| match evidence.comparison {
+        Some(_) => format_change(x, evidence.relative, view.form, unit),
+        None => format_level(x, view.form, unit),
+    };
+    let end = |x: f64, open: &str| {
+        if x.abs() >= UNBOUNDED { open.to_owned() } else { change(x) }
+    };
+    let range = &evidence.interval;
+    let (lo, hi) = (end(range.lo, "no lower bound"), end(range.hi, "no upper bound"));
+    Some(format!("{} ({lo} to {hi})", change(evidence.estimate)))
+}
+
 /// One signal in one line: `↑ 27.0 % -> 33.0 %, +6.0 pts (+2.1 pts to +9.9 pts), n = 12,000`.
 pub fn signal_line(view: &SignalView) -> String {
     let Some(evidence) = &view.evidence else {
@@ -30,22 +47,12 @@ pub fn signal_line(view: &SignalView) -> String {
     };
     let unit = view.unit.as_deref();
     let level = |x: f64| format_level(x, view.form, unit);
-    // Without a comparison the evidence is on the level itself.
-    let change = |x: f64| match evidence.comparison {
-        Some(_) => format_change(x, evidence.relative, view.form, unit),
-        None => level(x),
-    };
     let mut text = arrow.to_owned();
     if let (Some(from), Some(to)) = (evidence.comparison, evidence.level) {
         text = format!("{text} {} -> {},", level(from), level(to));
     }
-    let end = |x: f64, open: &str| {
-        if x.abs() >= UNBOUNDED { open.to_owned() } else { change(x) }
-    };
-    let range = &evidence.interval;
-    let (lo, hi) = (end(range.lo, "no lower bound"), end(range.hi, "no upper bound"));
-    let n = count(units(evidence));
-    format!("{text} {} ({lo} to {hi}), n = {n}", change(evidence.estimate))
+    let change = change_words(view).unwrap_or_default();
+    format!("{text} {change}, n = {}", count(units(evidence)))
 }
 
 /// One guardrail in one line: `0.21 % against 0.1 % (1,240 of 600,000)`.

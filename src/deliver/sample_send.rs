@@ -8,8 +8,8 @@ use judge::notice::NoticeKind;
 use judge::time::Timestamp;
 use serde_json::Value;
 
-use super::payload::{Links, generic};
-use super::sample::{Sample, sample_notices};
+use super::payload::Links;
+use super::sample::sample_messages;
 use super::{BuildError, Conversation, Envelope, ReceiverConfig};
 
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -18,7 +18,7 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SampleAnswer {
     /// Event type of the sample.
-    pub kind: &'static str,
+    pub kind: String,
     /// Whether it was taken.
     pub is_ok: bool,
     /// The receiver's own words, or what went wrong.
@@ -29,7 +29,7 @@ pub struct SampleAnswer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SampleBody {
     /// Event type of the sample.
-    pub kind: &'static str,
+    pub kind: String,
     /// `webhook-id` that it would have.
     pub id: String,
     /// What would be stored for sending.
@@ -44,15 +44,12 @@ pub fn render_samples(
     wall_now: Timestamp,
 ) -> Vec<SampleBody> {
     let links = Links { external_url: external_url.to_owned() };
-    let rendered = |sample: Sample| {
-        let content = generic(&sample.notice, sample.record.as_ref(), &links, 0);
-        SampleBody {
-            kind: sample.notice.kind.as_str(),
-            id: ids::message_id(&sample.notice.id, name),
-            body: config.render(&marked(content, sample.notice.kind)),
-        }
+    let rendered = |content: Value| SampleBody {
+        kind: content["type"].as_str().unwrap_or_default().to_owned(),
+        id: ids::message_id(content["data"]["notice"].as_str().unwrap_or_default(), name),
+        body: config.render(&marked(content)),
     };
-    sample_notices(wall_now).into_iter().map(rendered).collect()
+    sample_messages(wall_now, &links, 0).into_iter().map(rendered).collect()
 }
 
 /// Sends a sample of every kind to one receiver, one after the other, without retries.
@@ -84,10 +81,11 @@ pub async fn send_samples(
 }
 
 /// Nobody may take a sample for the real thing.
-fn marked(mut content: Value, kind: NoticeKind) -> Value {
+fn marked(mut content: Value) -> Value {
+    let is_test = content["type"] == NoticeKind::Test.as_str();
     let data = &mut content["data"];
     data["sample"] = true.into();
-    if kind != NoticeKind::Test {
+    if !is_test {
         let headline = data["headline"].as_str().unwrap_or_default();
         data["headline"] = format!("SAMPLE: {headline}").into();
     }

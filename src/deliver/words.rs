@@ -10,7 +10,7 @@ use judge::prose;
 use judge::record::EvaluationRecord;
 use judge::spec::Role;
 
-use super::numbers::{guardrail_line, plain, signal_line};
+use super::numbers::{change_words, guardrail_line};
 
 /// The three parts of a message, unclipped.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,12 +49,30 @@ pub(super) fn words(notice: &Notice, record: Option<&EvaluationRecord>) -> Words
     with_detail(said, notice)
 }
 
-/// Free words of the notice follow the reason, unless they are the reason.
+/// Free words of the notice follow the reason, unless they are the reason. How sure an alarm is
+/// stands in its headline.
 fn with_detail(mut said: Words, notice: &Notice) -> Words {
+    if matches!(notice.kind, NoticeKind::ProxyWithoutOutcome | NoticeKind::SplitMismatch) {
+        return said;
+    }
     if let Some(detail) = notice.detail.as_deref().filter(|detail| !said.reason.contains(*detail)) {
-        said.reason = format!("{} {detail}", said.reason);
+        said.reason = joined(&said.reason, detail);
     }
     said
+}
+
+/// Two sentences, or one with a semicolon where the second begins like half of one.
+fn joined(reason: &str, detail: &str) -> String {
+    let detail = detail.trim();
+    if detail.is_empty() {
+        return reason.to_owned();
+    }
+    let stop = if detail.ends_with(['.', '!', '?']) { "" } else { "." };
+    if reason.is_empty() || !detail.starts_with(|first: char| first.is_lowercase()) {
+        format!("{reason} {detail}{stop}").trim_start().to_owned()
+    } else {
+        format!("{}; {detail}{stop}", reason.trim_end_matches('.'))
+    }
 }
 
 fn verdict(record: &EvaluationRecord) -> Words {
@@ -76,7 +94,7 @@ fn revised(notice: &Notice, record: &EvaluationRecord) -> Words {
         Some(numbers) => format!("{} {numbers}", said.reason),
         None => format!("Restated data changed \"{previous}\". {}", said.reason),
     };
-    Words { headline: format!("REVISED - {}", said.headline), reason, next: said.next }
+    Words { headline: format!("REVISED to {}", said.headline), reason, next: said.next }
 }
 
 fn guardrail(notice: &Notice, record: &EvaluationRecord) -> Words {
@@ -123,8 +141,18 @@ fn guardrail(notice: &Notice, record: &EvaluationRecord) -> Words {
 }
 
 fn guardrail_next(notice: &Notice, record: &EvaluationRecord) -> Vec<String> {
-    if notice.kind != NoticeKind::GuardrailTripped {
-        return Vec::new();
+    let line = match notice.kind {
+        NoticeKind::GuardrailBurning => {
+            "Nothing is stopped yet: somebody should look while there is budget left."
+        }
+        NoticeKind::GuardrailNoData => {
+            "Somebody should look at its source; it is judged again with the first data."
+        }
+        NoticeKind::GuardrailRecovered => "Nothing to do: it is watched as before.",
+        _ => "",
+    };
+    if !line.is_empty() {
+        return vec![line.to_owned()];
     }
     let rollback = &record.input.experiment.rollback;
     let stops = record
@@ -135,7 +163,10 @@ fn guardrail_next(notice: &Notice, record: &EvaluationRecord) -> Vec<String> {
         (Some(action), _) if stops => {
             vec![format!("Rollback action {action} is requested; its result will be told.")]
         }
-        (_, Some(plan)) => vec![format!("Rollback plan: {plan}")],
+        (_, Some(plan)) if plan.contains("://") => {
+            vec!["A person must act; the rollback plan is among the links.".to_owned()]
+        }
+        (_, Some(plan)) => vec![format!("A person must act. Rollback plan: {plan}")],
         _ => vec!["There is no rollback action: a person must act.".to_owned()],
     }
 }
@@ -157,35 +188,39 @@ fn alarm(notice: &Notice, record: &EvaluationRecord) -> Words {
         Some(AlarmSeverity::Confirmed) => " (confirmed)",
         None => "",
     };
-    let subject =
-        if notice.subject.is_empty() { String::new() } else { format!("{}: ", notice.subject) };
+    let because = match found {
+        Some(alarm) if wanted == AlarmKind::Srm => split_words(alarm),
+        Some(alarm) => proxy_words(alarm, record),
+        None => None,
+    };
+    let because = because.unwrap_or_else(|| what.to_owned());
     Words {
         headline: format!("{word} - {}: {what}{sure}", experiment.id),
-        reason: format!(
-            "In \"{}\", {subject}{what}{}.",
-            experiment.title,
-            found.map_or_else(String::new, |alarm| facts(alarm, record))
-        ),
+        reason: format!("In \"{}\", {because}.", experiment.title),
         next: found.map(clears).unwrap_or_default(),
     }
 }
 
-/// What the alarm stands on: the signal it names and every outcome, or its plain numbers.
-fn facts(alarm: &Alarm, record: &EvaluationRecord) -> String {
-    let is_named = |view: &&SignalView| view.name == alarm.subject || view.role == Role::Outcome;
-    let mut numbers: Vec<String> = match alarm.kind {
-        AlarmKind::ProxyWithoutOutcome => {
-            let line = |view: &SignalView| format!("{} {}", view.name, signal_line(view));
-            record.signals.iter().filter(is_named).map(line).collect()
-        }
-        _ => Vec::new(),
+/// `action_x_24h moved +20.0 % (...) and no outcome did: activation_14d +0.2 pts (...)`.
+fn proxy_words(alarm: &Alarm, record: &EvaluationRecord) -> Option<String> {
+    let signals = &record.signals;
+    let proxy = signals.iter().find(|view| view.name == alarm.subject)?;
+    let proxy = format!("{} moved {}", proxy.name, change_words(proxy)?);
+    let outcome = |view: &SignalView| Some(format!("{} {}", view.name, change_words(view)?));
+    let outcomes = signals.iter().filter(|view| view.role == Role::Outcome);
+    let outcomes: Vec<String> = outcomes.filter_map(outcome).collect();
+    let colon = if outcomes.is_empty() { "" } else { ": " };
+    Some(format!("{proxy} and no outcome did{colon}{}", outcomes.join(", ")))
+}
+
+/// `the arms hold 6,000 (control) and 5,400 (checklist), not as planned (p = 1.0e-8)`.
+fn split_words(alarm: &Alarm) -> Option<String> {
+    let arm = |(name, n): (&String, &f64)| {
+        Some(format!("{} ({})", prose::count(*n), name.strip_prefix("units.")?))
     };
-    if numbers.is_empty() {
-        let named =
-            |(name, x): (&String, &f64)| format!("{} {}", name.replace('_', " "), plain(*x));
-        numbers = alarm.numbers.iter().map(named).collect();
-    }
-    if numbers.is_empty() { String::new() } else { format!(" ({})", numbers.join(", ")) }
+    let arms: Vec<String> = alarm.numbers.iter().filter_map(arm).collect();
+    let p = alarm.numbers.get("p").map(|p| format!(" (p = {p:.1e})")).unwrap_or_default();
+    (arms.len() > 1).then(|| format!("the arms hold {}, not as planned{p}", arms.join(" and ")))
 }
 
 fn clears(alarm: &Alarm) -> Vec<String> {
@@ -194,7 +229,7 @@ fn clears(alarm: &Alarm) -> Vec<String> {
         next.push(format!("Knowable at {}.", day(at)));
     }
     if !alarm.clears.is_empty() {
-        next.push(format!("Clears when: {}", alarm.clears));
+        next.push(format!("It clears with this: {}.", alarm.clears.trim_end_matches('.')));
     }
     next
 }
@@ -251,15 +286,18 @@ fn plain_words(notice: &Notice, record: Option<&EvaluationRecord>) -> Words {
         NoticeKind::GuardrailNoData => ("NO DATA", format!("guardrail {subject}")),
         NoticeKind::ProxyWithoutOutcome => ("ALARM", "a proxy moved, no outcome did".to_owned()),
         NoticeKind::SplitMismatch => ("SPLIT", "the split differs from the plan".to_owned()),
-        NoticeKind::AlarmRaised => ("ALARM", alarm_words(subject)),
+        NoticeKind::AlarmRaised => ("ALARM", raised_words(subject, record)),
         NoticeKind::AlarmCleared => ("ALL CLEAR", format!("{} is over", alarm_words(subject))),
     };
     let parts = [about, what.as_str()];
     let said: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-    let reason = match (what.is_empty(), notice.detail.as_deref()) {
-        (true, Some(detail)) => detail.to_owned(),
-        (true, None) => format!("{word} {about}."),
-        (false, _) => sentence(&what, subject),
+    let is_action = matches!(notice.kind, NoticeKind::ActionConfirmed | NoticeKind::ActionFailed);
+    let reason = match (what.is_empty() || is_action, notice.detail.as_deref()) {
+        (true, Some(detail)) => joined("", detail),
+        (true, None) if !is_action => format!("{word} {about}."),
+        // A name keeps its letters.
+        _ if !subject.is_empty() && what.starts_with(subject.as_str()) => format!("{what}."),
+        _ => sentence(&what, subject),
     };
     Words {
         headline: format!("{word} - {}", said.join(": ")),
@@ -268,9 +306,26 @@ fn plain_words(notice: &Notice, record: Option<&EvaluationRecord>) -> Words {
     }
 }
 
-/// The key of an alarm (or a signal it is about) as words.
+/// The key of an alarm as words.
 fn alarm_words(key: &str) -> String {
-    key.replace(['_', '.'], " ").replace(':', ": ")
+    match key {
+        "srm" => "split mismatch".to_owned(),
+        key => key.replace(['_', '.'], " ").replace(':', ": "),
+    }
+}
+
+/// What is wrong, for an alarm that a look raised; the key as words for one of the portfolio.
+fn raised_words(subject: &str, record: Option<&EvaluationRecord>) -> String {
+    let raised = record.and_then(|record| {
+        let told = [AlarmKind::Theatre, AlarmKind::MultipleExposure];
+        let mut alarms = record.alarms.iter().filter(|alarm| told.contains(&alarm.kind));
+        alarms.find(|alarm| alarm.subject == subject)
+    });
+    match raised.map(|alarm| alarm.kind) {
+        Some(AlarmKind::Theatre) => format!("{subject} rose for the wrong reason"),
+        Some(_) => "too many units saw more than one arm".to_owned(),
+        None => alarm_words(subject),
+    }
 }
 
 /// With a capital and a full stop; a name at the beginning keeps its letters.
@@ -289,6 +344,12 @@ fn plain_next(kind: NoticeKind) -> Vec<String> {
         NoticeKind::DataStale | NoticeKind::SourceDown => {
             "States are frozen, nothing is decided from missing data; an all-clear follows."
         }
+        NoticeKind::DataRecovered | NoticeKind::SourceRecovered => {
+            "Nothing to do: looks go on with the data that came."
+        }
+        NoticeKind::EngineFault => "It is tried again at the next look.",
+        NoticeKind::EndpointRecovered => "Nothing to do: what waited is sent now.",
+        NoticeKind::AlarmCleared | NoticeKind::ClockAgreed => "Nothing to do.",
         NoticeKind::ActionConfirmed => "The flag stays as it is until a person turns it on again.",
         NoticeKind::ActionFailed => "A person must check the flag now; verdictd goes on trying.",
         NoticeKind::FileBroken => "Run `verdictd check` on the file.",

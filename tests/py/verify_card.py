@@ -5,7 +5,7 @@ usage: verify_card.py [--batch]     (see verifier.py for the protocol)
 Input: the body of a workflow's webhook: {"type": "message", "attachments": [...]}
 The schema is that of the card's own version. It refuses properties it does not know, so Teams' own
 `msteams` is checked by hand and taken off first; the envelope around the card is checked by hand as
-well.
+well. Texts are read with `cmarkgfm`: only words may come out of them.
 """
 
 import functools
@@ -16,6 +16,7 @@ import sys
 import adaptive_cards
 from jsonschema.exceptions import best_match
 from jsonschema.validators import validator_for
+from markup import check_markdown
 from verifier import Refused, main
 
 SCHEMAS = pathlib.Path(adaptive_cards.__file__).parent / "schemas"
@@ -30,6 +31,16 @@ def validator(version):
     return validator_for(schema)(schema)
 
 
+def texts(card):
+    """Every text of the card that Teams reads as Markdown."""
+    for element in card["body"]:
+        if element["type"] == "TextBlock":
+            yield element["text"]
+        for fact in element.get("facts", []):
+            yield fact["title"]
+            yield fact["value"]
+
+
 def verify_card(card):
     """Raises unless the schema of its version accepts the card."""
     version = card.get("version")
@@ -42,6 +53,8 @@ def verify_card(card):
     if error is not None:
         where = "/".join(map(str, error.absolute_path))
         raise Refused(f"at {where or 'the top'}: {error.message[:300]}")
+    for text in texts(card):
+        check_markdown(text)
     for action in card.get("actions", []):
         if not action["url"].startswith(("http://", "https://")):
             raise Refused("an action leads somewhere else than to a page")

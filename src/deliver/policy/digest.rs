@@ -34,6 +34,11 @@ pub struct Standing {
     pub news: Vec<String>,
 }
 
+/// Tripped, stop, hold or change: somebody has to look.
+pub(in crate::deliver) fn is_urgent(verdict: &str, is_tripped: bool) -> bool {
+    is_tripped || matches!(verdict, "stop" | "hold" | "change")
+}
+
 impl Standing {
     /// Tripped, stop, hold, change, then the rest; within that what has news comes first.
     fn rank(&self) -> (u8, bool, &str) {
@@ -94,7 +99,7 @@ pub fn message(contents: &Contents<'_>) -> Value {
     standings.sort_by(|a, b| a.rank().cmp(&b.rank()));
     let (total, news) =
         (standings.len(), standings.iter().map(|one| one.news.len()).sum::<usize>());
-    let urgent = standings.iter().filter(|one| one.rank().0 <= 3).count();
+    let urgent = standings.iter().filter(|one| is_urgent(&one.verdict, one.tripped)).count();
     let mut most = MOST_EXPERIMENTS;
     loop {
         let shown = standings.iter().take(most);
@@ -142,13 +147,24 @@ fn envelope(
             "sequence": contents.slot.as_millisecond(),
             "notice": notice_id(name, contents.slot),
             "headline": json_text(
-                &format!("DIGEST - {name}: {total} experiments, {urgent} need somebody"), 300),
-            "reason": format!("{news} messages {since}, worst first."),
+                &format!(
+                    "DIGEST - {name}: {}, {urgent} {} somebody",
+                    counted(total, "experiment"),
+                    if urgent == 1 { "needs" } else { "need" },
+                ),
+                300,
+            ),
+            "reason": format!("{} {since}; the worst comes first.", counted(news, "message")),
             "next": lines,
             "digest": {"name": name, "experiments": experiments},
             "links": links,
         },
     })
+}
+
+/// `1 message`, `2 messages`.
+fn counted(count: usize, word: &str) -> String {
+    if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
 }
 
 fn notice_id(name: &str, slot: Timestamp) -> String {

@@ -20,7 +20,7 @@ use super::hook::Hook;
 use super::said::{Said, Tone, fitted, incident};
 use super::{Envelope, Receipt, Receiver, ReceiverKind};
 use crate::deliver::bucket::Rate;
-use crate::deliver::clip::markdown_text;
+use crate::deliver::clip::{markdown_text, quiet_text};
 use crate::deliver::endpoint::Network;
 use crate::deliver::exchange::{Answer, misconfigured, said_by};
 use crate::deliver::{BoxFuture, ErrorClass, SendError, Then};
@@ -44,11 +44,11 @@ pub struct DiscordConfig {
 
 impl ReceiverKind for DiscordConfig {
     fn render(&self, content: &Value) -> String {
-        let mut body: Value = serde_json::from_str(&body(content)).unwrap_or_default();
-        let said = Said::of(content);
-        body["reply"] = markdown_text(&said.headline, 300).into();
-        body["loud"] = (said.tone == Tone::Bad).into();
-        body.to_string()
+        stored(&body(content), content)
+    }
+
+    fn shrink(&self, content: &Value) -> String {
+        stored(&message(&Said::of(content).smallest()).to_string(), content)
     }
 
     fn receiver(&self, network: &Network) -> Result<Arc<dyn Receiver>, String> {
@@ -67,6 +67,15 @@ impl ReceiverKind for DiscordConfig {
     fn conversation(&self, content: &Value) -> Option<String> {
         Some(incident(content))
     }
+}
+
+/// A message with what its sending needs to know beside it.
+fn stored(body: &str, content: &Value) -> String {
+    let mut body: Value = serde_json::from_str(body).unwrap_or_default();
+    let said = Said::of(content);
+    body["reply"] = markdown_text(&said.headline, 300).into();
+    body["loud"] = (said.tone == Tone::Bad).into();
+    body.to_string()
 }
 
 /// The message as Discord takes it.
@@ -92,17 +101,20 @@ fn message(said: &Said) -> Value {
         .filter(|fact| !fact.text.is_empty())
         .map(|fact| json!({"name": clip(&fact.name, 200), "value": clip(&fact.text, 400)}))
         .collect();
-    let next: Vec<_> = said.next.iter().map(|line| format!("→ {}", clip(line, 300))).collect();
+    let next = said.next_lines(|line| clip(line, 300));
     let links: Vec<_> = said.links.iter().map(|(label, url)| format!("[{label}]({url})")).collect();
     let parts = [clip(&said.reason, 1_500), next.join("\n"), links.join(" · ")];
     let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-    let embed = json!({
+    let mut embed = json!({
         "title": clip(&said.headline, 250),
-        "description": parts.join("\n"),
         "color": color(said.tone),
         "fields": fields,
-        "footer": {"text": clip(&said.foot, 300)},
+        // A footer is no Markdown: an escape would be shown.
+        "footer": {"text": quiet_text(&said.foot, 300)},
     });
+    if !parts.is_empty() {
+        embed["description"] = parts.join("\n").into();
+    }
     json!({"embeds": [embed], "allowed_mentions": {"parse": []}})
 }
 
@@ -189,10 +201,6 @@ impl Receiver for Discord {
     fn send<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Result<Receipt, SendError>> {
         Box::pin(self.deliver(envelope))
     }
-
-    fn shrink(&self, content: &Value) -> String {
-        message(&Said::of(content).smallest()).to_string()
-    }
 }
 
 /// 2xx is success; a webhook that is gone (404, code 10015) disables; 429 waits as its body says.
@@ -205,6 +213,9 @@ fn judged(answer: Answer) -> Result<Receipt, SendError> {
         }
         _ => match answer.failure() {
             Some(error) => Err(error),
+            None if answer.is_page() => {
+                Err(said_by(&answer, Then::Retry { after: None }, ErrorClass::NotAccepted))
+            }
             None => Ok(Receipt { status: answer.status, detail: answer.detail() }),
         },
     }

@@ -85,6 +85,12 @@ impl ReceiverKind for EmailConfig {
         body(content).to_string()
     }
 
+    fn shrink(&self, content: &Value) -> String {
+        let said = Said::of(content).smallest();
+        let subject = json_text(&said.headline, 300);
+        json!({"subject": subject, "text": text(&said), "html": page(&said)}).to_string()
+    }
+
     fn receiver(&self, network: &Network) -> Result<Arc<dyn Receiver>, String> {
         if network.proxy.is_some() {
             return Err("`proxy` is for HTTP; mail goes straight to its server".to_owned());
@@ -137,8 +143,7 @@ fn text(said: &Said) -> String {
         format!("- {name}\n  {text}")
     });
     parts.push(facts.collect::<Vec<_>>().join("\n"));
-    let next = said.next.iter().map(|line| format!("-> {}", clip(line, 400)));
-    parts.push(next.collect::<Vec<_>>().join("\n"));
+    parts.push(said.next_lines(|line| clip(line, 400)).join("\n"));
     let links = said.links.iter().map(|(label, url)| format!("{label}: {url}"));
     parts.push(links.collect::<Vec<_>>().join("\n"));
     parts.push(clip(&said.foot, 400));
@@ -175,7 +180,7 @@ fn page(said: &Said) -> String {
                         }
                     }
                 }
-                @for line in &said.next { p { "→ " (clip(line, 400)) } }
+                @for line in said.next_lines(|line| clip(line, 400)) { p { (line) } }
                 @if !said.links.is_empty() {
                     p { @for (label, url) in &said.links { a href=(url) style=(link) { (label) } } }
                 }
@@ -262,11 +267,5 @@ fn with(mail: MessageBuilder, name: HeaderName, value: &str) -> MessageBuilder {
 impl Receiver for Email {
     fn send<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Result<Receipt, SendError>> {
         Box::pin(self.deliver(envelope))
-    }
-
-    fn shrink(&self, content: &Value) -> String {
-        let said = Said::of(content).smallest();
-        let subject = json_text(&said.headline, 300);
-        json!({"subject": subject, "text": text(&said), "html": page(&said)}).to_string()
     }
 }

@@ -49,10 +49,13 @@ fn api() -> String {
 
 impl ReceiverKind for GitHubConfig {
     fn render(&self, content: &Value) -> String {
-        let mut body = body(content);
-        let ours = std::iter::once("verdictd".to_owned()).chain(self.labels.iter().cloned());
-        body["labels"] = ours.collect::<Vec<_>>().into();
-        body.to_string()
+        self.stored(body(content))
+    }
+
+    fn shrink(&self, content: &Value) -> String {
+        let mut small = body(content);
+        small["text"] = markdown(&Said::of(content).smallest()).into();
+        self.stored(small)
     }
 
     fn receiver(&self, network: &Network) -> Result<Arc<dyn Receiver>, String> {
@@ -85,16 +88,30 @@ impl ReceiverKind for GitHubConfig {
     }
 }
 
+impl GitHubConfig {
+    /// A body with the labels of new issues.
+    fn stored(&self, mut body: Value) -> String {
+        let ours = std::iter::once("verdictd".to_owned()).chain(self.labels.iter().cloned());
+        body["labels"] = ours.collect::<Vec<_>>().into();
+        body.to_string()
+    }
+}
+
 /// Text that neither calls a person nor refers to another issue.
 fn escaped(text: &str, max: usize) -> String {
-    markdown_text(text, max).replace("\\#", "#\u{200b}")
+    let text = markdown_text(text, max).replace("\\#", "#\u{200b}");
+    // `GH-12` is a reference as well.
+    ["GH-", "Gh-", "gH-", "gh-"]
+        .iter()
+        .fold(text, |text, mark| text.replace(mark, &format!("{mark}\u{200b}")))
 }
 
 /// What is stored: everything an issue or a comment is made of.
 pub(in crate::deliver) fn body(content: &Value) -> Value {
     let text = fitted(content, markdown, |text| text.chars().count() <= MAX_CHARS);
     json!({
-        "title": json_text(&Said::of(content).headline, 250),
+        // A title is shown as it is but for code spans.
+        "title": json_text(&Said::of(content).headline, 250).replace('`', "'"),
         "text": text,
         "key": conversation(content),
         "close": is_over(content),
@@ -117,7 +134,7 @@ fn markdown(said: &Said) -> String {
             .collect();
         lines.push(table.join("\n"));
     }
-    lines.extend(said.next.iter().map(|line| format!("→ {}", escaped(line, 400))));
+    lines.extend(said.next_lines(|line| escaped(line, 400)));
     let links: Vec<_> = said.links.iter().map(|(label, url)| format!("[{label}]({url})")).collect();
     if !links.is_empty() {
         lines.push(links.join(" · "));
@@ -263,26 +280,20 @@ impl Receiver for GitHub {
     fn send<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Result<Receipt, SendError>> {
         Box::pin(self.deliver(envelope))
     }
-
-    fn shrink(&self, content: &Value) -> String {
-        let mut small = body(content);
-        small["text"] = markdown(&Said::of(content).smallest()).into();
-        small["labels"] = json!(["verdictd"]);
-        small.to_string()
-    }
 }
 
 /// The JSON of a success; a 403 that is a rate limit is tried again.
 fn judged(answer: Answer) -> Result<Value, SendError> {
     let text = answer.body.as_deref().unwrap_or_default();
     let is_spent = answer.header("x-ratelimit-remaining") == Some("0");
+    let is_said = ["rate limit", "abuse detection"].iter().any(|words| text.contains(words));
     let is_limit = answer.status == 429
-        || answer.status == 403
-            && (answer.retry_after.is_some() || is_spent || text.contains("rate limit"));
+        || answer.status == 403 && (answer.retry_after.is_some() || is_spent || is_said);
     if is_limit {
-        // Without a word about the wait GitHub asks for a minute.
-        let is_minute = answer.status == 403 || is_spent;
-        let after = answer.retry_after.or(is_minute.then_some(Duration::from_mins(1)));
+        // GitHub's own order: the header, the end of the hour if it is used up, else a minute.
+        let reset = is_spent.then(|| answer.wait_until("x-ratelimit-reset")).flatten();
+        let reset = reset.filter(|wait| !wait.is_zero());
+        let after = answer.retry_after.or(reset).or(Some(Duration::from_mins(1)));
         return Err(said_by(&answer, Then::Retry { after }, ErrorClass::RateLimited));
     }
     if answer.status == 422 && text.contains("too long") {

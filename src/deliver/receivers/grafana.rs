@@ -50,11 +50,13 @@ pub struct GrafanaConfig {
 
 impl ReceiverKind for GrafanaConfig {
     fn render(&self, content: &Value) -> String {
-        let mut body = body(content);
-        if let Some(tags) = body["tags"].as_array_mut() {
-            tags.extend(self.tags.iter().map(|tag| json_text(tag, MAX_TAG).into()));
-        }
-        body.to_string()
+        self.stored(body(content))
+    }
+
+    fn shrink(&self, content: &Value) -> String {
+        let mut small = body(content);
+        small["text"] = text(&Said::of(content).smallest()).into();
+        self.stored(small)
     }
 
     fn receiver(&self, network: &Network) -> Result<Arc<dyn Receiver>, String> {
@@ -71,6 +73,16 @@ impl ReceiverKind for GrafanaConfig {
 
     fn conversation(&self, content: &Value) -> Option<String> {
         Some(conversation(content))
+    }
+}
+
+impl GrafanaConfig {
+    /// A body with the tags of the settings.
+    fn stored(&self, mut body: Value) -> String {
+        if let Some(tags) = body["tags"].as_array_mut() {
+            tags.extend(self.tags.iter().map(|tag| json_text(tag, MAX_TAG).into()));
+        }
+        body.to_string()
     }
 }
 
@@ -106,7 +118,7 @@ fn ms(instant: &Value) -> Option<i64> {
 fn text(said: &Said) -> String {
     let mut lines = vec![format!("<b>{}</b>", html_text(&said.headline, 300))];
     lines.push(html_text(&said.reason, 1_500));
-    lines.extend(said.next.iter().map(|line| format!("→ {}", html_text(line, 300))));
+    lines.extend(said.next_lines(|line| html_text(line, 300)));
     let link = |(label, url): &(&str, String)| {
         format!("<a href=\"{}\">{label}</a>", html_text(url, 1_300))
     };
@@ -232,11 +244,5 @@ async fn change(
 impl Receiver for Grafana {
     fn send<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Result<Receipt, SendError>> {
         Box::pin(self.deliver(envelope))
-    }
-
-    fn shrink(&self, content: &Value) -> String {
-        let mut small = body(content);
-        small["text"] = small["line"].clone();
-        small.to_string()
     }
 }

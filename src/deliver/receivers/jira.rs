@@ -18,9 +18,10 @@ use serde_json::{Value, json};
 use super::api::{Api, Calls, Credential, read};
 use super::said::{Said, Tone, conversation, fitted, incident, is_over};
 use super::{Envelope, Receipt, Receiver, ReceiverKind};
+use crate::deliver::bucket::Rate;
 use crate::deliver::clip::json_text;
 use crate::deliver::endpoint::Network;
-use crate::deliver::exchange::{Answer, misconfigured, said_by};
+use crate::deliver::exchange::{Answer, cut, misconfigured, said_by};
 use crate::deliver::{BoxFuture, ErrorClass, SendError, Then};
 use crate::secret::SecretRef;
 
@@ -56,13 +57,13 @@ fn task() -> String {
 
 impl ReceiverKind for JiraConfig {
     fn render(&self, content: &Value) -> String {
-        let mut body = body(content);
-        let mut labels = vec![Value::from("verdictd"), body["label"].clone()];
-        labels.extend(self.labels.iter().map(|label| Value::from(label.as_str())));
-        body["labels"] = labels.into();
-        body["project"] = self.project.as_str().into();
-        body["issue_type"] = self.issue_type.as_str().into();
-        body.to_string()
+        self.stored(body(content))
+    }
+
+    fn shrink(&self, content: &Value) -> String {
+        let mut small = body(content);
+        small["document"] = adf(&Said::of(content).smallest());
+        self.stored(small)
     }
 
     fn receiver(&self, network: &Network) -> Result<Arc<dyn Receiver>, String> {
@@ -78,8 +79,25 @@ impl ReceiverKind for JiraConfig {
         Some(conversation(content))
     }
 
+    fn rates(&self) -> Vec<Rate> {
+        // 20 writes in 2 s and 100 in 30 s to one issue; a message is three of them at most.
+        vec![Rate::new(60, 60_000, 3)]
+    }
+
     fn limited_by(&self) -> &'static [&'static str] {
         &["url", "email"]
+    }
+}
+
+impl JiraConfig {
+    /// A body with what a new issue needs beside the words.
+    fn stored(&self, mut body: Value) -> String {
+        let mut labels = vec![Value::from("verdictd"), body["label"].clone()];
+        labels.extend(self.labels.iter().map(|label| Value::from(label.as_str())));
+        body["labels"] = labels.into();
+        body["project"] = self.project.as_str().into();
+        body["issue_type"] = self.issue_type.as_str().into();
+        body.to_string()
     }
 }
 
@@ -118,7 +136,7 @@ fn adf(said: &Said) -> Value {
     if !items.is_empty() {
         nodes.push(json!({"type": "bulletList", "content": items}));
     }
-    nodes.extend(said.next.iter().filter_map(|line| paragraph(&format!("→ {line}"))));
+    nodes.extend(said.next_lines(str::to_owned).iter().filter_map(|line| paragraph(line)));
     nodes.extend(said.links.iter().map(|(label, url)| linked(label, url)));
     json!({"type": "doc", "version": 1, "content": nodes})
 }
@@ -211,7 +229,7 @@ async fn find(calls: &Calls<'_>, body: &Value) -> Result<Option<Issue>, SendErro
     let jql = format!("labels = \"{label}\" ORDER BY created ASC");
     let question = json!({"jql": jql, "fields": ["summary"], "maxResults": 1});
     let path = ["rest", "api", "3", "search", "jql"];
-    let found = calls.json(Method::POST, &path, &[], Some(&question)).await?;
+    let found = judged(calls.call(Method::POST, &path, &[], Some(&question)).await?)?;
     let key = found["issues"][0]["key"].as_str().map(str::to_owned);
     Ok(key.map(|key| Issue { key, comment: None, topic: None }))
 }
@@ -226,21 +244,28 @@ async fn open(calls: &Calls<'_>, body: &Value, envelope: &Envelope) -> Result<St
         "description": signed(&body["document"], &envelope.id),
         "labels": body["labels"],
     }});
-    let answer = calls.call(Method::POST, &ISSUE, &[], Some(&fields)).await;
-    let answer = answer.map_err(|error| match error.class {
-        ErrorClass::Timeout | ErrorClass::Network => {
-            SendError { then: Then::Retry { after: Some(INDEX_LAG) }, ..error }
-        }
-        _ => error,
-    })?;
+    let answer = calls.call(Method::POST, &ISSUE, &[], Some(&fields)).await.map_err(not_before)?;
     let status = answer.status;
-    let made = judged(answer)?;
+    let made = judged(answer).map_err(not_before)?;
     made["key"].as_str().map(str::to_owned).ok_or_else(|| SendError {
         then: Then::Retry { after: Some(INDEX_LAG) },
         class: ErrorClass::NotAccepted,
         status: Some(status),
         detail: "the answer names no issue".to_owned(),
     })
+}
+
+/// An answer that was lost, or a failure on Jira's side, may have left an issue behind: it is
+/// looked for when the index must know it.
+fn not_before(error: SendError) -> SendError {
+    let is_refused =
+        matches!(error.class, ErrorClass::RateLimited | ErrorClass::Blocked | ErrorClass::Config);
+    match error.then {
+        Then::Retry { after } if !is_refused => {
+            SendError { then: Then::Retry { after: after.max(Some(INDEX_LAG)) }, ..error }
+        }
+        _ => error,
+    }
 }
 
 /// Adds a comment, unless an earlier attempt did. What is not loud and about the same thing as our
@@ -254,7 +279,7 @@ async fn comment(
     let key = issue.key.as_str();
     if envelope.conversation.is_uncertain {
         let query = [("fields", "description,comment")];
-        let there = calls.json(Method::GET, &path(&[key]), &query, None).await?;
+        let there = judged(calls.call(Method::GET, &path(&[key]), &query, None).await?)?;
         if there["fields"].to_string().contains(&envelope.id) {
             return Ok(issue);
         }
@@ -277,12 +302,20 @@ async fn comment(
     Ok(Issue { comment: id, topic, ..issue })
 }
 
-/// The JSON of a success; Jira says in words that a text is too long.
+/// The JSON of a success; Jira says in words that a text is too long, and in a header which of
+/// its limits was met. All of them pause the account's messages: there is one bucket.
 fn judged(answer: Answer) -> Result<Value, SendError> {
     let text = answer.body.as_deref().unwrap_or_default();
     let is_long = ["CONTENT_LIMIT_EXCEEDED", "exceeds the allowed limit", "too long"];
     if answer.status == 400 && is_long.iter().any(|words| text.contains(words)) {
         return Err(said_by(&answer, Then::Shrink, ErrorClass::TooLarge));
+    }
+    if answer.status == 429 {
+        let after = answer.retry_after.or_else(|| answer.wait_until("x-ratelimit-reset"));
+        let error = said_by(&answer, Then::Retry { after }, ErrorClass::RateLimited);
+        let reason = answer.header("ratelimit-reason").map(|reason| json_text(reason, 100));
+        let detail = reason.map_or(error.detail.clone(), |it| format!("{it}: {}", error.detail));
+        return Err(SendError { detail: cut(&detail), ..error });
     }
     read(answer)
 }
@@ -290,28 +323,24 @@ fn judged(answer: Answer) -> Result<Value, SendError> {
 /// Moves the issue to a status of category *done*, if its workflow has such a transition now.
 async fn close(calls: &Calls<'_>, key: &str) -> Result<(), SendError> {
     let there = path(&[key, "transitions"]);
-    let known = calls.json(Method::GET, &there, &[], None).await?;
-    let done = known["transitions"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .find(|one| one["to"]["statusCategory"]["key"] == "done");
+    let known = judged(calls.call(Method::GET, &there, &[], None).await?)?;
+    let transitions = known["transitions"].as_array().ok_or_else(|| SendError {
+        then: Then::Retry { after: None },
+        class: ErrorClass::NotAccepted,
+        status: Some(200),
+        detail: "the answer lists no transitions".to_owned(),
+    })?;
+    let done = transitions.iter().find(|one| one["to"]["statusCategory"]["key"] == "done");
     let Some(id) = done.and_then(|one| one["id"].as_str()) else {
         return Ok(());
     };
     let chosen = json!({"transition": {"id": id}});
-    calls.json(Method::POST, &there, &[], Some(&chosen)).await?;
+    judged(calls.call(Method::POST, &there, &[], Some(&chosen)).await?)?;
     Ok(())
 }
 
 impl Receiver for Jira {
     fn send<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Result<Receipt, SendError>> {
         Box::pin(self.deliver(envelope))
-    }
-
-    fn shrink(&self, content: &Value) -> String {
-        let mut small = body(content);
-        small["document"] = adf(&Said::of(content).smallest());
-        small.to_string()
     }
 }

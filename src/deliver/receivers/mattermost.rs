@@ -1,7 +1,8 @@
 //! Mattermost incoming webhooks: one attachment in the Slack-like form, CommonMark escaped.
 //!
-//! Success is 200. Mattermost turns `@channel`, `@here`, `@all` and `@name` into mentions and has
-//! no switch against that in hooks, so an `@` in user text is followed by a zero-width space.
+//! Success is 200 and no page of somebody in between. Mattermost turns `@channel`, `@here`, `@all`
+//! and `@name` into mentions and has no switch against that in hooks, so an `@` in user text is
+//! followed by a zero-width space.
 //! Limit: 16,383 characters a post (Mattermost's server configuration).
 
 use std::sync::Arc;
@@ -13,7 +14,8 @@ use serde_json::{Value, json};
 use super::hook::Hook;
 use super::said::{Said, Tone, fitted};
 use super::{Envelope, Receipt, Receiver, ReceiverKind};
-use crate::deliver::clip::markdown_text;
+use crate::deliver::bucket::Rate;
+use crate::deliver::clip::{markdown_text, quiet_text};
 use crate::deliver::endpoint::Network;
 use crate::deliver::exchange::said_by;
 use crate::deliver::{BoxFuture, ErrorClass, SendError, Then};
@@ -35,8 +37,17 @@ impl ReceiverKind for MattermostConfig {
         body(content)
     }
 
+    fn shrink(&self, content: &Value) -> String {
+        post(&Said::of(content).smallest()).to_string()
+    }
+
     fn receiver(&self, network: &Network) -> Result<Arc<dyn Receiver>, String> {
         Ok(Arc::new(Mattermost(Hook::new(network, &self.url)?)))
+    }
+
+    fn rates(&self) -> Vec<Rate> {
+        // A server that limits (it is a setting) takes 10 a second and 100 at once.
+        vec![Rate::new(5, 1_000, 10)]
     }
 
     fn is_chat(&self) -> bool {
@@ -52,14 +63,16 @@ pub(in crate::deliver) fn body(content: &Value) -> String {
 
 fn post(said: &Said) -> Value {
     let clip = |text: &str, max: usize| markdown_text(text, max);
+    // Titles, fallback and footer are no Markdown: an escape would be shown.
     let fields: Vec<_> = said
         .facts
         .iter()
         .map(|fact| {
-            json!({"short": false, "title": clip(&fact.name, 200), "value": clip(&fact.text, 400)})
+            let (name, value) = (quiet_text(&fact.name, 200), clip(&fact.text, 400));
+            json!({"short": false, "title": name, "value": value})
         })
         .collect();
-    let next = said.next.iter().map(|line| format!("→ {}", clip(line, 300)));
+    let next = said.next_lines(|line| clip(line, 300));
     let links = said.links.iter().map(|(label, url)| format!("[{label}]({url})"));
     let links = links.collect::<Vec<_>>().join(" · ");
     let text: Vec<_> = std::iter::once(clip(&said.reason, 2_000))
@@ -68,12 +81,12 @@ fn post(said: &Said) -> Value {
         .filter(|part| !part.is_empty())
         .collect();
     let attachment = json!({
-        "fallback": clip(&said.headline, 300),
+        "fallback": quiet_text(&said.headline, 300),
         "color": color(said.tone),
         "title": clip(&said.headline, 300),
         "text": text.join("\n\n"),
         "fields": fields,
-        "footer": clip(&said.foot, 300),
+        "footer": quiet_text(&said.foot, 290),
     });
     let mut post = json!({"attachments": [attachment]});
     // What stands in the post's side pane: the words again, for reading at leisure.
@@ -107,6 +120,9 @@ impl Mattermost {
         }
         match answer.failure() {
             Some(error) => Err(error),
+            None if answer.is_page() => {
+                Err(said_by(&answer, Then::Retry { after: None }, ErrorClass::NotAccepted))
+            }
             None => Ok(Receipt { status: answer.status, detail: answer.detail() }),
         }
     }
@@ -115,9 +131,5 @@ impl Mattermost {
 impl Receiver for Mattermost {
     fn send<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Result<Receipt, SendError>> {
         Box::pin(self.post(envelope))
-    }
-
-    fn shrink(&self, content: &Value) -> String {
-        post(&Said::of(content).smallest()).to_string()
     }
 }

@@ -40,6 +40,10 @@ pub trait ReceiverKind {
     /// What is stored and sent, made once from the generic message.
     fn render(&self, content: &Value) -> String;
 
+    /// A smaller body for a receiver that said "too large": everything that [`Self::render`] puts
+    /// beside the words (labels, flags, keys), with the headline and the links alone.
+    fn shrink(&self, content: &Value) -> String;
+
     /// What is wrong with the settings, so far as they can be judged without sending; all at once.
     fn faults(&self) -> Vec<String> {
         Vec::new()
@@ -81,9 +85,6 @@ pub trait Receiver: Send + Sync + std::fmt::Debug {
     fn render_errors(&self, _body: &str) -> u64 {
         0
     }
-
-    /// A smaller body for a receiver that said "too large", made from the generic content.
-    fn shrink(&self, content: &Value) -> String;
 }
 
 /// One message on its way.
@@ -210,6 +211,11 @@ impl ReceiverConfig {
     /// The body of a message for this kind of receiver, from its generic content.
     pub fn render(&self, content: &Value) -> String {
         self.parts().1.render(content)
+    }
+
+    /// The smallest body that still says what happened and where to read more.
+    pub fn shrink(&self, content: &Value) -> String {
+        self.parts().1.shrink(content)
     }
 
     /// What is wrong with it, all at once; the daemon does not start with faults.

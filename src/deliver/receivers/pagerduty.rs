@@ -16,6 +16,7 @@ use url::Url;
 
 use super::said::{Said, Tone, incident, resolves};
 use super::{Envelope, Receipt, Receiver, ReceiverKind};
+use crate::deliver::bucket::Rate;
 use crate::deliver::clip::json_text;
 use crate::deliver::endpoint::Network;
 use crate::deliver::exchange::{Answer, exchange, misconfigured, said_by};
@@ -46,12 +47,23 @@ impl ReceiverKind for PagerDutyConfig {
         body(content)
     }
 
+    fn shrink(&self, content: &Value) -> String {
+        let mut event: Value = serde_json::from_str(&body(content)).unwrap_or_default();
+        event["payload"]["custom_details"] = json!({});
+        event.to_string()
+    }
+
     fn receiver(&self, network: &Network) -> Result<Arc<dyn Receiver>, String> {
         Ok(Arc::new(PagerDuty {
             client: network.client()?,
             url: network.checked(&self.url).map_err(|it| it.to_string())?,
             routing_key: self.routing_key.clone(),
         }))
+    }
+
+    fn rates(&self) -> Vec<Rate> {
+        // 120 events in a minute for one integration, the burst included.
+        vec![Rate::new(80, 60_000, 20)]
     }
 
     fn limited_by(&self) -> &'static [&'static str] {
@@ -84,24 +96,30 @@ pub(in crate::deliver) fn body(content: &Value) -> String {
     details.insert("next".to_owned(), said.next.iter().map(|line| clip(line, 300)).collect());
     let links: Vec<_> =
         said.links.iter().map(|(label, url)| json!({"href": url, "text": label})).collect();
-    json!({
+    let source = data["experiment"]["id"].as_str().filter(|id| !id.is_empty());
+    let mut event = json!({
         "event_action": action(&said.kind),
         "dedup_key": incident(content),
         "payload": {
             "summary": clip(&said.headline, 1_000),
-            "source": clip(data["experiment"]["id"].as_str().unwrap_or("verdictd"), 200),
+            "source": clip(source.unwrap_or("verdictd"), 200),
             "severity": severity,
             "timestamp": said.at,
-            "component": clip(data["subject"].as_str().unwrap_or_default(), 200),
             "group": "verdictd",
             "class": said.kind,
             "custom_details": details,
         },
         "client": "verdictd",
-        "client_url": said.links.first().map(|(_, url)| url.clone()),
         "links": links,
-    })
-    .to_string()
+    });
+    // What is not there is left out: nothing says that a null is taken.
+    if let Some(subject) = data["subject"].as_str().filter(|subject| !subject.is_empty()) {
+        event["payload"]["component"] = clip(subject, 200).into();
+    }
+    if let Some((_, url)) = said.links.first() {
+        event["client_url"] = url.as_str().into();
+    }
+    event.to_string()
 }
 
 #[derive(Debug)]
@@ -128,12 +146,6 @@ impl PagerDuty {
 impl Receiver for PagerDuty {
     fn send<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Result<Receipt, SendError>> {
         Box::pin(self.post(envelope))
-    }
-
-    fn shrink(&self, content: &Value) -> String {
-        let mut event: Value = serde_json::from_str(&body(content)).unwrap_or_default();
-        event["payload"]["custom_details"] = json!({});
-        event.to_string()
     }
 }
 

@@ -7,6 +7,8 @@ use judge::time::Timestamp;
 use serde_json::Value;
 
 use crate::deliver::clip::json_text;
+use crate::deliver::policy::digest::{DIGEST_KIND, is_urgent};
+use crate::deliver::words::day;
 
 /// Steps from the whole message to its headline and links.
 pub(super) const STEPS: usize = 5;
@@ -18,6 +20,11 @@ const MAX_TEXT: usize = 8_000;
 const MAX_URL: usize = 1_500;
 /// Of these, broken guardrails at most.
 const MOST_BROKEN: usize = 2;
+/// What stands before a line of what happens next, and before one of a list.
+const ARROW: &str = "→";
+const BULLET: &str = "•";
+/// Lines of a list at each step.
+const MOST_LINES: [usize; STEPS] = [40, 20, 10, 5, 0];
 
 /// How loud a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,8 +59,10 @@ pub(super) struct Said {
     pub(super) headline: String,
     /// One sentence.
     pub(super) reason: String,
-    /// What happens next.
+    /// What happens next; of a digest, its experiments.
     pub(super) next: Vec<String>,
+    /// What stands before each of these lines.
+    pub(super) mark: &'static str,
     /// What is broken first, then outcomes, proxies and the rest.
     pub(super) facts: Vec<Fact>,
     /// Label and address, at most six.
@@ -73,10 +82,11 @@ impl Said {
         let kind = text(&content["type"]);
         Self {
             headline: headline(data),
-            reason: text(&data["reason"]),
+            reason: reason(data),
             next: next(data),
+            mark: if kind == DIGEST_KIND { BULLET } else { ARROW },
             facts: facts(data),
-            links: links(data),
+            links: links(data, tone(&kind, data)),
             foot: foot(content),
             tone: tone(&kind, data),
             at: text(&content["timestamp"]),
@@ -84,10 +94,26 @@ impl Said {
         }
     }
 
+    /// What happens next, line by line with its mark; `clip` escapes and shortens a line.
+    pub(super) fn next_lines(&self, clip: impl Fn(&str) -> String) -> Vec<String> {
+        self.next.iter().map(|line| format!("{} {}", self.mark, clip(line))).collect()
+    }
+
+    /// Whether `next` is a list, which loses its last lines rather than the end of one.
+    pub(super) fn is_list(&self) -> bool {
+        self.mark == BULLET
+    }
+
     /// What is left of it at a step: first go secondary signals, then all, then most of the words;
-    /// the last is the headline and where to read more.
+    /// the last is the headline and where to read more. A list loses its last lines at each step.
     pub(super) fn at_step(&self, step: usize) -> Self {
         let mut said = self.clone();
+        let most = MOST_LINES.get(step).copied().unwrap_or(0);
+        let is_list = said.is_list();
+        if is_list && said.next.len() > most {
+            said.next.truncate(most);
+            said.next.push("and more".to_owned());
+        }
         match step {
             0 => return said,
             1 => said.facts.retain(|fact| fact.is_primary),
@@ -95,7 +121,7 @@ impl Said {
         }
         if step >= 3 {
             said.reason = json_text(&said.reason, 300);
-            said.next.truncate(1);
+            said.next.truncate(if is_list { usize::MAX } else { 1 });
         }
         if step >= 4 {
             said.reason.clear();
@@ -136,6 +162,8 @@ pub(super) fn resolves(kind: &str) -> bool {
             | "source.recovered"
             | "alarm.cleared"
             | "action.confirmed"
+            | "endpoint.recovered"
+            | "clock.agreed"
             | "experiment.verdict.continue"
     )
 }
@@ -147,7 +175,27 @@ pub(super) fn incident(content: &Value) -> String {
     let subject = data["subject"].as_str().unwrap_or_default();
     let kind = content["type"].as_str().unwrap_or_default();
     let family = kind.split('.').next().unwrap_or_default();
+    let alarm = alarm_key(kind, subject, data["evaluation"].is_string());
+    let (family, subject) = match &alarm {
+        Some(key) => ("alarm", key.as_str()),
+        None => (family, subject),
+    };
     judge::ids::hash128(&["pagerduty", experiment, family, subject])
+}
+
+/// The key by which an all-clear names the alarm that a message is about; an alarm of a look is
+/// told by its signal alone, and by nothing where too many units saw more than one arm.
+fn alarm_key(kind: &str, subject: &str, is_of_a_look: bool) -> Option<String> {
+    match kind {
+        "proxy.without_outcome" => Some("proxy_without_outcome".to_owned()),
+        "split.mismatch" => Some("srm".to_owned()),
+        "alarm.raised" if is_of_a_look && subject.is_empty() => {
+            Some("multiple_exposure".to_owned())
+        }
+        "alarm.raised" if is_of_a_look => Some(format!("theatre:{subject}")),
+        "alarm.raised" | "alarm.cleared" => Some(subject.to_owned()),
+        _ => None,
+    }
 }
 
 /// One conversation per experiment and cycle; what has no experiment has one per subject.
@@ -181,12 +229,31 @@ fn headline(data: &Value) -> String {
     if headline.is_empty() { "verdictd".to_owned() } else { headline }
 }
 
+/// The reason; where it only repeats the first line of a change, what was believed as well, since
+/// that is what did not hold.
+fn reason(data: &Value) -> String {
+    let reason = text(&data["reason"]);
+    let mechanism = text(&data["mechanism"]);
+    let is_repeated = headline(data).contains(reason.trim_end_matches('.'));
+    if is_repeated && data["verdict"] == "change" && !mechanism.is_empty() {
+        return format!("{reason} {mechanism}").trim().to_owned();
+    }
+    reason
+}
+
+/// Numbers that stay in one line with their unit: narrow columns break at every space.
+fn unbroken(text: &str) -> String {
+    let kept = text.replace(" %", "\u{a0}%").replace(" pts", "\u{a0}pts");
+    kept.replace("n = ", "n\u{a0}=\u{a0}")
+}
+
 fn facts(data: &Value) -> Vec<Fact> {
     let fact = |item: &Value, word: &str| {
-        let part = |key: &str| text(&item[key]).replace('_', " ");
+        // The name as everywhere else, the state in words.
+        let state = text(&item["state"]).replace('_', " ");
         Fact {
-            name: format!("{} ({word}): {}", part("name"), part("state")),
-            text: text(&item["text"]),
+            name: format!("{} ({word}): {state}", text(&item["name"])),
+            text: unbroken(&text(&item["text"])),
             is_primary: matches!(word, "guardrail" | "outcome"),
         }
     };
@@ -211,8 +278,10 @@ fn next(data: &Value) -> Vec<String> {
     confirmed.into_iter().chain(lines).collect()
 }
 
-fn links(data: &Value) -> Vec<(&'static str, String)> {
+/// Where to go from here; a plan for going back has no place in good news.
+fn links(data: &Value, tone: Tone) -> Vec<(&'static str, String)> {
     let labels = [
+        ("portfolio", "Open portfolio"),
         ("experiment", "Open experiment"),
         ("evaluation", "This evaluation"),
         ("log", "Decision log"),
@@ -220,7 +289,9 @@ fn links(data: &Value) -> Vec<(&'static str, String)> {
         ("snooze", "Snooze"),
         ("rollback_plan", "Rollback plan"),
     ];
-    let known = labels.into_iter().map(|(key, label)| (label, text(&data["links"][key])));
+    let labels =
+        labels.into_iter().filter(|(key, _)| tone != Tone::Good || *key != "rollback_plan");
+    let known = labels.map(|(key, label)| (label, text(&data["links"][key])));
     known.filter_map(|(label, url)| Some((label, plain_url(&url)?))).collect()
 }
 
@@ -249,9 +320,10 @@ pub(in crate::deliver) fn plain_url(url: &str) -> Option<String> {
 
 fn foot(content: &Value) -> String {
     let experiment = &content["data"]["experiment"];
-    let parts =
-        [&content["type"], &experiment["name"], &experiment["owner"], &content["timestamp"]];
-    let known: Vec<_> = parts.into_iter().map(text).filter(|part| !part.is_empty()).collect();
+    let at = text(&content["timestamp"]);
+    let at = at.parse::<Timestamp>().map_or(at, day);
+    let known = [&content["type"], &experiment["name"], &experiment["owner"]].map(text);
+    let known: Vec<_> = known.into_iter().chain([at]).filter(|part| !part.is_empty()).collect();
     known.join(" · ")
 }
 
@@ -265,9 +337,19 @@ fn tone(kind: &str, data: &Value) -> Tone {
         | "data.recovered"
         | "source.recovered"
         | "action.confirmed"
+        | "endpoint.recovered"
+        | "clock.agreed"
         | "alarm.cleared" => Tone::Good,
         "test" => Tone::Calm,
+        DIGEST_KIND if !needs_somebody(data) => Tone::Calm,
         "experiment.verdict.change" if data["cause"] == "extend" => Tone::Calm,
         _ => Tone::Warning,
     }
+}
+
+/// Whether a digest names an experiment that somebody has to look at.
+fn needs_somebody(digest: &Value) -> bool {
+    let mut experiments = digest["digest"]["experiments"].as_array().into_iter().flatten();
+    experiments
+        .any(|one| is_urgent(one["verdict"].as_str().unwrap_or_default(), one["tripped"] == true))
 }

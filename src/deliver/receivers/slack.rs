@@ -23,6 +23,9 @@ use crate::secret::SecretRef;
 /// Slack refuses messages somewhat above this.
 const MAX_CHARS: usize = 10_000;
 
+/// A section takes 3,000.
+const MAX_NEXT: usize = 2_800;
+
 /// `[receivers.<name>.slack]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -34,6 +37,10 @@ pub struct SlackConfig {
 impl ReceiverKind for SlackConfig {
     fn render(&self, content: &Value) -> String {
         body(content)
+    }
+
+    fn shrink(&self, content: &Value) -> String {
+        small(content)
     }
 
     fn receiver(&self, network: &Network) -> Result<Arc<dyn Receiver>, String> {
@@ -51,8 +58,19 @@ impl ReceiverKind for SlackConfig {
 
 /// The message as Slack takes it, from the generic one.
 pub(in crate::deliver) fn body(content: &Value) -> String {
-    let render = |said: &Said| message(said).to_string();
-    fitted(content, render, |text| text.chars().count() <= MAX_CHARS)
+    let render = |said: &Said| (message(said).to_string(), said.is_list() && is_cut(said));
+    let fits = |(text, is_cut): &(String, bool)| !is_cut && text.chars().count() <= MAX_CHARS;
+    fitted(content, render, fits).0
+}
+
+fn next_text(said: &Said) -> String {
+    said.next_lines(str::to_owned).join("\n")
+}
+
+/// Whether the section of what happens next loses its end.
+fn is_cut(said: &Said) -> bool {
+    let whole = next_text(said);
+    slack_text(&whole, MAX_NEXT, true) != slack_text(&whole, usize::MAX, true)
 }
 
 fn message(said: &Said) -> Value {
@@ -66,8 +84,7 @@ fn message(said: &Said) -> Value {
         blocks.push(json!({"type": "section", "fields": fields}));
     }
     if !said.next.is_empty() {
-        let next: Vec<_> = said.next.iter().map(|line| format!("→ {line}")).collect();
-        blocks.push(json!({"type": "section", "text": plain(&next.join("\n"), 1_200, true)}));
+        blocks.push(json!({"type": "section", "text": plain(&next_text(said), MAX_NEXT, true)}));
     }
     let buttons: Vec<_> = said.links.iter().map(button).collect();
     if !buttons.is_empty() {
@@ -113,10 +130,6 @@ impl Slack {
 impl Receiver for Slack {
     fn send<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Result<Receipt, SendError>> {
         Box::pin(self.post(envelope))
-    }
-
-    fn shrink(&self, content: &Value) -> String {
-        small(content)
     }
 }
 

@@ -24,6 +24,9 @@ use crate::deliver::exchange::{Answer, misconfigured, said_by};
 use crate::deliver::{BoxFuture, ErrorClass, SendError, Then};
 use crate::secret::SecretRef;
 
+/// Slack's words for a root that cannot be brought up to date.
+const UNEDITABLE: [&str; 3] = ["message_not_found", "cant_update_message", "edit_window_closed"];
+
 /// `[receivers.<name>.slack_api]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -47,12 +50,11 @@ fn api() -> String {
 
 impl ReceiverKind for SlackApiConfig {
     fn render(&self, content: &Value) -> String {
-        let mut body: Value = serde_json::from_str(&slack::body(content)).unwrap_or_default();
-        body["broadcast"] = (Said::of(content).tone == Tone::Bad).into();
-        if self.signing_secret.is_some() {
-            buttons::put(&mut body);
-        }
-        body.to_string()
+        stored(&slack::body(content), content, self.signing_secret.is_some())
+    }
+
+    fn shrink(&self, content: &Value) -> String {
+        stored(&slack::small(content), content, self.signing_secret.is_some())
     }
 
     fn receiver(&self, network: &Network) -> Result<Arc<dyn Receiver>, String> {
@@ -63,7 +65,6 @@ impl ReceiverKind for SlackApiConfig {
         Ok(Arc::new(SlackApi {
             api: Api::new(network, &self.url, credential, Vec::new())?,
             channel: self.channel.clone(),
-            has_buttons: self.signing_secret.is_some(),
         }))
     }
 
@@ -84,6 +85,16 @@ impl ReceiverKind for SlackApiConfig {
     }
 }
 
+/// A message with what its sending needs to know beside it.
+fn stored(body: &str, content: &Value, has_buttons: bool) -> String {
+    let mut body: Value = serde_json::from_str(body).unwrap_or_default();
+    body["broadcast"] = (Said::of(content).tone == Tone::Bad).into();
+    if has_buttons {
+        buttons::put(&mut body);
+    }
+    body.to_string()
+}
+
 /// What is kept of a conversation.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 struct Thread {
@@ -100,7 +111,6 @@ struct SlackApi {
     api: Api,
     channel: String,
     /// Whether what is pressed comes back to us.
-    has_buttons: bool,
 }
 
 impl SlackApi {
@@ -136,9 +146,10 @@ impl SlackApi {
         body["channel"] = thread.channel.as_str().into();
         body["ts"] = thread.ts.as_str().into();
         match said(&calls, "chat.update", &body).await {
-            // The reply is there; a root that somebody deleted is not worth a second one.
+            // The reply is there; a root that was deleted, or that may not be edited any more, is
+            // not worth a second one.
             Err(SendError { class: ErrorClass::NotAccepted, detail, .. })
-                if detail.contains("message_not_found") => {}
+                if UNEDITABLE.iter().any(|word| detail.contains(word)) => {}
             other => drop(other?),
         }
         Ok(Receipt { status: 200, detail: format!("in the thread of {}", thread.ts) })
@@ -216,15 +227,5 @@ fn judged(answer: Answer) -> Result<Value, SendError> {
 impl Receiver for SlackApi {
     fn send<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Result<Receipt, SendError>> {
         Box::pin(self.deliver(envelope))
-    }
-
-    fn shrink(&self, content: &Value) -> String {
-        let small = slack::small(content);
-        if !self.has_buttons {
-            return small;
-        }
-        let mut body: Value = serde_json::from_str(&small).unwrap_or_default();
-        buttons::put(&mut body);
-        body.to_string()
     }
 }

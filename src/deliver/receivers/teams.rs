@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::hook::Hook;
 use super::said::{Said, Tone, fitted};
 use super::{Envelope, Receipt, Receiver, ReceiverKind};
+use crate::deliver::bucket::Rate;
 use crate::deliver::clip::markdown_text;
 use crate::deliver::endpoint::Network;
 use crate::deliver::exchange::{Answer, said_by};
@@ -35,8 +36,17 @@ impl ReceiverKind for TeamsConfig {
         body(content)
     }
 
+    fn shrink(&self, content: &Value) -> String {
+        card(&Said::of(content).smallest()).to_string()
+    }
+
     fn receiver(&self, network: &Network) -> Result<Arc<dyn Receiver>, String> {
         Ok(Arc::new(Teams(Hook::new(network, &self.url)?)))
+    }
+
+    fn rates(&self) -> Vec<Rate> {
+        // Connectors throttle above four in a second; of workflows nothing is documented.
+        vec![Rate::new(1, 1_000, 2)]
     }
 
     fn is_chat(&self) -> bool {
@@ -72,7 +82,8 @@ fn card(said: &Said) -> Value {
             .map(|fact| json!({"title": clip(&fact.name, 200), "value": clip(&fact.text, 400)}));
         body.push(json!({"type": "FactSet", "facts": facts.collect::<Vec<_>>()}));
     }
-    body.extend(said.next.iter().map(|line| block(format!("→ {}", clip(line, 300)), json!({}))));
+    let next = said.next_lines(|line| clip(line, 300));
+    body.extend(next.into_iter().map(|line| block(line, json!({}))));
     body.push(block(clip(&said.foot, 300), json!({"size": "Small", "isSubtle": true})));
     let actions: Vec<_> = said
         .links
@@ -121,10 +132,6 @@ impl Receiver for Teams {
     fn send<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Result<Receipt, SendError>> {
         Box::pin(self.post(envelope))
     }
-
-    fn shrink(&self, content: &Value) -> String {
-        card(&Said::of(content).smallest()).to_string()
-    }
 }
 
 /// What Teams' answer means: a connector's 200 can carry a failure in its text.
@@ -133,16 +140,21 @@ fn judged(answer: Answer) -> Result<Receipt, SendError> {
         return Err(error);
     }
     let text = answer.body.as_deref().unwrap_or_default();
-    let is_failure = ["Webhook message delivery failed", "HTTP error", "is required"]
+    if answer.is_page() {
+        return Err(said_by(&answer, Then::Retry { after: None }, ErrorClass::NotAccepted));
+    }
+    let is_refusal = ["is required", "Bad payload received", "Webhook Bad Request"]
         .iter()
         .any(|words| text.contains(words));
-    if is_failure {
+    let is_failure =
+        ["Webhook message delivery failed", "HTTP error"].iter().any(|words| text.contains(words));
+    if is_failure || is_refusal {
         let error = |code: &str| text.contains(&format!("HTTP error {code}"));
         let (then, class) = if error("429") {
             (Then::Retry { after: answer.retry_after }, ErrorClass::RateLimited)
         } else if error("413") {
             (Then::Shrink, ErrorClass::TooLarge)
-        } else if error("4") || text.contains("is required") {
+        } else if error("4") || is_refusal {
             (Then::Permanent, ErrorClass::NotAccepted)
         } else {
             (Then::Retry { after: None }, ErrorClass::NotAccepted)

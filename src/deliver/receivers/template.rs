@@ -29,8 +29,8 @@ use crate::deliver::bucket::Rate;
 use crate::deliver::endpoint::Network;
 use crate::deliver::exchange::{exchange, misconfigured};
 use crate::deliver::leaves::{Escape, Fault, Rendered, render};
-use crate::deliver::payload::{Links, generic};
-use crate::deliver::sample::sample_notices;
+use crate::deliver::payload::Links;
+use crate::deliver::sample::sample_messages;
 use crate::deliver::{BoxFuture, SendError};
 use crate::secret::SecretRef;
 
@@ -139,13 +139,8 @@ fn header_name(name: &str) -> Result<HeaderName, String> {
 
 impl ReceiverKind for TemplateConfig {
     fn rates(&self) -> Vec<Rate> {
-        match self.preset.as_deref() {
-            // 60 writes in a minute and space, shared by every app: the burst stays below it.
-            Some("google_chat") => vec![Rate::new(50, 60_000, 10)],
-            // 20 messages in a minute to one group, one in a second to one chat.
-            Some("telegram") => vec![Rate::new(15, 60_000, 5), Rate::new(1, 1_000, 1)],
-            _ => Vec::new(),
-        }
+        let rates = self.plan().as_ref().map(|plan| plan.rates.as_slice()).unwrap_or_default();
+        rates.iter().map(|rate| Rate::new(rate.count, rate.per_ms, rate.burst)).collect()
     }
 
     fn limited_by(&self) -> &'static [&'static str] {
@@ -159,6 +154,11 @@ impl ReceiverKind for TemplateConfig {
     fn render(&self, content: &Value) -> String {
         let Ok(plan) = self.plan() else { return "{}".to_owned() };
         fitted(plan, content).to_string()
+    }
+
+    fn shrink(&self, content: &Value) -> String {
+        let Ok(plan) = self.plan() else { return "{}".to_owned() };
+        at_step(plan, content, STEPS - 1).0.to_string()
     }
 
     fn receiver(&self, network: &Network) -> Result<Arc<dyn Receiver>, String> {
@@ -217,7 +217,7 @@ fn context(plan: &Plan, content: &Value, step: usize) -> Value {
         "data": data,
         "said": {
             "headline": said.headline, "reason": said.reason, "next": said.next, "facts": facts,
-            "links": links, "foot": said.foot,
+            "links": links, "foot": said.foot, "mark": said.mark,
             "subject": data["subject"].as_str().unwrap_or_default(),
         },
         "tone": tone,
@@ -278,14 +278,14 @@ fn fits(plan: &Plan, body: &Value) -> bool {
 fn tried(plan: &Plan) -> Vec<String> {
     let at = judge::time::Timestamp::UNIX_EPOCH;
     let links = Links { external_url: "https://verdictd.example.com".to_owned() };
-    let mut found: BTreeMap<String, Vec<&'static str>> = BTreeMap::new();
-    for sample in sample_notices(at) {
-        let content = generic(&sample.notice, sample.record.as_ref(), &links, 1);
+    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for content in sample_messages(at, &links, 1) {
+        let kind = content["type"].as_str().unwrap_or_default();
         for fault in at_step(plan, &content, 0).1 {
-            found.entry(fault.to_string()).or_default().push(sample.notice.kind.as_str());
+            found.entry(fault.to_string()).or_default().push(kind.to_owned());
         }
     }
-    let told = |(fault, kinds): (String, Vec<&'static str>)| match kinds.as_slice() {
+    let told = |(fault, kinds): (String, Vec<String>)| match kinds.as_slice() {
         [one] => format!("{fault} (in `{one}`)"),
         [one, rest @ ..] => format!("{fault} (in `{one}` and {} more kinds)", rest.len()),
         [] => fault,
@@ -368,9 +368,5 @@ impl Receiver for Template {
 
     fn render_errors(&self, body: &str) -> u64 {
         serde_json::from_str(body).map_or(0, |stored| faults(&stored))
-    }
-
-    fn shrink(&self, content: &Value) -> String {
-        at_step(&self.plan, content, STEPS - 1).0.to_string()
     }
 }

@@ -62,6 +62,10 @@ impl ReceiverKind for WebhookConfig {
         judge::record::canonical_json(content)
     }
 
+    fn shrink(&self, content: &serde_json::Value) -> String {
+        payload::core(content)
+    }
+
     fn receiver(&self, network: &Network) -> Result<Arc<dyn Receiver>, String> {
         Ok(Arc::new(Webhook::new(self, network)?))
     }
@@ -134,9 +138,5 @@ pub(in crate::deliver) fn signed(
 impl Receiver for Webhook {
     fn send<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Result<Receipt, SendError>> {
         Box::pin(self.post(envelope))
-    }
-
-    fn shrink(&self, content: &serde_json::Value) -> String {
-        payload::core(content)
     }
 }

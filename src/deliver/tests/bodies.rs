@@ -7,9 +7,12 @@ use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::Value;
 
+use super::answers::{config, kinds};
 use super::at;
 use crate::deliver::payload::{Links, MAX_BYTES, core, generic};
+use crate::deliver::policy::KINDS;
 use crate::deliver::receivers::slack;
+use crate::deliver::sample::sample_messages;
 use crate::deliver::{Sample, sample_notices};
 
 fn links() -> Links {
@@ -18,6 +21,11 @@ fn links() -> Links {
 
 pub(super) fn message(sample: &Sample) -> Value {
     generic(&sample.notice, sample.record.as_ref(), &links(), 42)
+}
+
+/// Every type of message that there is, the digest as well.
+pub(super) fn every_message() -> Vec<Value> {
+    sample_messages(at(), &links(), 42)
 }
 
 pub(super) fn of_kind(kind: NoticeKind) -> Sample {
@@ -68,8 +76,87 @@ fn every_kind_says_something_of_its_own() {
         kinds.insert(sample.notice.kind.as_str());
         check_slack(&slack::body(&content));
     }
-    assert_eq!(kinds.len(), 26, "a kind without a sample: {kinds:?}");
+    let all: std::collections::BTreeSet<_> = KINDS.iter().map(|kind| kind.as_str()).collect();
+    assert_eq!(kinds, all, "every kind has a sample");
     assert_eq!(headlines.len(), samples.len(), "{headlines:#?}");
+}
+
+/// Words that a person reads, wherever they stand in a body.
+fn words_of(value: &Value, found: &mut String) {
+    match value {
+        Value::String(text) => {
+            found.push_str(text);
+            found.push('\n');
+        }
+        Value::Array(items) => items.iter().for_each(|item| words_of(item, found)),
+        Value::Object(map) => map.values().for_each(|item| words_of(item, found)),
+        _ => {}
+    }
+}
+
+/// Every type of message in every receiver, whole and in its smallest form; both lists come from
+/// their registries, so that a new one is covered by itself.
+#[test]
+fn every_receiver_renders_every_type_of_message() {
+    let folder = tempfile::tempdir().unwrap();
+    let messages = every_message();
+    let types: Vec<_> = messages.iter().map(|it| it["type"].as_str().unwrap()).collect();
+    assert_eq!(types.len(), KINDS.len() + 1, "every kind and the digest");
+    assert!(types.contains(&"digest"));
+    for kind in kinds() {
+        let config = config(&kind, "https://receiver.example", folder.path());
+        assert_eq!(config.faults(), Vec::<String>::new(), "{kind}");
+        for content in &messages {
+            let (kind, about) = (kind.as_str(), &content["type"]);
+            let whole: Value = serde_json::from_str(&config.render(content)).unwrap();
+            let small: Value = serde_json::from_str(&config.shrink(content)).unwrap();
+            let headline = content["data"]["headline"].as_str().unwrap();
+            // The state word comes through whatever the escapes are.
+            let state = headline.split(" - ").next().unwrap();
+            for body in [&whole, &small] {
+                let mut words = String::new();
+                words_of(body, &mut words);
+                assert!(words.contains(state), "{kind}: {about}: {body}");
+                assert!(!words.contains("{{") && !words.contains("undefined"), "{kind}: {about}");
+            }
+            assert_ne!(whole["faults"], 1, "{kind}: {about}");
+        }
+        println!("{kind}: {} types of messages", messages.len());
+    }
+}
+
+/// A long digest loses whole lines and says so; what is left are the worst.
+#[test]
+fn a_long_digest_loses_its_last_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let messages = every_message();
+    let mut digest = messages.iter().find(|it| it["type"] == "digest").unwrap().clone();
+    let line = |number: usize| format!("experiment-{number:02}: {}", "it goes on. ".repeat(40));
+    digest["data"]["next"] = (0..40).map(line).collect();
+    for kind in ["slack", "discord", "telegram", "opsgenie"] {
+        let body = config(kind, "https://receiver.example", folder.path()).render(&digest);
+        let shown = (0..40).filter(|number| body.contains(&format!("experiment-{number:02}")));
+        let shown: Vec<usize> = shown.collect();
+        assert!((1..=20).contains(&shown.len()), "{kind}: {shown:?}");
+        assert_eq!(shown, (0..shown.len()).collect::<Vec<_>>(), "{kind}");
+        assert!(body.contains("and more"), "{kind}: {body}");
+    }
+}
+
+/// A digest is its experiments: each of them is named, and the worst stands first.
+#[test]
+fn a_digest_names_its_experiments_in_every_receiver() {
+    let folder = tempfile::tempdir().unwrap();
+    let messages = every_message();
+    let digest = messages.iter().find(|it| it["type"] == "digest").unwrap();
+    for kind in kinds().iter().filter(|kind| *kind != "grafana_irm") {
+        let body = config(kind, "https://receiver.example", folder.path()).render(digest);
+        let at = |name: &str| body.find(name).unwrap_or_else(|| panic!("{kind}: {name}: {body}"));
+        assert!(at("sample-checklist") < at("copy-test"), "{kind}: {body}");
+        assert!(at("copy-test") < at("new-mail"), "{kind}: {body}");
+        assert!(body.contains("https://verdictd.example.com/"), "{kind}: the portfolio");
+        assert!(!body.contains("→ sample-checklist"), "{kind}: it is a list");
+    }
 }
 
 #[test]
@@ -180,7 +267,7 @@ pub(super) fn hostile_samples(most: usize) -> Vec<Sample> {
 }
 
 /// Strings Slack would show, and where they stand.
-fn check_slack(body: &str) {
+pub(super) fn check_slack(body: &str) {
     assert!(body.chars().count() <= 10_000, "{}", body.len());
     let json: Value = serde_json::from_str(body).unwrap();
     assert_eq!(json["mrkdwn"], false);

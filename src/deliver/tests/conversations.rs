@@ -114,6 +114,28 @@ async fn a_reply_that_was_made_is_not_made_again() {
     assert_eq!(paths, ["/chat.postMessage", "/chat.update", "/chat.update"]);
 }
 
+/// The reply is in the thread: a root that is gone, or too old to be edited, is no failure.
+#[tokio::test]
+async fn a_root_that_cannot_be_edited_any_more_fails_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = json!({"ts": "1.1", "channel": "C01", "replied": null});
+    for (word, is_taken) in [
+        ("message_not_found", true),
+        ("cant_update_message", true),
+        ("edit_window_closed", true),
+        ("is_inactive", false),
+        ("ratelimited", false),
+    ] {
+        let refused = ok(&json!({"ok": false, "error": word}));
+        let fake = Fake::start(vec![ok(&POSTED("1.2")), refused]).await;
+        let config = config("slack_api", &fake, folder.path());
+        let root = Some(root.clone());
+        let (result, known) = send(&config, "msg_2", NoticeKind::VerdictStop, root, false).await;
+        assert_eq!(result.is_ok(), is_taken, "{word}: {result:?}");
+        assert_eq!(known.unwrap()["replied"], "msg_2", "{word}: the reply is not made again");
+    }
+}
+
 #[tokio::test]
 async fn a_success_without_ok_is_none() {
     let folder = tempfile::tempdir().unwrap();
@@ -431,4 +453,35 @@ async fn what_flaps_changes_one_comment_of_jira() {
     let comment = "POST /rest/api/3/issue/EXP-7/comment";
     let change = "PUT /rest/api/3/issue/EXP-7/comment/31";
     assert_eq!(calls, ["POST /rest/api/3/issue", comment, change, change, comment, comment]);
+}
+
+/// An all-clear belongs to what it clears, whatever each of the two is told by.
+#[test]
+fn every_all_clear_closes_what_was_opened() {
+    use crate::deliver::receivers::pagerduty;
+    let event = |kind: NoticeKind, subject: Option<&str>| -> Value {
+        let mut sample = of_kind(kind);
+        if let Some(subject) = subject {
+            sample.notice.subject = subject.to_owned();
+        }
+        serde_json::from_str(&pagerduty::body(&message(&sample))).unwrap()
+    };
+    for (opens, clears, subject) in [
+        (NoticeKind::GuardrailTripped, NoticeKind::GuardrailRecovered, None),
+        (NoticeKind::DataStale, NoticeKind::DataRecovered, None),
+        (NoticeKind::SourceDown, NoticeKind::SourceRecovered, None),
+        (NoticeKind::ActionFailed, NoticeKind::ActionConfirmed, None),
+        (NoticeKind::EndpointDegraded, NoticeKind::EndpointRecovered, None),
+        (NoticeKind::EndpointDisabled, NoticeKind::EndpointRecovered, None),
+        (NoticeKind::ClockSkewed, NoticeKind::ClockAgreed, None),
+        (NoticeKind::VerdictStop, NoticeKind::VerdictContinue, None),
+        (NoticeKind::AlarmRaised, NoticeKind::AlarmCleared, Some("theatre:activation_14d")),
+        (NoticeKind::ProxyWithoutOutcome, NoticeKind::AlarmCleared, Some("proxy_without_outcome")),
+        (NoticeKind::SplitMismatch, NoticeKind::AlarmCleared, Some("srm")),
+    ] {
+        let (open, clear) = (event(opens, None), event(clears, subject));
+        assert_eq!(open["event_action"], "trigger", "{opens:?}");
+        assert_eq!(clear["event_action"], "resolve", "{clears:?}");
+        assert_eq!(open["dedup_key"], clear["dedup_key"], "{opens:?} and {clears:?}");
+    }
 }

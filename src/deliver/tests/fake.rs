@@ -1,11 +1,14 @@
 //! A scripted HTTP server: it can also be slow, endless, rude or gone.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+
+use super::fake_smtp::acceptor;
 
 /// What happens to the connection after the scripted bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +52,11 @@ impl Reply {
             _ => "content-length: 100000",
         };
         Self { bytes: format!("HTTP/1.1 {status} X\r\n{framing}\r\n\r\n"), after }
+    }
+
+    /// A head that never ends.
+    pub(super) fn slow_head(status: u16) -> Self {
+        Self { bytes: format!("HTTP/1.1 {status} X\r\nx-slow: "), after: After::Drip }
     }
 
     /// No answer at all.
@@ -136,7 +144,7 @@ fn next_reply(scripts: &Scripts, method: &str) -> Reply {
     if script.len() > 1 { script.pop_front().unwrap() } else { script[0].clone() }
 }
 
-async fn read_request(stream: &mut TcpStream) -> Option<Seen> {
+async fn read_request<S: AsyncRead + Unpin>(stream: &mut S) -> Option<Seen> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
     loop {
@@ -182,5 +190,48 @@ async fn answer(mut stream: TcpStream, reply: Reply) {
             let chunk = format!("1000\r\n{}\r\n", "y".repeat(0x1000));
             while stream.write_all(chunk.as_bytes()).await.is_ok() {}
         }
+    }
+}
+
+/// A server on a free port that speaks TLS with the certificate of these tests and answers
+/// everything alike.
+#[derive(Debug)]
+pub(super) struct TlsFake {
+    pub(super) port: u16,
+    requests: Arc<AtomicUsize>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for TlsFake {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl TlsFake {
+    pub(super) async fn start(reply: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let requests = Arc::new(AtomicUsize::new(0));
+        let (acceptor, reply, count) = (acceptor(), reply.to_owned(), requests.clone());
+        let task = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (acceptor, reply, count) = (acceptor.clone(), reply.clone(), count.clone());
+                tokio::spawn(async move {
+                    let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                    if read_request(&mut stream).await.is_some() {
+                        count.fetch_add(1, Ordering::SeqCst);
+                        drop(stream.write_all(reply.as_bytes()).await);
+                        drop(stream.shutdown().await);
+                    }
+                });
+            }
+        });
+        Self { port, requests, task }
+    }
+
+    /// Requests that came through the handshake.
+    pub(super) fn requests(&self) -> usize {
+        self.requests.load(Ordering::SeqCst)
     }
 }

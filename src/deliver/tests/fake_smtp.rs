@@ -40,7 +40,7 @@ pub(super) fn certificates() -> std::path::PathBuf {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/deliver/tests/tls")
 }
 
-fn acceptor() -> TlsAcceptor {
+pub(super) fn acceptor() -> TlsAcceptor {
     let chain = CertificateDer::pem_file_iter(certificates().join("server.pem")).unwrap();
     let chain = chain.collect::<Result<Vec<_>, _>>().unwrap();
     let key = PrivateKeyDer::from_pem_file(certificates().join("server.key")).unwrap();

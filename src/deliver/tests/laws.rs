@@ -11,9 +11,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::answers::{config, kinds};
-use super::at;
-use super::bodies::message;
-use crate::deliver::{ReceiverConfig, sample_notices};
+use super::bodies::{check_slack, every_message};
+use crate::deliver::ReceiverConfig;
 
 /// What has broken somebody's messages.
 const MARKUP: [&str; 28] = [
@@ -47,11 +46,19 @@ const MARKUP: [&str; 28] = [
     "\u{fffe}\u{e000}\u{10fffd}\u{1f600}",
 ];
 
+/// A character of each plane of Unicode alike.
+fn of_any_plane() -> impl Strategy<Value = char> {
+    (0_u32..17, 0_u32..0x1_0000)
+        .prop_filter_map("a surrogate", |(plane, at)| char::from_u32(plane << 16 | at))
+}
+
 fn text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         4 => proptest::sample::select(&MARKUP[..]).prop_map(str::to_owned),
         2 => any::<String>(),
         2 => proptest::collection::vec(any::<char>(), 0..20)
+            .prop_map(|chars| chars.into_iter().collect()),
+        2 => proptest::collection::vec(of_any_plane(), 0..20)
             .prop_map(|chars| chars.into_iter().collect()),
         1 => "https?://[a-z]{1,9}(\\.[a-z]{2,5}){1,2}/[ -~]{0,30}",
     ];
@@ -69,15 +76,16 @@ static SAMPLES: LazyLock<Vec<Value>> = LazyLock::new(|| {
         content["data"]["links"]["snooze"] = "https://verdictd.example.com/n/snooze".into();
         content
     };
-    sample_notices(at()).iter().map(|sample| with_links(message(sample))).collect()
+    every_message().into_iter().map(with_links).collect()
 });
 
-static RECEIVERS: LazyLock<Vec<(&'static str, ReceiverConfig)>> = LazyLock::new(|| {
+static RECEIVERS: LazyLock<Vec<(String, ReceiverConfig)>> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
-    let of = |kind| (kind, config(kind, "https://receiver.example", folder.path()));
-    let mail = json!({"email": {"host": "h", "from": "a@b.example", "to": ["c@d.example"]}});
-    let mail = ("email", serde_json::from_value(mail).unwrap());
-    kinds().into_iter().map(of).chain([mail]).collect()
+    let of = |kind: String| {
+        let config = config(&kind, "https://receiver.example", folder.path());
+        (kind, config)
+    };
+    kinds().into_iter().map(of).collect()
 });
 
 /// Every text of a message, type and instants aside, replaced in turn.
@@ -128,6 +136,15 @@ fn reads_markdown(kind: &str) -> bool {
     matches!(kind, "teams" | "discord" | "mattermost" | "github" | "linear" | "grafana_irm")
 }
 
+/// Parts that these chats show as they are.
+fn is_plain_part(kind: &str, key: &str) -> bool {
+    match kind {
+        "discord" => key == "text",
+        "mattermost" => matches!(key, "fallback" | "footer"),
+        _ => false,
+    }
+}
+
 /// A text without the addresses of its links.
 fn without_targets(text: &str) -> String {
     let mut parts = text.split("](");
@@ -136,6 +153,30 @@ fn without_targets(text: &str) -> String {
         let end = part.find(')').unwrap_or(part.len());
         kept + &part[end..]
     })
+}
+
+/// A page without the addresses of its links.
+fn without_addresses(page: &str) -> String {
+    let mut parts = page.split("href=\"");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |kept, part| kept + part.split_once('"').map_or("", |(_, rest)| rest))
+}
+
+/// What a program makes a link of, though nobody wrote one.
+fn is_address(text: &str) -> bool {
+    let text = text.to_lowercase();
+    ["://", "www.", "mailto:"].iter().any(|mark| text.contains(mark))
+}
+
+/// Marks that reorder, hide or control what people read.
+fn is_hidden(c: char) -> bool {
+    let reorders = ['\u{61c}', '\u{200e}', '\u{200f}', '\u{feff}', '\u{2028}', '\u{2029}'];
+    let within = |from: char, to: char| (from..=to).contains(&c);
+    c.is_control() && c != '\n'
+        || reorders.contains(&c)
+        || within('\u{202a}', '\u{202e}')
+        || within('\u{2066}', '\u{2069}')
+        || within('\u{e0000}', '\u{e007f}')
 }
 
 fn is_call(text: &str) -> bool {
@@ -166,8 +207,7 @@ fn check(kind: &str, body: &str) -> Result<(), TestCaseError> {
         found.retain(|(key, _)| key != "key");
     }
     for (key, text) in &found {
-        let hidden = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
-        prop_assert!(!text.contains(hidden), "{kind}: {key}: {text:?}");
+        prop_assert!(!text.contains(is_hidden), "{kind}: {key}: {text:?}");
         if matches!(key.as_str(), "url" | "href" | "client_url" | "link_to_upstream_details") {
             let url = url::Url::parse(text);
             prop_assert!(url.is_ok_and(|url| url.scheme().starts_with("http")), "{kind}: {text}");
@@ -194,11 +234,20 @@ fn check(kind: &str, body: &str) -> Result<(), TestCaseError> {
             let is_url = url::Url::parse(&target[..end]).is_ok();
             prop_assert!(is_url, "{kind}: {key}: {target}");
         }
+        let is_plain =
+            matches!(key.as_str(), "url" | "query" | "$schema" | "link_to_upstream_details");
+        let is_read = reads_markdown(kind) && !is_plain && !is_plain_part(kind, key);
+        prop_assert!(!(is_read && is_address(&without_targets(text))), "{kind}: {key}: {text}");
+        let is_linked = matches!(kind, "google_chat" | "telegram") && key == "text";
+        prop_assert!(!(is_linked && is_address(&without_addresses(text))), "{kind}: {text}");
         let is_page = matches!(kind, "grafana" | "google_chat" | "telegram");
         let is_html = key == "html" || is_page && matches!(key.as_str(), "text" | "line");
         for markup in ["<script", "<img", "<a href='", "<!--"] {
             prop_assert!(!(is_html && text.contains(markup)), "{kind}: {text}");
         }
+    }
+    if kind == "slack" {
+        check_slack(body);
     }
     if kind == "discord" {
         prop_assert_eq!(&json["allowed_mentions"], &json!({"parse": []}));
@@ -249,9 +298,10 @@ proptest! {
         let mut content = which.get(&SAMPLES).clone();
         poisoned(&mut content["data"], &texts, &mut 0);
         for (kind, config) in RECEIVERS.iter() {
-            let body = config.render(&content);
-            check(kind, &body)?;
-            check_lengths(kind, &serde_json::from_str(&body).unwrap())?;
+            for body in [config.render(&content), config.shrink(&content)] {
+                check(kind, &body)?;
+                check_lengths(kind, &serde_json::from_str(&body).unwrap())?;
+            }
             config.conversation(&content);
         }
     }

@@ -314,11 +314,22 @@ fn receivers_share_a_bucket_only_where_they_share_the_place() {
     assert_eq!(place(mail("one.example")).0, place(mail("one.example")).0);
     let preset = |name: &str, secret: &str| {
         let vars = json!({"chat_id": "1"});
-        json!({"template": {"preset": name, "token": {"env": secret}, "vars": vars}})
+        json!({"template": {"preset": name, "url": {"env": secret}, "vars": vars}})
     };
     assert_ne!(place(preset("telegram", "A")).0, place(preset("telegram", "B")).0);
     assert_eq!(place(preset("telegram", "A")).1.len(), 2);
-    assert!(place(preset("linear", "A")).1.is_empty());
+}
+
+/// What is documented is kept to from the first message on; three kinds have no limit of their own
+/// (a server of yours, or one that says so).
+#[test]
+fn every_kind_has_a_rate_of_its_own_or_is_known_to_have_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let without = super::answers::kinds().into_iter().filter(|kind| {
+        let config = super::answers::config(kind, "https://x.example", folder.path());
+        config.limits("x").unwrap().1.is_empty()
+    });
+    assert_eq!(without.collect::<Vec<_>>(), ["webhook", "grafana", "email"]);
 }
 
 #[tokio::test]
@@ -327,7 +338,8 @@ async fn every_sample_is_sent_marked_and_answered() {
     let config = json!({"webhook": {"url": fake.url, "allow_private": true}});
     let config: ReceiverConfig = serde_json::from_value(config).unwrap();
     let answers = send_samples("test", &config, "https://v.example", super::at()).await.unwrap();
-    assert_eq!(answers.len(), 26);
+    let kinds = crate::deliver::policy::KINDS.len();
+    assert_eq!(answers.len(), kinds + 1, "every kind and the digest");
     assert!(!answers[0].is_ok && answers[0].detail.contains("HTTP 500: down"), "{answers:?}");
     assert!(answers[1..].iter().all(|it| it.is_ok && it.detail == "200 fine"));
     assert!(fake.seen().iter().all(|it| it.body.contains("\"sample\":true")));

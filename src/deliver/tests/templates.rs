@@ -72,7 +72,9 @@ fn presets_group_and_resolve_by_the_other_sides_own_key() {
 #[tokio::test]
 async fn a_preset_is_sent_to_its_place_with_its_token() {
     let folder = tempfile::tempdir().unwrap();
-    let fake = Fake::start(vec![Reply::status(202, "{}")]).await;
+    let taken = || Reply::status(202, "{}");
+    let name = Reply::status(200, r#"{"name": "spaces/A/messages/B"}"#);
+    let fake = Fake::start(vec![taken(), taken(), name]).await;
     let token = serde_json::to_value(secret(folder.path(), "token", "k3y")).unwrap();
     let own = json!({
         "preset": "opsgenie", "base_url": format!("{}/jsm/", fake.url), "token": token,
@@ -192,4 +194,31 @@ fn a_tree_in_the_settings_keeps_its_keys_and_a_broken_one_is_refused_at_load() {
     std::fs::write(&tree, r#"{"Text": "{{ said.reson }}"}"#).unwrap();
     let refused = crate::settings::load(Some(&file), &[], &[]).unwrap_err().to_string();
     assert!(refused.contains("receivers.b: body.Text, line 1: undefined"), "{refused}");
+}
+
+/// Every table of the guide, as it stands there, is loaded and renders every kind of message.
+#[test]
+fn every_example_of_the_guide_works() {
+    let guide = include_str!("../../../docs/guide/receivers.md");
+    let blocks = guide.split("```toml\n").skip(1).map(|it| it.split("```").next().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("verdictd.toml");
+    let mut names = std::collections::BTreeSet::new();
+    for block in blocks {
+        // Operators are named at the top and explained further down.
+        let block = block.replace("operators = [\"oncall\"]", "operators = []");
+        std::fs::write(&file, &block).unwrap();
+        let settings = crate::settings::load(Some(&file), &[], &[]).unwrap().settings;
+        for (name, receiver) in &settings.receivers {
+            assert_eq!(receiver.faults(), Vec::<String>::new(), "{name}");
+            receiver.build(name).unwrap();
+            for message in super::bodies::every_message() {
+                let body: Value = serde_json::from_str(&receiver.render(&message)).unwrap();
+                assert_ne!(body, json!({}), "{name}: {}", message["type"]);
+            }
+            names.insert(name.clone());
+        }
+    }
+    let kinds = super::answers::kinds().len();
+    assert!(names.len() > kinds, "{kinds} kinds and a tree of one's own: {names:?}");
 }

@@ -32,6 +32,15 @@ pub(super) struct TokenPlace {
     pub(super) prefix: String,
 }
 
+/// `burst` at once, `count` in `per_ms` in the long run; none of them is 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PresetRate {
+    pub(super) count: u32,
+    pub(super) per_ms: u32,
+    pub(super) burst: u32,
+}
+
 /// A preset as its file has it.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -47,8 +56,9 @@ struct Preset {
     max_bytes: Option<usize>,
     /// JSON pointers and the characters that fit there.
     max_chars: BTreeMap<String, usize>,
-    /// Requests a minute that the other side takes, with a margin.
-    per_minute: Option<u32>,
+    /// What the other side takes, with a margin, and whose word that is.
+    rates: Vec<PresetRate>,
+    rates_of: String,
     body: Value,
     resolve: Option<Resolve>,
     success: Success,
@@ -65,7 +75,7 @@ pub(super) struct Plan {
     pub(super) escape: Escape,
     pub(super) max_bytes: usize,
     pub(super) max_chars: BTreeMap<String, usize>,
-    pub(super) per_minute: Option<u32>,
+    pub(super) rates: Vec<PresetRate>,
     pub(super) body: Value,
     pub(super) resolve: Option<Resolve>,
     pub(super) success: Success,
@@ -114,7 +124,7 @@ pub(super) fn plan(config: &TemplateConfig) -> Result<Plan, Vec<String>> {
         escape: config.escape.unwrap_or(preset.escape),
         max_bytes: config.max_bytes.or(preset.max_bytes).unwrap_or(MAX_BYTES).min(MAX_BYTES),
         max_chars: preset.max_chars,
-        per_minute: preset.per_minute,
+        rates: preset.rates,
         body,
         resolve: config.resolve.clone().or(preset.resolve),
         success,
@@ -167,7 +177,9 @@ mod tests {
             let preset = preset(name).unwrap();
             assert!(!preset.about.is_empty() && !preset.body.is_null(), "{name}");
             assert!(!preset.needs.is_empty() && preset.success.faults().is_empty(), "{name}");
-            assert!(preset.per_minute.is_some(), "{name}: a rate with a margin");
+            let is_rate = |it: &PresetRate| it.count > 0 && it.per_ms > 0 && it.burst > 0;
+            assert!(!preset.rates.is_empty() && preset.rates.iter().all(is_rate), "{name}");
+            assert!(!preset.rates_of.is_empty(), "{name}: whose limit is it?");
         }
     }
 }

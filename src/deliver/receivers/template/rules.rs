@@ -25,10 +25,15 @@ pub struct Success {
     pub equals: BTreeMap<String, Value>,
     /// JSON pointers where nothing may stand.
     pub absent: Vec<String>,
+    /// JSON pointers where something must stand.
+    pub present: Vec<String>,
     /// Answers, whatever their status, after which the message is tried again.
     pub retry: Vec<Rule>,
     /// Answers, whatever their status, that say the message was taken before.
     pub taken: Vec<Rule>,
+    /// Answers, whatever their status, that say the message is too large: it is sent once more in
+    /// its smallest form.
+    pub too_large: Vec<Rule>,
     /// JSON pointer to the seconds that the receiver asks to wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<String>,
@@ -74,8 +79,9 @@ impl Rule {
 impl Success {
     /// What is wrong with the rules themselves.
     pub(super) fn faults(&self) -> Vec<String> {
-        let rules = self.retry.iter().chain(&self.taken);
-        let pointers = self.equals.keys().chain(&self.absent).chain(&self.retry_after);
+        let rules = self.retry.iter().chain(&self.taken).chain(&self.too_large);
+        let pointers = self.equals.keys().chain(&self.absent).chain(&self.present);
+        let pointers = pointers.chain(&self.retry_after);
         let pointers = pointers.chain(rules.clone().filter_map(|rule| rule.pointer.as_ref()));
         let mut faults: Vec<_> = pointers
             .filter(|pointer| !pointer.is_empty() && !pointer.starts_with('/'))
@@ -88,7 +94,8 @@ impl Success {
     }
 
     fn needs_body(&self) -> bool {
-        self.body.is_some() || !self.equals.is_empty() || !self.absent.is_empty()
+        let pointers = [self.absent.is_empty(), self.present.is_empty(), self.equals.is_empty()];
+        self.body.is_some() || pointers.contains(&false)
     }
 
     /// Taken, or what to do next.
@@ -103,6 +110,9 @@ impl Success {
         if self.taken.iter().any(holds) {
             let detail = format!("taken before: {}", answer.detail());
             return Ok(Receipt { status: answer.status, detail });
+        }
+        if self.too_large.iter().any(holds) {
+            return Err(said_by(&answer, Then::Shrink, ErrorClass::TooLarge));
         }
         if answer.status == 429 {
             return Err(said_by(&answer, Then::Retry { after }, ErrorClass::RateLimited));
@@ -127,8 +137,10 @@ impl Success {
         let is_body = self.body.as_ref().is_none_or(|wanted| wanted.trim() == text.trim());
         let is_there = |(pointer, wanted): (&String, &Value)| json.pointer(pointer) == Some(wanted);
         let is_absent = |pointer: &String| json.pointer(pointer).is_none_or(Value::is_null);
-        let is_success =
-            is_body && self.equals.iter().all(is_there) && self.absent.iter().all(is_absent);
+        let is_success = is_body
+            && self.equals.iter().all(is_there)
+            && self.absent.iter().all(is_absent)
+            && !self.present.iter().any(is_absent);
         if is_success {
             return Ok(());
         }
