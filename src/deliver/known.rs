@@ -139,8 +139,8 @@ impl Receiver for Discreet<dyn Receiver> {
         })
     }
 
-    fn shrink(&self, content: &Value) -> String {
-        self.inner.shrink(content)
+    fn render_errors(&self, body: &str) -> u64 {
+        self.inner.render_errors(body)
     }
 }
 

@@ -220,7 +220,7 @@ fn guardrails(at: Timestamp) -> Vec<Sample> {
     };
     let burning = changed(|status| {
         status.state = GuardrailState::Burning;
-        status.kind = "slo".to_owned();
+        "slo".clone_into(&mut status.kind);
         (status.value, status.bad) = (Some(0.000_8), Some(480.0));
         status.budget_left = Some(0.35);
         status.burn = status.evaluated_at.map(|now| BurnStatus {

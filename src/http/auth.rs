@@ -19,7 +19,8 @@ pub(super) struct Identity {
     pub(super) is_admin: bool,
 }
 
-/// The token of `Authorization: Bearer ...`, if that header is there exactly once.
+/// The token of `Authorization: Bearer ...`, if that header is there exactly once; the name of the
+/// scheme has no case (RFC 9110, 11.1).
 pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut given = headers.get_all(header::AUTHORIZATION).iter();
     let (Some(value), None) = (given.next(), given.next()) else { return None };
@@ -31,13 +32,6 @@ pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
 pub(super) fn is_same(known: &str, given: &str) -> bool {
     let (known, given) = (Sha256::digest(known.as_bytes()), Sha256::digest(given.as_bytes()));
     bool::from(known.as_slice().ct_eq(given.as_slice()))
-}
-
-/// The token behind `Bearer`; the name of the scheme has no case (RFC 9110, 11.1).
-pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 /// The identity behind a request that wants to write.

@@ -4,6 +4,7 @@
 //! The real daemon is killed on the real clock; the hours after that pass on a clock of our own,
 //! over the store that was left.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -49,7 +50,8 @@ fn settings(home: &Home, prometheus: &str, receivers: &[Receiver; 3]) -> std::pa
     );
     for (name, receiver) in WAYS.iter().zip(receivers) {
         let url = receiver.url("/hook");
-        text += &format!("[receivers.{name}.webhook]\nurl = \"{url}\"\nallow_private = true\n");
+        writeln!(text, "[receivers.{name}.webhook]\nurl = \"{url}\"\nallow_private = true")
+            .unwrap();
     }
     home.settings(prometheus, &text)
 }

@@ -40,7 +40,7 @@ impl Judged {
     }
 
     fn verdicts(&self, documents: &[Value]) -> Vec<String> {
-        if self.script.ends_with(".mjs") {
+        if std::path::Path::new(self.script).extension().is_some_and(|it| it == "mjs") {
             verify_with_node(self.script, documents)
         } else {
             verify(self.script, documents)

@@ -110,7 +110,6 @@ struct Thread {
 struct SlackApi {
     api: Api,
     channel: String,
-    /// Whether what is pressed comes back to us.
 }
 
 impl SlackApi {

@@ -1,6 +1,7 @@
 //! Buttons pressed in Slack: forged, stale, replayed, strange and too large ones do nothing; a
 //! good one does what its link does, once, and never mutes a tripwire.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::Router;
@@ -92,7 +93,10 @@ fn form(payload: &str) -> String {
 fn request(secret: &str, signed_at: Timestamp, kind: &str, body: &str) -> Request<Body> {
     let second = signed_at.as_second();
     let digest = hmac(secret.as_bytes(), format!("v0:{second}:{body}").as_bytes());
-    let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let digits = digest.iter().fold(String::new(), |mut digits, byte| {
+        write!(digits, "{byte:02x}").unwrap();
+        digits
+    });
     Request::post("/inbound/slack")
         .header(header::CONTENT_TYPE, kind)
         .header("x-slack-request-timestamp", second.to_string())
