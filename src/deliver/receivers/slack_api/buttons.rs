@@ -28,8 +28,9 @@ const MAX_ID: usize = 32;
 
 /// Lets the links that acknowledge and snooze work where they stand.
 pub(super) fn put(body: &mut Value) {
-    let blocks = body["blocks"].as_array_mut().into_iter().flatten();
-    let elements = blocks.filter_map(|block| block["elements"].as_array_mut()).flatten();
+    // By name and never by index: an index would write a null where there is nothing.
+    let blocks = body.get_mut("blocks").and_then(Value::as_array_mut).into_iter().flatten();
+    let elements = blocks.filter_map(|block| block.get_mut("elements")?.as_array_mut()).flatten();
     for element in elements {
         let id = match element["action_id"].as_str() {
             Some(id @ ("acknowledge" | "snooze")) => format!("{OURS}{id}"),
@@ -222,6 +223,7 @@ mod tests {
             {"type": "button", "action_id": "snooze", "url": "https://d/n/snooze.1.2.mac"},
         ]}]});
         put(&mut body);
+        assert_eq!(body["blocks"][0], json!({"type": "header"}), "other blocks stay as they are");
         let elements = &body["blocks"][1]["elements"];
         assert_eq!(elements[0]["url"], "https://d/x/copy");
         for (at, id, token) in
