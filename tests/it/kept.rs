@@ -1,5 +1,6 @@
 //! What must be kept over kill -9 of the real daemon: a restatement is told once wherever the kill
-//! falls, and a calendar budget whose period ended in its zone while nobody was there begins anew.
+//! falls, the clocks of `for` and `keep_firing_for` neither grow nor start anew, and a calendar
+//! budget whose period ended in its zone while nobody was there begins anew.
 //!
 //! Runs that reach back in time are begun in process on a clock of their own; from then on only the
 //! real binary touches the store.
@@ -8,12 +9,12 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use jiff::ToSpan as _;
-use judge::analyse::GuardrailState;
+use judge::analyse::{GuardrailState, GuardrailStatus};
 use judge::time::{DAY_MS, Timestamp, add_ms, ms_between};
 use verdictd::app::App;
 use verdictd::clock::{Clock as _, ManualClock, SystemClock};
 use verdictd::failpoint::{Point, VARIABLE};
-use verdictd::store::{Delivery, DeliveryFilter, DeliveryState, LogFilter};
+use verdictd::store::{Delivery, DeliveryFilter, DeliveryState, LogFilter, Store};
 
 use super::fakes::daemon::Daemon;
 use super::fakes::home::{Home, Idea, day_text, experiment};
@@ -124,6 +125,72 @@ async fn a_restatement_is_told_once_wherever_the_kill_falls() {
         let most = if point == Point::BeforeRecord { 2 } else { 1 };
         assert!((1..=most).contains(&taken), "{taken} times at {}", point.as_str());
     }
+}
+
+const HELD: &str = "  latency: {threshold: {source: prom, value: p95_ms, at_most: 400}, every: 1s, \
+     for: 3s, keep_firing_for: 3s, on_trip: alert}\n";
+
+async fn status(home: &Home) -> Option<GuardrailStatus> {
+    // A daemon that has just begun has no store yet.
+    let store = Store::open_read_only(&home.store_path()).ok()?;
+    let context = store.context("copy").await.ok()??;
+    context.guardrails.into_iter().find(|status| status.name == "latency")
+}
+
+/// Lets a daemon work until its guardrail is as wanted, and kills it.
+async fn until(
+    (home, metrics): (&Home, &Metrics),
+    mood: Mood,
+    log: &str,
+    is_it: impl Fn(&GuardrailStatus) -> bool,
+) -> GuardrailStatus {
+    metrics.set(mood);
+    let log = home.path().join(log);
+    let mut daemon = Daemon::start(&home.settings_path(), &[], log);
+    wait_for("the guardrail", || async { status(home).await.filter(&is_it).map(drop) }).await;
+    tokio::task::block_in_place(|| daemon.kill());
+    assert!(!daemon.log().contains("panicked"), "{}", daemon.log());
+    status(home).await.unwrap()
+}
+
+/// How long nobody looked in `(from, to]`, by the slots on record as missed.
+async fn unseen_ms(home: &Home, from: Timestamp, to: Timestamp) -> i64 {
+    let missed = home.store().missed("copy").await.unwrap();
+    let within = missed.iter().filter(|one| one.track == "guardrail:latency" && one.to <= to);
+    within.filter(|one| one.from > from).map(|one| one.count as i64 * 1_000).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_clocks_of_a_guardrail_outlive_kills() {
+    let (home, metrics) = (Home::new(), Metrics::start(Mood::Calm).await);
+    home.settings(&metrics.url(), "");
+    home.experiment(&Idea { guardrails: HELD, notify: "", ..Idea::default() });
+    let at = (&home, &metrics);
+    until(at, Mood::Calm, "calm.log", |seen| seen.state == GuardrailState::Ok).await;
+
+    // `for`: killed while it waits; what ran before the kill counts, being dead does not.
+    let waits = until(at, Mood::Slow, "pending.log", |seen| seen.pending_since.is_some()).await;
+    assert_eq!(waits.state, GuardrailState::Ok);
+    let began = waits.pending_since.unwrap();
+    let is_on = |seen: &GuardrailStatus| seen.state == GuardrailState::Tripped;
+    let on = until(at, Mood::Slow, "tripped.log", is_on).await;
+    let (clock, since) = (on.pending_since.unwrap(), on.since.unwrap());
+    assert_eq!(ms_between(began, clock), unseen_ms(&home, began, since).await, "{waits:?} {on:?}");
+    assert_eq!(ms_between(clock, since), 3_000, "three seconds that were looked at");
+
+    // `keep_firing_for`: the same on the way out.
+    let clears = until(at, Mood::Calm, "clearing.log", |seen| seen.clearing_since.is_some()).await;
+    assert!(is_on(&clears), "{clears:?}");
+    let began = clears.clearing_since.unwrap();
+    let off = until(at, Mood::Calm, "off.log", |seen| seen.state == GuardrailState::Ok).await;
+    let since = off.since.unwrap();
+    let unseen = unseen_ms(&home, began, since).await;
+    assert_eq!(ms_between(began, since), 3_000 + unseen, "{clears:?} {off:?}");
+
+    // One trip, one end, each on record once.
+    let rows = home.store().evaluations("copy", None, 1_000).await.unwrap();
+    let rails: Vec<_> = rows.iter().filter(|row| row.track == "guardrail:latency").collect();
+    assert_eq!(rails.len(), 3, "first seen, tripped, well: {rails:#?}");
 }
 
 /// The newest Monday 00:00 of a zone, and the zone: one whose Monday is over. (While it is Monday

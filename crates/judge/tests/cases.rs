@@ -12,8 +12,9 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
-use judge::case::{CASE_FILE, EXPECTED_FILE, run};
+use judge::case::{CASE_FILE, CaseResult, EXPECTED_FILE, run};
 use judge::decide::{Reproduction, flips, reproduce};
 use judge::record::EvaluationRecord;
 
@@ -47,27 +48,47 @@ fn texts(folder: &Path) -> BTreeMap<String, String> {
     entries(folder).iter().map(|path| (named(path), fs::read_to_string(path).unwrap())).collect()
 }
 
+/// Every case with its play, played once for all tests of this binary.
+fn played() -> &'static [(PathBuf, Result<CaseResult, String>)] {
+    static PLAYED: OnceLock<Vec<(PathBuf, Result<CaseResult, String>)>> = OnceLock::new();
+    PLAYED.get_or_init(|| {
+        let play = |folder: PathBuf| {
+            let result = run(&texts(&folder));
+            (folder, result)
+        };
+        case_folders().map(play).collect()
+    })
+}
+
+/// The evaluations of every case, with its name.
+fn records() -> impl Iterator<Item = (String, &'static EvaluationRecord)> {
+    played().iter().flat_map(|(folder, result)| {
+        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+        result.as_ref().unwrap().records.iter().map(move |record| (name.clone(), record))
+    })
+}
+
 #[test]
 fn every_case_comes_out_as_its_story_says() {
     let update = std::env::var_os("UPDATE_GOLDEN").is_some();
     let mut failures = Vec::new();
-    let mut played = 0;
-    for folder in case_folders() {
+    let mut count = 0;
+    for (folder, result) in played() {
         let name = folder.file_name().unwrap().to_string_lossy().into_owned();
-        match run(&texts(&folder)) {
+        match result {
             Err(error) => failures.push(format!("{name}: {error}")),
             Ok(result) if update => {
-                fs::write(folder.join(EXPECTED_FILE), result.got).unwrap();
+                fs::write(folder.join(EXPECTED_FILE), &result.got).unwrap();
             }
             Ok(result) if !result.passed() => {
                 failures.push(format!("{name}: {}\n{}", result.story, result.difference()));
             }
             Ok(_) => {}
         }
-        played += 1;
+        count += 1;
     }
-    assert!(failures.is_empty(), "{} of {played} cases:\n{}", failures.len(), failures.join("\n"));
-    assert!(played >= AT_LEAST, "only {played} cases");
+    assert!(failures.is_empty(), "{} of {count} cases:\n{}", failures.len(), failures.join("\n"));
+    assert!(count >= AT_LEAST, "only {count} cases");
 }
 
 #[test]
@@ -97,15 +118,12 @@ fn nothing_in_the_folders_goes_unread() {
 #[test]
 fn every_stored_evaluation_follows_from_its_own_frozen_input() {
     let (mut checked, mut differing) = (0, Vec::new());
-    for folder in case_folders() {
-        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
-        for record in run(&texts(&folder)).unwrap().records {
-            let stored = EvaluationRecord::from_json(&record.to_json()).unwrap();
-            let again = reproduce(&stored);
-            checked += 1;
-            if again != Reproduction::Same {
-                differing.push(format!("{name} {}: {again:?}", stored.input.at));
-            }
+    for (name, record) in records() {
+        let stored = EvaluationRecord::from_json(&record.to_json()).unwrap();
+        let again = reproduce(&stored);
+        checked += 1;
+        if again != Reproduction::Same {
+            differing.push(format!("{name} {}: {again:?}", stored.input.at));
         }
     }
     assert!(differing.is_empty(), "{} of {checked}:\n{}", differing.len(), differing.join("\n"));
@@ -115,16 +133,11 @@ fn every_stored_evaluation_follows_from_its_own_frozen_input() {
 #[test]
 fn what_is_said_to_flip_a_verdict_is_another_verdict() {
     let mut seen = 0;
-    for folder in case_folders() {
-        for record in run(&texts(&folder)).unwrap().records {
-            let now = (record.decision.verdict, record.decision.cause);
-            if record.track != "look" {
-                continue;
-            }
-            let flips = flips(&record);
-            assert!(flips.iter().all(|flip| (flip.verdict, flip.cause) != now));
-            seen += flips.len();
-        }
+    for (_, record) in records().filter(|(_, record)| record.track == "look") {
+        let now = (record.decision.verdict, record.decision.cause);
+        let flips = flips(record);
+        assert!(flips.iter().all(|flip| (flip.verdict, flip.cause) != now));
+        seen += flips.len();
     }
     assert!(seen > 100, "only {seen} flips");
 }
