@@ -69,7 +69,8 @@ fn finish(
     let confirmed_at = (state == Some(DeliveryState::Confirmed)).then_some(attempt.finished_at);
     let held = sql.first(
         "UPDATE outbox SET state = COALESCE(CAST(?4 AS TEXT), state),
-             next_at = COALESCE(CAST(?5 AS BIGINT), next_at), closed_at = ?6, confirmed_at = COALESCE(confirmed_at, ?7),
+             next_at = COALESCE(CAST(?5 AS BIGINT), next_at), closed_at = ?6,
+             confirmed_at = COALESCE(confirmed_at, ?7),
              holder = NULL, lease_until = NULL, rung = rung + ?8
          WHERE id = ?1 AND holder = ?2 AND attempts = ?3 AND closed_at IS NULL
          RETURNING partition_key, endpoint, conversation",

@@ -88,9 +88,9 @@ fn insert(
     let body_text = if row.body == row.content { content_text } else { position * 2 + 1 };
     let touched = sql.exec(
         "INSERT INTO outbox (id, endpoint, partition_key, sequence, position, kind, urgent, lane,
-             notice_id, body_text, content_text, bytes, created_at, not_before, expires_at, final_state,
-             state, next_at, attempts, manual, collapsed, conversation, reason, topic, severity,
-             lasting, withheld_as, withheld_by, closed_at)
+             notice_id, body_text, content_text, bytes, created_at, not_before, expires_at,
+             final_state, state, next_at, attempts, manual, collapsed, conversation, reason, topic,
+             severity, lasting, withheld_as, withheld_by, closed_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,
              COALESCE(?22, 'pending'), ?14, 0, 0, 0, ?17, ?18, ?19, ?20, ?21, ?22, ?23,
              CASE WHEN ?22 IS NULL THEN NULL ELSE ?13 END)

@@ -31,7 +31,7 @@ const LOOKS: i64 = 30;
 fn seeds(design: Design) -> [u64; 4] {
     let stopped = match design {
         Design::TwoArms => 36,
-        Design::StatedBaseline => 288,
+        Design::StatedBaseline => 719,
         Design::Mean => 223,
         Design::PairedSeries => 550,
         Design::RareEvents => 280,

@@ -74,7 +74,10 @@ const JUDGED: [Judged; 14] = [
     },
     Judged {
         name: "slack_api",
-        settings: || json!({"token": {"env": "TOKEN"}, "channel": "C1", "signing_secret": {"env": "TOKEN"}}),
+        settings: || {
+            let token = json!({"env": "TOKEN"});
+            json!({"token": token, "channel": "C1", "signing_secret": token})
+        },
         script: "verify_slack.py",
         part: whole,
         alter: |message| message["blocks"][0]["text"]["text"] = "x".repeat(151).into(),

@@ -247,7 +247,7 @@ async fn a_digest_is_sent_once_a_slot_and_not_without_news() {
     let digests = of_kind(&stage.hook, "digest");
     assert_eq!(digests.len(), 1, "{:?}", kinds(&stage.hook));
     let data = &digests[0]["data"];
-    assert!(data["headline"].as_str().unwrap().contains("1 experiments"), "{data}");
+    assert!(data["headline"].as_str().unwrap().contains("1 experiment,"), "{data}");
     let line = data["next"][0].as_str().unwrap();
     assert!(line.starts_with("copy: ") && line.contains("New: ALARM"), "{line}");
     stage.to(&app, hours(34)).await;

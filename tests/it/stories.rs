@@ -6,7 +6,7 @@ use judge::decide::{AlarmKind, AlarmSeverity, Reason};
 use judge::decide::{Reproduction, reproduce};
 use judge::observe::Sample;
 use judge::points::{ALL, Sums};
-use judge::time::DAY_MS;
+use judge::time::{DAY_MS, Timestamp};
 use serde_json::Value;
 use verdictd::demo::data::calendar::{hour_start, midnight};
 use verdictd::demo::receiver::Received;
@@ -275,7 +275,7 @@ fn the_outage_freezes_guardrails_and_is_told_once_per_endpoint_with_one_all_clea
 }
 
 /// The errors guardrail of the platform story right after its look at an instant.
-fn state_at(left: &Left, at: judge::time::Timestamp) -> (GuardrailState, Option<GuardrailState>) {
+fn state_at(left: &Left, at: Timestamp) -> (GuardrailState, Option<GuardrailState>) {
     let mut evaluations = left.evaluations.iter();
     let is_it =
         |one: &&Evaluation| one.row.track == "guardrail:errors" && one.row.scheduled_at == at;
@@ -290,9 +290,12 @@ fn is_same_in_chat(message: &Received, webhook: &Value) -> bool {
     let blocks = body["blocks"].as_array().unwrap();
     let foot = blocks.last().unwrap()["elements"][0]["text"].as_str().unwrap();
     let data = &webhook["data"];
-    [&webhook["type"], &data["experiment"]["name"], &webhook["timestamp"]]
+    let at: Timestamp = webhook["timestamp"].as_str().unwrap().parse().unwrap();
+    let minute = at.strftime("%Y-%m-%d %H:%M UTC").to_string();
+    let text = |part: &Value| part.as_str().unwrap().to_owned();
+    [text(&webhook["type"]), text(&data["experiment"]["name"]), minute]
         .iter()
-        .all(|part| foot.contains(part.as_str().unwrap()))
+        .all(|part| foot.contains(part.as_str()))
 }
 
 #[test]

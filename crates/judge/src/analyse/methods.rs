@@ -2,7 +2,8 @@
 //!
 //! Part of `analyse`: from the samples of an observation to a [`Measure`]. Concurrent arms: 1.2,
 //! below ten events 1.3, paired blocks for series. Stated constants: the exact tests, on fewer
-//! counts where phi > 1.5 (2.5). Measured baselines: the engine with both errors and overdispersion.
+//! counts where phi > 1.5 (2.5). Measured baselines: the engine with both errors and
+//! overdispersion.
 use std::collections::BTreeMap;
 
 use super::basis::{Basis, Normal};

@@ -1,5 +1,5 @@
-//! One look at a series before and after: Newey-West errors with the t of all steps, and as verdicts
-//! use them (`its::parts`).
+//! One look at a series before and after: Newey-West errors with the t of all steps, and as
+//! verdicts use them (`its::parts`).
 
 use judge::stats::its::{self, Model};
 use judge::stats::special::t_sf;

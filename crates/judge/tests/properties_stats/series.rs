@@ -14,8 +14,8 @@ fn ar1(dice: &mut super::Dice, phi: f64, n: usize) -> Vec<f64> {
 }
 
 /// By hand: four weeks of hours less 168 medians leave 504 of 672 degrees of freedom; 28 means with
-/// a lag-1 of .1 have .1 + 1/28 = .136: more than .1, within chance (1/sqrt(28) = .189), at the price
-/// of sqrt(1.136/.864).
+/// a lag-1 of .1 have .1 + 1/28 = .136: more than .1, within chance (1/sqrt(28) = .189), at the
+/// price of sqrt(1.136/.864).
 #[test]
 fn what_a_profile_and_dependence_cost() {
     let mut dice = super::Dice::new(5);

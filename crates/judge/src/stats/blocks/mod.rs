@@ -12,8 +12,8 @@
 //!
 //! A few block means say little about their own dependence, the many finer ones in them say much:
 //! the lag of the steps is followed to the length as an AR(1). A length chosen on what is judged
-//! itself ([`plan`], not [`plan_before`]) follows that of every shorter block too, where it is seen.
-//! What of it remains widens the standard error.
+//! itself ([`plan`], not [`plan_before`]) follows that of every shorter block too, where it is
+//! seen. What of it remains widens the standard error.
 //! With a daily season and no profile removed ([`Profile`]), blocks are whole multiples of a day.
 //! Missing points are NaN (any non-finite value counts as missing); a block with fewer than half
 //! of its points is left out; more than 20 % missing refuses.

@@ -1,8 +1,8 @@
 //! Gamma family: log gamma, log beta, incomplete gamma, Poisson and chi-square tails.
 //!
 //! Formulas: Abramowitz & Stegun 6.1.41 (Stirling), 6.5.29 and 6.5.31 (incomplete gamma by series
-//! and continued fraction), from 1e8 upwards Temme (1979), whose relative error there is below 1e-9;
-//! Loader (2000) for the deviance.
+//! and continued fraction), from 1e8 upwards Temme (1979), whose relative error there is below
+//! 1e-9; Loader (2000) for the deviance.
 //! Invariants: probabilities lie in [0, 1]; no cancellation at `x ~ m`.
 
 use super::HALF_LN_TWO_PI;
