@@ -81,7 +81,7 @@ async fn enable(name: &str, settings: &SettingsArgs) -> Result<u8, Failure> {
     }
     let store = Store::open(&settings.store.path)?;
     if !store.enable_endpoint(name, SystemClock.wall_now()).await? {
-        return Err(Failure::usage(format!("`{name}` is neither degraded nor disabled")));
+        return Err(Failure::usage(format!("`{name}` is neither degraded, disabled nor paused")));
     }
     say(&format!("enabled {name}; the daemon probes it with the next message\n"));
     let which = Redeliver { endpoint: Some(name.to_owned()), ..Redeliver::default() };

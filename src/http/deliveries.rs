@@ -165,7 +165,7 @@ pub(super) async fn enable(
         return Err(Problem::not_found(format!("no receiver `{name}` in the settings")));
     }
     if !state.store.enable_endpoint(&name, state.clock.wall_now()).await? {
-        let detail = format!("`{name}` is neither degraded nor disabled");
+        let detail = format!("`{name}` is neither degraded, disabled nor paused");
         return Err(Problem::new(StatusCode::CONFLICT, "not_disabled", detail));
     }
     tracing::info!(endpoint = name, who, "receiver enabled by hand");

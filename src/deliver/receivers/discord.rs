@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::hook::Hook;
-use super::said::{Said, Tone, fitted, incident};
+use super::said::{Said, Tone, fitted, topic};
 use super::{Envelope, Receipt, Receiver, ReceiverKind};
 use crate::deliver::bucket::Rate;
 use crate::deliver::clip::{markdown_text, quiet_text};
@@ -65,7 +65,7 @@ impl ReceiverKind for DiscordConfig {
     }
 
     fn conversation(&self, content: &Value) -> Option<String> {
-        Some(incident(content))
+        Some(topic(content))
     }
 }
 

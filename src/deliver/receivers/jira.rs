@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::api::{Api, Calls, Credential, read};
-use super::said::{Said, Tone, conversation, fitted, incident, is_over};
+use super::said::{Said, Tone, conversation, fitted, is_over, topic};
 use super::{Envelope, Receipt, Receiver, ReceiverKind};
 use crate::deliver::bucket::Rate;
 use crate::deliver::clip::json_text;
@@ -149,7 +149,7 @@ pub(in crate::deliver) fn body(content: &Value) -> Value {
         "document": document(content),
         "label": format!("verdictd-{}", judge::ids::hash128(&["jira", &key])),
         "close": is_over(content),
-        "topic": incident(content),
+        "topic": topic(content),
         "loud": Said::of(content).tone == Tone::Bad,
     })
 }

@@ -168,8 +168,23 @@ pub(super) fn resolves(kind: &str) -> bool {
     )
 }
 
-/// What one incident is about: a trip and its all-clear share it, a verdict has its own.
+/// What one page is about: a guardrail's trip, the verdict that it made, the rollback that it
+/// ordered and its all-clear are one incident; everything else is as in [`topic`].
 pub(super) fn incident(content: &Value) -> String {
+    let data = &content["data"];
+    let kind = content["type"].as_str().unwrap_or_default();
+    let follows = kind == "experiment.verdict.stop" || kind.starts_with("action.");
+    match data["tripped"].as_str().filter(|_| follows) {
+        Some(guardrail) => {
+            let experiment = data["experiment"]["id"].as_str().unwrap_or_default();
+            judge::ids::hash128(&["pagerduty", experiment, "guardrail", guardrail])
+        }
+        None => topic(content),
+    }
+}
+
+/// What one message is about: a trip and its all-clear share it, a verdict has its own.
+pub(super) fn topic(content: &Value) -> String {
     let data = &content["data"];
     let experiment = data["experiment"]["id"].as_str().unwrap_or_default();
     let subject = data["subject"].as_str().unwrap_or_default();

@@ -120,6 +120,32 @@ fn a_trip_and_its_all_clear_are_one_incident() {
     assert_eq!(rollback.0["dedup_key"], rollback.1["dedup_key"]);
 }
 
+/// A pager that gets a second incident for the verdict, or an all-clear for one that it never
+/// opened, wakes somebody for nothing or never stops.
+#[test]
+fn a_trip_its_verdict_and_its_rollback_are_one_incident() {
+    let trip = message(&of_kind(NoticeKind::GuardrailTripped));
+    assert_eq!(trip["data"]["tripped"], trip["data"]["subject"], "the run was stopped by it");
+    let key = |kind: &str, subject: &str| {
+        let mut content = trip.clone();
+        content["type"] = kind.into();
+        content["data"]["subject"] = subject.into();
+        parsed(&pagerduty::body(&content))["dedup_key"].clone()
+    };
+    let opened = key("guardrail.tripped", "errors");
+    for (kind, subject) in [
+        ("experiment.verdict.stop", ""),
+        ("action.failed", "turn-off-checklist"),
+        ("action.confirmed", "turn-off-checklist"),
+        ("guardrail.recovered", "errors"),
+    ] {
+        assert_eq!(key(kind, subject), opened, "{kind}");
+    }
+    // Another guardrail of the same run, which only alerts, is another incident.
+    assert_ne!(key("guardrail.tripped", "latency"), opened);
+    assert_ne!(key("experiment.verdict.change", ""), opened);
+}
+
 #[test]
 fn discord_never_lets_text_call_anybody() {
     for sample in sample_notices(super::at()) {

@@ -473,7 +473,7 @@ fn every_all_clear_closes_what_was_opened() {
         (NoticeKind::EndpointDegraded, NoticeKind::EndpointRecovered, None),
         (NoticeKind::EndpointDisabled, NoticeKind::EndpointRecovered, None),
         (NoticeKind::ClockSkewed, NoticeKind::ClockAgreed, None),
-        (NoticeKind::VerdictStop, NoticeKind::VerdictContinue, None),
+        (NoticeKind::VerdictChange, NoticeKind::VerdictContinue, None),
         (NoticeKind::AlarmRaised, NoticeKind::AlarmCleared, Some("theatre:activation_14d")),
         (NoticeKind::ProxyWithoutOutcome, NoticeKind::AlarmCleared, Some("proxy_without_outcome")),
         (NoticeKind::SplitMismatch, NoticeKind::AlarmCleared, Some("srm")),

@@ -76,7 +76,7 @@ fn received(routes: Routes) -> Routes {
                 .with_token()
                 .answers_with(202, "Enabled")
                 .refuses(404, "There is no such receiver")
-                .refuses(409, "It is neither degraded nor disabled"),
+                .refuses(409, "It is neither degraded, disabled nor paused"),
         )
 }
 

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::store::{
-    ActionState, Attempt, Delivery, DeliveryFilter, DeliveryState, Finished, OutboxItem, Outcome,
-    Withheld,
+    ActionState, Attempt, Delivery, DeliveryFilter, DeliveryState, EndpointRow, EndpointState,
+    Finished, OutboxItem, Outcome, Withheld,
 };
 
 pub(super) async fn enqueue(store: &Store, rows: &[OutboxRow]) {
@@ -363,4 +363,82 @@ pub(in crate::store) async fn a_conversation_is_remembered_whatever_became_of_it
     assert_eq!(known("m2", next.attempt).await, (learnt, true), "nothing learnt forgets nothing");
     let elsewhere = store.conversation("tickets", "x/1", "m2", 1).await.unwrap();
     assert_eq!(elsewhere, crate::store::Known::default());
+}
+
+pub(in crate::store) async fn urgent_rows_keep_their_order(store: Store) {
+    enqueue(&store, &[urgent("trip", 1), urgent("verdict", 1), urgent("later", 2)]).await;
+    let first = lease(&store, 10).await;
+    assert_eq!(ids(&first), ["trip"], "its verdict is not told before it");
+    assert!(lease(&store, 10).await.is_empty(), "nor while it is being sent");
+    finish(&store, &first[0], 10, Outcome::Retry { next_at: at(500) }).await;
+    let second = lease(&store, 11).await;
+    assert_eq!(ids(&second), ["verdict"], "one that is retried is in nobody's way");
+    finish(&store, &second[0], 11, Outcome::Delivered).await;
+    assert_eq!(store.earliest_outbox().await.unwrap(), Some(at(10)), "the next one is free");
+    assert_eq!(ids(&lease(&store, 12).await), ["later"]);
+}
+
+pub(in crate::store) async fn no_all_clear_comes_after_the_next_trip(store: Store) {
+    let told = |topic: &str| Told { topic: topic.to_owned(), ..Told::default() };
+    let trip =
+        |id: &str, sequence: i64| OutboxRow { told: told("g:errors"), ..urgent(id, sequence) };
+    let clear = |id: &str, sequence: i64, topic: &str| OutboxRow {
+        told: told(topic),
+        ..message(id, "guardrail.recovered", sequence)
+    };
+    let state = async |id: &str| delivery(&store, id).await.state;
+    // One that waits for its next attempt when the guardrail trips again.
+    enqueue(&store, &[clear("c1", 1, "g:errors")]).await;
+    let failed = lease(&store, 10).await.remove(0);
+    finish(&store, &failed, 10, Outcome::Retry { next_at: at(50) }).await;
+    enqueue(&store, &[clear("other", 2, "g:latency"), trip("t1", 3)]).await;
+    let outdated = delivery(&store, "c1").await;
+    assert_eq!(outdated.state, DeliveryState::Superseded);
+    assert_eq!(outdated.superseded_by.as_deref(), Some("t1"));
+    assert_eq!(state("other").await, DeliveryState::Pending, "another guardrail's stays");
+    for item in lease(&store, 11).await {
+        finish(&store, &item, 11, Outcome::Delivered).await;
+    }
+    // One that is on its way: the trip waits for it, and it is not tried again.
+    enqueue(&store, &[clear("c2", 4, "g:errors")]).await;
+    let flying = lease(&store, 20).await.remove(0);
+    enqueue(&store, &[trip("t2", 5)]).await;
+    assert!(lease(&store, 21).await.is_empty(), "it cannot be overtaken in the air");
+    finish(&store, &flying, 21, Outcome::Retry { next_at: at(60) }).await;
+    assert_eq!(state("c2").await, DeliveryState::Superseded);
+    let trips = lease(&store, 22).await;
+    assert_eq!(ids(&trips), ["t2"]);
+    finish(&store, &trips[0], 22, Outcome::Delivered).await;
+    // One that was taken was in time, and the next one comes after the trip.
+    enqueue(&store, &[clear("c3", 6, "g:errors")]).await;
+    assert_eq!(ids(&lease(&store, 30).await), ["c3"]);
+}
+
+pub(in crate::store) async fn what_waits_is_due_when_its_receiver_is_well_again(store: Store) {
+    let row = |state, version| EndpointRow {
+        state,
+        version,
+        ..EndpointRow::fresh("chat", "digest", at(0))
+    };
+    let night = OutboxRow { not_before: at(9_000), ..message("night", "data.stale", 1) };
+    let elsewhere = OutboxRow { endpoint: "other".to_owned(), ..message("o1", "data.stale", 1) };
+    let apart = |id: &str| OutboxRow { partition: id.to_owned(), ..urgent(id, 1) };
+    enqueue(&store, &[apart("t1"), apart("t2"), elsewhere, night]).await;
+    for item in lease(&store, 10).await {
+        finish(&store, &item, 10, Outcome::Retry { next_at: at(7_000) }).await;
+    }
+    store.put_endpoint(row(EndpointState::Degraded, 2)).await.unwrap();
+    assert!(store.redeliver("t1", at(20)).await.unwrap());
+    let probe = lease(&store, 20).await.remove(0);
+    let mut taken = attempt(&probe, 20, Outcome::Delivered);
+    taken.endpoint = Some(row(EndpointState::Ok, 3));
+    store.finish_attempt(taken).await.unwrap();
+    assert_eq!(ids(&lease(&store, 21).await), ["t2"], "not an hour later, and nothing else");
+    // A person can say so as well, of a pause too.
+    let paused = EndpointRow { paused_until: Some(at(8_000)), ..row(EndpointState::Ok, 4) };
+    store.put_endpoint(paused).await.unwrap();
+    assert!(store.enable_endpoint("chat", at(30)).await.unwrap());
+    let known = store.endpoints().await.unwrap().remove(0);
+    assert_eq!((known.state, known.paused_until), (EndpointState::Ok, None));
+    assert!(!store.enable_endpoint("chat", at(31)).await.unwrap(), "there is nothing to lift");
 }
