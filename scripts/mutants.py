@@ -112,8 +112,15 @@ fn plant_them_all() {
         for _ in 0..jobs {
             scope.spawn(|| {
                 while let Some(number) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    judge::plant(*number);
-                    let killer = timed.iter().find(|(_, case)| !holds(case));
+                    // A thread of its own: the judge keeps per thread what follows from a file,
+                    // and what one mutant made of it must not kill the next.
+                    let killer = std::thread::scope(|alone| {
+                        let played = alone.spawn(|| {
+                            judge::plant(*number);
+                            timed.iter().find(|(_, case)| !holds(case))
+                        });
+                        played.join().unwrap()
+                    });
                     let killer = killer.map_or("", |(_, case)| case.0.as_str());
                     let _held = out.lock().unwrap();
                     println!("MUTANT {number} {killer}");
