@@ -2,8 +2,8 @@
 //!
 //! A name in a form, a title in a file or a word of a receiver may hold characters that a terminal
 //! obeys, that turn a line around, or that begin a line which looks like one of ours. Whoever
-//! writes such text for people takes it through here: [`line`] where it is one field of a line,
-//! [`lines`] where our own line breaks stand in it already, [`json`] where it is data.
+//! writes such text for people takes it through here: [`line()`] where it is one field of a line,
+//! [`lines()`] where our own line breaks stand in it already, [`json`] where it is data.
 
 /// Neither control characters nor marks that reorder what people read; a break is a space.
 pub fn shown(c: char) -> Option<char> {

@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, PoisonError};
 
-use judge::notice::Notice;
+use judge::notice::{Notice, NoticeKind};
 use judge::time::{Timestamp, ms_between};
 use tokio::sync::OwnedMutexGuard;
 
@@ -95,7 +95,11 @@ impl Worker {
         let Some(changed) = &change.row else { return };
         let is_about_delivery = row.partition.starts_with("endpoint:");
         for (kind, words) in &change.told {
-            tracing::error!(endpoint = row.endpoint, kind = kind.as_str(), words, "receiver");
+            if matches!(kind, NoticeKind::EndpointRecovered | NoticeKind::ClockAgreed) {
+                tracing::info!(endpoint = row.endpoint, kind = kind.as_str(), words, "receiver");
+            } else {
+                tracing::error!(endpoint = row.endpoint, kind = kind.as_str(), words, "receiver");
+            }
             if !is_about_delivery {
                 let version = changed.version.to_string();
                 let notice = about_endpoint(*kind, &row.endpoint, words, &version, now);
@@ -260,7 +264,7 @@ fn wait_for_probe(attempt: &mut Attempt, probe_at: Timestamp) {
 
 /// A notice about a receiver; `version` tells two of the same kind apart.
 pub(super) fn about_endpoint(
-    kind: judge::notice::NoticeKind,
+    kind: NoticeKind,
     endpoint: &str,
     words: &str,
     version: &str,

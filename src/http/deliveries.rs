@@ -172,7 +172,10 @@ pub(super) async fn enable(
     let which = Redeliver { endpoint: Some(name.clone()), ..Redeliver::default() };
     let dead = state.store.redeliverable(&which).await?.len();
     // What is queued goes on by itself; what was given up is the person's to decide.
-    let answer = json!({"name": name, "state": "degraded", "dead": dead});
+    let known = state.store.endpoints().await?;
+    let known = known.iter().find(|row| row.endpoint == name);
+    let word = known.map_or("degraded", |row| row.state.as_str());
+    let answer = json!({"name": name, "state": word, "dead": dead});
     Ok((StatusCode::ACCEPTED, Json(answer)))
 }
 
