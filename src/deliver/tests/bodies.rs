@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::answers::{config, kinds};
 use super::at;
-use crate::deliver::payload::{Links, MAX_BYTES, core, generic};
+use crate::deliver::payload::{Links, MAX_BYTES, Target, core, generic, name_target};
 use crate::deliver::policy::KINDS;
 use crate::deliver::receivers::slack;
 use crate::deliver::sample::sample_messages;
@@ -352,4 +352,28 @@ fn what_is_too_large_loses_the_least_important_first() {
     assert!(data.get("checkpoint").is_some(), "the story stays");
     let roles: Vec<_> = data["signals"].as_array().unwrap().iter().map(|it| &it["role"]).collect();
     assert_eq!(roles, ["proxy", "outcome"]);
+}
+
+/// Whoever reads that the rollback is on its way does not turn the flag off.
+#[test]
+fn an_action_that_sends_nothing_is_promised_nowhere() {
+    for (held, why) in [("not_armed", "is not armed"), ("dry_run", "is a dry run")] {
+        for kind in [NoticeKind::GuardrailTripped, NoticeKind::VerdictStop] {
+            let mut content = message(&of_kind(kind));
+            let promised = content["data"]["next"].to_string();
+            assert!(promised.contains("ollback action turn-off-checklist"), "{promised}");
+            let target = Target { what: "the flag short".to_owned(), held: Some(held) };
+            name_target(&mut content, &target);
+            let data = &content["data"];
+            assert_eq!(data["action"]["state"], held);
+            let next = data["next"].as_array().unwrap();
+            let first = next[0].as_str().unwrap();
+            assert!(
+                first.contains(why) && first.contains("turn off the flag short now"),
+                "{first}"
+            );
+            let rest = serde_json::to_string(&next[1..]).unwrap();
+            assert!(!rest.contains("turn-off-checklist"), "{kind:?}: {rest}");
+        }
+    }
 }

@@ -106,6 +106,13 @@ async fn health_readiness_and_metrics() {
     let gone = other.get("/readyz").await;
     assert_eq!(gone.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(gone.body.contains("is gone"), "{}", gone.body);
+    // Nothing is judged while the scheduler's turns fail, as on a full disk.
+    site.state.metrics.turn_ended(Some("scheduler turn failed: disk is full".to_owned()));
+    let failing = site.get("/readyz").await;
+    assert_eq!(failing.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(failing.problem()["code"], "scheduler");
+    site.state.metrics.turn_ended(None);
+    assert_eq!(site.get("/readyz").await.status, StatusCode::OK);
     site.state.ready.store(false, Ordering::SeqCst);
     let starting = site.get("/readyz").await;
     assert_eq!(starting.status, StatusCode::SERVICE_UNAVAILABLE);

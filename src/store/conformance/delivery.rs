@@ -254,6 +254,12 @@ pub(in crate::store) async fn an_action_is_followed_until_confirmed(store: Store
     assert_eq!((view.action.as_str(), view.confirmed_at), ("turn-off", Some(at(19))));
     assert_eq!(view.seconds, Some(9.0), "from the trip, not from the first answer");
     assert_eq!(store.action_state("x").await.unwrap().len(), 1, "messages are no actions");
+    // Done again by hand, it says nothing about how soon the trip was answered.
+    assert!(store.redeliver("a1", at(1_500)).await.unwrap());
+    let again = lease(&store, 1_500).await.remove(0);
+    finish(&store, &again, 1_500, Outcome::Confirmed).await;
+    let view = store.action_state("x").await.unwrap().remove(0);
+    assert_eq!((view.confirmed_at, view.seconds), (Some(at(19)), Some(9.0)));
 }
 
 pub(in crate::store) async fn a_cancelled_action_is_not_asked_for_again(store: Store) {
