@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use clap::Args;
 use judge::analyse::GuardrailStatus;
 use judge::lifecycle::LifeState;
+use judge::prose::alarm_line;
 use judge::record::round12;
-use judge::watch::{Kept, ProxyRow, proxy_sentence, sentence};
+use judge::watch::{Kept, ProxyRow, proxy_sentence};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -84,7 +85,7 @@ async fn budgets(store: &Store, rows: &[ExperimentRow]) -> Result<Budgets, Failu
 fn alarm_lines(alarms: &[Kept]) -> String {
     let line = |kept: &Kept| {
         let whose = if kept.experiment.is_empty() { "portfolio" } else { &kept.experiment };
-        wrapped("", "    ", &format!("alarm {whose}: {}", sentence(&kept.alarm)))
+        wrapped("", "    ", &format!("alarm {whose}: {}", alarm_line(&kept.alarm)))
     };
     alarms.iter().map(line).collect()
 }

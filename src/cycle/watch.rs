@@ -11,6 +11,7 @@ use anyhow::{Context as _, bail};
 use judge::ids;
 use judge::lifecycle::{self, LifeState};
 use judge::notice::{Notice, NoticeKind};
+use judge::prose;
 use judge::record::EvaluationRecord;
 use judge::time::{Span, Timestamp, add_ms, aligned_slot};
 use judge::watch::{self, Act, Finished, Kept, PORTFOLIO, ProxyRow, Rules, Step, Watched};
@@ -258,7 +259,7 @@ fn notice(kind: NoticeKind, experiment: &str, alarms: &[&Kept], slot: Timestamp)
             Some(since) => format!("{} was on since {since}.", kept.key),
             None => format!("{} was on.", kept.key),
         },
-        _ => format!("{}.", watch::sentence(&kept.alarm)),
+        _ => prose::alarm_told(&kept.alarm),
     });
     let slot_ms = slot.as_millisecond().to_string();
     Notice {

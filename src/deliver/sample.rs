@@ -10,7 +10,7 @@ use judge::analyse::{
     AtomView, BurnStatus, Evidence, GuardrailState, GuardrailStatus, MethodName, RuleValue,
     SignalState, SignalView, Truth, UnknownWhy,
 };
-use judge::decide::{Alarm, AlarmKind, Cause, Decision, Reason, Verdict};
+use judge::decide::{Alarm, AlarmCause, AlarmKind, Cause, Decision, Reason, Verdict};
 use judge::ids;
 use judge::notice::{Notice, NoticeKind};
 use judge::record::{Cycle, ENGINE, EvaluationRecord, LookInput, Restated, Revised, SCHEMA};
@@ -260,9 +260,17 @@ fn alarms_and_data(at: Timestamp) -> Vec<Sample> {
         .number("p", 2.1e-8);
     let theatre = "a ratio that rises by its numerator, or a denominator that is back";
     let theatre = Alarm::new(AlarmKind::Theatre, "activation_14d", theatre)
+        .because(AlarmCause::DenominatorDriven)
+        .since(at)
+        .number("ratio_change", 0.11)
         .number("numerator_change", 0.01)
-        .number("denominator_change", -0.09);
-    let words = judge::watch::sentence(&theatre);
+        .number("numerator_lower", -0.06)
+        .number("numerator_upper", 0.085)
+        .number("denominator_change", -0.09)
+        .number("denominator_lower", -0.146)
+        .number("denominator_upper", -0.03)
+        .number("denominator_share", 0.905);
+    let words = judge::prose::alarm_line(&theatre);
     let raised = sample(Kind::AlarmRaised, "activation_14d", at, with_alarm(theatre));
     vec![
         sample(Kind::ProxyWithoutOutcome, "action_x_24h", at, running(at).map(without_effect)),

@@ -44,6 +44,11 @@ pub(super) fn words(notice: &Notice, record: Option<&EvaluationRecord>) -> Words
         (NoticeKind::ProxyWithoutOutcome | NoticeKind::SplitMismatch, Some(record)) => {
             alarm(notice, record)
         }
+        (NoticeKind::AlarmRaised, Some(record)) => match raised(notice, record) {
+            // Its detail is the same sentence in one line, for lists.
+            Some(said) => return said,
+            None => plain_words(notice, Some(record)),
+        },
         _ => plain_words(notice, record),
     };
     with_detail(said, notice)
@@ -189,7 +194,7 @@ fn alarm(notice: &Notice, record: &EvaluationRecord) -> Words {
         None => "",
     };
     let because = match found {
-        Some(alarm) if wanted == AlarmKind::Srm => split_words(alarm),
+        Some(alarm) if wanted == AlarmKind::Srm => Some(prose::alarm_sentence(alarm)),
         Some(alarm) => proxy_words(alarm, record),
         None => None,
     };
@@ -211,16 +216,6 @@ fn proxy_words(alarm: &Alarm, record: &EvaluationRecord) -> Option<String> {
     let outcomes: Vec<String> = outcomes.filter_map(outcome).collect();
     let colon = if outcomes.is_empty() { "" } else { ": " };
     Some(format!("{proxy} and no outcome did{colon}{}", outcomes.join(", ")))
-}
-
-/// `the arms hold 6,000 (control) and 5,400 (checklist), not as planned (p = 1.0e-8)`.
-fn split_words(alarm: &Alarm) -> Option<String> {
-    let arm = |(name, n): (&String, &f64)| {
-        Some(format!("{} ({})", prose::count(*n), name.strip_prefix("units.")?))
-    };
-    let arms: Vec<String> = alarm.numbers.iter().filter_map(arm).collect();
-    let p = alarm.numbers.get("p").map(|p| format!(" (p = {p:.1e})")).unwrap_or_default();
-    (arms.len() > 1).then(|| format!("the arms hold {}, not as planned{p}", arms.join(" and ")))
 }
 
 fn clears(alarm: &Alarm) -> Vec<String> {
@@ -286,7 +281,7 @@ fn plain_words(notice: &Notice, record: Option<&EvaluationRecord>) -> Words {
         NoticeKind::GuardrailNoData => ("NO DATA", format!("guardrail {subject}")),
         NoticeKind::ProxyWithoutOutcome => ("ALARM", "a proxy moved, no outcome did".to_owned()),
         NoticeKind::SplitMismatch => ("SPLIT", "the split differs from the plan".to_owned()),
-        NoticeKind::AlarmRaised => ("ALARM", raised_words(subject, record)),
+        NoticeKind::AlarmRaised => ("ALARM", alarm_words(subject)),
         NoticeKind::AlarmCleared => ("ALL CLEAR", format!("{} is over", alarm_words(subject))),
     };
     let parts = [about, what.as_str()];
@@ -314,18 +309,21 @@ fn alarm_words(key: &str) -> String {
     }
 }
 
-/// What is wrong, for an alarm that a look raised; the key as words for one of the portfolio.
-fn raised_words(subject: &str, record: Option<&EvaluationRecord>) -> String {
-    let raised = record.and_then(|record| {
-        let told = [AlarmKind::Theatre, AlarmKind::MultipleExposure];
-        let mut alarms = record.alarms.iter().filter(|alarm| told.contains(&alarm.kind));
-        alarms.find(|alarm| alarm.subject == subject)
-    });
-    match raised.map(|alarm| alarm.kind) {
-        Some(AlarmKind::Theatre) => format!("{subject} rose for the wrong reason"),
-        Some(_) => "too many units saw more than one arm".to_owned(),
-        None => alarm_words(subject),
-    }
+/// An alarm that a look raised, as its record has it.
+fn raised(notice: &Notice, record: &EvaluationRecord) -> Option<Words> {
+    let told = [AlarmKind::Theatre, AlarmKind::MultipleExposure];
+    let mut alarms = record.alarms.iter().filter(|alarm| told.contains(&alarm.kind));
+    let alarm = alarms.find(|alarm| alarm.subject == notice.subject)?;
+    let experiment = &record.input.experiment;
+    let what = match alarm.kind {
+        AlarmKind::Theatre => format!("{} got better for the wrong reason", alarm.subject),
+        _ => "too many units saw more than one arm".to_owned(),
+    };
+    Some(Words {
+        headline: format!("ALARM - {}: {what}", experiment.id),
+        reason: format!("In \"{}\", {}.", experiment.title, prose::alarm_sentence(alarm)),
+        next: clears(alarm),
+    })
 }
 
 /// With a capital and a full stop; a name at the beginning keeps its letters.

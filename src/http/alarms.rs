@@ -2,7 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use judge::watch::{Kept, KillRow, ProxyRow, proxy_sentence, sentence};
+use judge::prose::alarm_sentence;
+use judge::watch::{Kept, KillRow, ProxyRow, proxy_sentence};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -52,7 +53,7 @@ fn as_json(kept: &Kept) -> Value {
         "numbers": alarm.numbers,
         "clears_when": alarm.clears,
         "knowable_at": alarm.knowable_at.map(|at| at.to_string()),
-        "sentence": sentence(alarm),
+        "sentence": alarm_sentence(alarm),
     })
 }
 

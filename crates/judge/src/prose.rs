@@ -4,6 +4,7 @@
 //! message and the log use the same ones, so a number reads the same everywhere. ASCII minus,
 //! points and percent never mixed, a decimal point, thousands in groups.
 
+mod alarms;
 mod atoms;
 #[cfg(test)]
 mod every;
@@ -15,6 +16,7 @@ mod revision;
 #[cfg(test)]
 mod tests;
 
+pub use self::alarms::{alarm_line, alarm_said, alarm_sentence, alarm_told};
 pub use self::atoms::{AtomCells, atom_cells, atom_line, atom_numbers, what_would_flip};
 pub use self::findings::finding_sentence;
 pub use self::methods::method_line;

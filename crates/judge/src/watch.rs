@@ -20,7 +20,7 @@ pub use self::history::{
     proxy_sentence,
 };
 pub use self::portfolio::portfolio_cycles;
-pub use self::step::{Kept, Step, sentence, step};
+pub use self::step::{Kept, Step, step};
 
 use crate::analyse::GuardrailStatus;
 use crate::decide::Alarm;

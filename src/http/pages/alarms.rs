@@ -1,6 +1,7 @@
 //! `/alarms`: what is on with its numbers, what is over, which proxies predicted, the kill list.
 
 use judge::decide::AlarmSeverity;
+use judge::prose::alarm_said;
 use judge::watch::{Kept, proxy_sentence};
 use maud::{Markup, html};
 
@@ -45,7 +46,6 @@ fn table(on: &[Kept]) -> Markup {
                         th scope="col" { "Experiment" }
                         th scope="col" { "Alarm" }
                         th scope="col" { "Since" }
-                        th scope="col" { "Numbers" }
                         th scope="col" { "Clears with" }
                     }
                 }
@@ -58,7 +58,8 @@ fn table(on: &[Kept]) -> Markup {
 fn row(kept: &Kept) -> Markup {
     let alarm = &kept.alarm;
     let numbers = alarm.numbers.iter();
-    let numbers = numbers.map(|(name, x)| format!("{} {x:.3}", name.replace('_', " ")));
+    let numbers = numbers.map(|(name, x)| format!("{} {}", name.replace('_', " "), short(*x)));
+    let numbers: Vec<String> = numbers.collect();
     html! {
         tr {
             th scope="row" {
@@ -72,15 +73,23 @@ fn row(kept: &Kept) -> Markup {
                     @if alarm.severity == AlarmSeverity::Suspected { " (suspected)" }
                 }
                 @if let Some(cause) = &alarm.cause { " " (word(cause).replace('_', " ")) }
-                " " (alarm.subject)
+                @if !alarm.subject.is_empty() { " " (alarm.subject) }
+                p { (alarm_said(alarm)) }
+                @if !alarm.numbers.is_empty() {
+                    details { summary { "Numbers" } p.soft { (numbers.join(", ")) } }
+                }
             }
             td data-label="Since" {
                 @if let Some(since) = alarm.since { (minute(since)) } @else { "-" }
             }
-            td data-label="Numbers" { (numbers.collect::<Vec<_>>().join(", ")) }
             td data-label="Clears with" { (alarm.clears) }
         }
     }
+}
+
+/// Three decimals; of what these would hide, two digits.
+fn short(x: f64) -> String {
+    if x != 0.0 && x.abs() < 0.000_5 { format!("{x:.1e}") } else { format!("{x:.3}") }
 }
 
 fn over(kept: &Kept) -> Markup {

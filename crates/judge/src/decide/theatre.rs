@@ -43,12 +43,14 @@ fn of_signal(facts: &Facts<'_>, view: &SignalView) -> Option<Alarm> {
     let least = least_share(signal, view);
     if let Some(coverage) = coverage.filter(|coverage| coverage.change.is_broken()) {
         let alarm = coverage.numbers(Alarm::new(AlarmKind::Theatre, &view.name, WIDENS));
-        let alarm = whole.iter().fold(alarm, |alarm, whole| numbers(alarm, whole, least));
+        let alarm =
+            whole.iter().fold(alarm, |alarm, whole| numbers(alarm, whole, least, signal.want));
         return Some(alarm.because(AlarmCause::CohortNarrowed));
     }
     let whole = whole?;
     let cause = cause_of(&whole, least)?;
-    let alarm = numbers(Alarm::new(AlarmKind::Theatre, &view.name, CLEARS), &whole, least);
+    let alarm = Alarm::new(AlarmKind::Theatre, &view.name, CLEARS);
+    let alarm = numbers(alarm, &whole, least, signal.want);
     Some(coverage.iter().fold(alarm, |alarm, one| one.numbers(alarm)).because(cause))
 }
 
@@ -241,8 +243,10 @@ fn share(log: f64) -> f64 {
     libm::expm1(log.clamp(-700.0, 700.0))
 }
 
-/// Changes as shares (`exp(d) - 1`), in the direction that makes the ratio better.
-fn numbers(alarm: Alarm, whole: &Decomposition, least: Option<f64>) -> Alarm {
+/// Changes as shares (`exp(d) - 1`), in the direction that makes the ratio better; `mirrored` is
+/// there when that is not the real one, whose change is `1/(1 + x) - 1`.
+fn numbers(alarm: Alarm, whole: &Decomposition, least: Option<f64>, want: Want) -> Alarm {
+    let alarm = if want == Want::Down { alarm.number("mirrored", 1.0) } else { alarm };
     let mut alarm = alarm
         .number("ratio_change", share(whole.ratio))
         .number("numerator_change", share(whole.numerator.estimate))

@@ -10,10 +10,10 @@ use crate::decide::{AlarmKind, AlarmSeverity, Cause, Verdict};
 use crate::ids::notice_id;
 use crate::lifecycle::{Life, guardrails_run, schedule};
 use crate::observe::Observation;
+use crate::prose::alarm_line;
 use crate::record::EvaluationRecord;
 use crate::spec::{GuardrailKind, Role, eligible_of};
 use crate::time::{DAY_MS, Timestamp, add, ms_between};
-use crate::watch::sentence;
 
 /// The key of the alarm that freezes while its signals are missing.
 const PROXY_WITHOUT_OUTCOME: &str = "proxy_without_outcome";
@@ -241,7 +241,7 @@ impl Speaker<'_> {
             };
             if let Some(kind) = kind.filter(|_| louder) {
                 let detail = match (kind, alarm.severity) {
-                    (NoticeKind::AlarmRaised, _) => sentence(alarm),
+                    (NoticeKind::AlarmRaised, _) => alarm_line(alarm),
                     (_, AlarmSeverity::Suspected) => "suspected".to_owned(),
                     (_, AlarmSeverity::Confirmed) => "confirmed".to_owned(),
                 };

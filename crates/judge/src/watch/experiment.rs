@@ -122,6 +122,7 @@ fn toothless(one: &Watched, rules: &Rules) -> Option<Alarm> {
             .number("can_stop", experiment.can_stop.len() as f64)
             .number("can_authenticate", able as f64)
             .number("guardrails_that_stop", stopping as f64)
+            .number("rollback_actions", f64::from(u8::from(experiment.rollback.action.is_some())))
     })
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::Found;
-use crate::decide::{Alarm, AlarmSeverity};
+use crate::decide::Alarm;
 use crate::time::Timestamp;
 
 /// An alarm that is kept.
@@ -57,35 +57,4 @@ pub fn step(open: &[Kept], found: Vec<Found>, unseen: &BTreeSet<String>, at: Tim
         }
     }
     step
-}
-
-/// The alarm in one line: name, form, subject, numbers, since when, what clears it.
-pub fn sentence(alarm: &Alarm) -> String {
-    let word = |value: serde_json::Value| value.as_str().unwrap_or_default().replace('_', " ");
-    let name = alarm.kind.as_str().replace('_', " ");
-    let cause = alarm.cause.and_then(|cause| serde_json::to_value(cause).ok());
-    let cause = cause.map(|cause| format!(": {}", word(cause))).unwrap_or_default();
-    let subject = match alarm.subject.as_str() {
-        "" => String::new(),
-        subject => format!(" ({subject})"),
-    };
-    let doubt = if alarm.severity == AlarmSeverity::Suspected { ", suspected" } else { "" };
-    let mut parts = vec![format!("{name}{cause}{subject}{doubt}")];
-    let numbers = alarm.numbers.iter().map(|(name, value)| {
-        let small = *value != 0.0 && value.abs() < 0.000_5;
-        let text = if small { format!("{value:.1e}") } else { format!("{value:.3}") };
-        let text = if small { &text } else { text.trim_end_matches('0').trim_end_matches('.') };
-        format!("{} {text}", name.replace('_', " "))
-    });
-    let numbers: Vec<String> = numbers.collect();
-    if !numbers.is_empty() {
-        parts.push(numbers.join(", "));
-    }
-    if let Some(since) = alarm.since {
-        parts.push(format!("since {}", since.strftime("%Y-%m-%d %H:%M UTC")));
-    }
-    if !alarm.clears.is_empty() {
-        parts.push(format!("clears with {}", alarm.clears));
-    }
-    parts.join("; ")
 }

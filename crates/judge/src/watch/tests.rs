@@ -287,10 +287,11 @@ fn raised_once_since_kept_cleared_once() {
     assert_eq!(step(&second.kept, Vec::new(), &unseen, later).kept, second.kept);
     let over = step(&second.kept, Vec::new(), &BTreeSet::new(), later);
     assert_eq!(over.cleared[0].cleared_at, Some(later));
-    let said = sentence(&is.alarm);
+    let said = crate::prose::alarm_line(&is.alarm);
     assert_eq!(
         said,
-        "overdue review; days overdue 2.042, review every days 7; since 2026-06-08 00:00 UTC; \
-         clears with a review that is written down (`reviewed`)"
+        "overdue review: its review was due 2 days ago and nobody has written one down; it is due \
+         every 7 days; since 2026-06-08 00:00 UTC; clears with a review that is written down \
+         (`reviewed`)"
     );
 }
