@@ -99,6 +99,8 @@ pub struct StoreSettings {
     pub path: PathBuf,
     /// Stored periods that nothing needs any more are kept this long; 0 = for ever.
     pub keep_points_days: u32,
+    /// Messages that were told or given up are kept this long; 0 = for ever.
+    pub keep_messages_days: u32,
 }
 
 /// `[scheduler]`

@@ -1,4 +1,5 @@
-//! Which stored periods nobody needs any more, and their deletion, a batch per idle turn.
+//! What nobody needs any more, and its deletion, a batch per idle turn: stored periods, and
+//! messages that are closed for `store.keep_messages_days`.
 //!
 //! A series is needed from the earliest instant that any experiment still reads of it: the start of
 //! its cycle, its baseline window, the reach of a budget. An experiment needs its series until it
@@ -18,35 +19,66 @@ use super::{gather, guardrail, windows};
 use crate::app::Inner;
 use crate::store::RESTATED_PREFIX;
 
-/// Most periods that one turn deletes.
+/// Most periods or messages that one turn deletes.
 const BATCH: usize = 2_000;
 /// How often it is looked what can go.
 const EVERY: Span = Span { ms: HOUR_MS };
 
 /// Deletes one batch of what nobody needs; says how many rows went.
 pub async fn run_due(app: &Inner) -> anyhow::Result<usize> {
-    let keep_days = app.settings.store.keep_points_days;
     let now = app.clock.domain_now();
     let slot = aligned_slot(now, EVERY, 0);
-    if keep_days == 0 || slot.as_millisecond() <= app.pruned_ms.load(Ordering::SeqCst) {
+    if slot.as_millisecond() <= app.pruned_ms.load(Ordering::SeqCst) {
         return Ok(0);
     }
-    let end = add_ms(now, -Span::days(i64::from(keep_days)).ms);
+    let mut gone = messages(app).await?;
+    if gone == 0 {
+        gone = periods(app, now).await?;
+    }
+    if gone == 0 {
+        app.pruned_ms.fetch_max(slot.as_millisecond(), Ordering::SeqCst);
+    }
+    Ok(usize::try_from(gone).unwrap_or(usize::MAX))
+}
+
+/// The instant that is so many days ago; `None` for 0, which is never.
+fn ago(days: u32, now: Timestamp) -> Option<Timestamp> {
+    (days > 0).then(|| add_ms(now, -Span::days(i64::from(days)).ms))
+}
+
+/// One batch of old messages.
+async fn messages(app: &Inner) -> anyhow::Result<u64> {
+    let Some(end) = ago(app.settings.store.keep_messages_days, app.clock.wall_now()) else {
+        return Ok(0);
+    };
+    let gone = app.store.prune_messages(end, BATCH).await?;
+    if gone > 0 {
+        tracing::info!(rows = gone, "messages that were closed long ago were deleted");
+    }
+    Ok(gone)
+}
+
+/// One batch of one series.
+async fn periods(app: &Inner, now: Timestamp) -> anyhow::Result<u64> {
+    let Some(end) = ago(app.settings.store.keep_points_days, now) else {
+        return Ok(0);
+    };
     let old = app.store.series_before(end).await?;
-    if !old.is_empty()
-        && let Some(needed) = needed(app, now, end).await?
-    {
-        for (series, oldest) in old {
-            let until = needed.get(&series).map_or(end, |from| end.min(*from));
-            if oldest <= until {
-                let gone = app.store.prune_points(&series, until, BATCH).await?;
-                app.sums.forget(&series);
-                tracing::info!(series, rows = gone, "periods that nobody needs were deleted");
-                return Ok(usize::try_from(gone).unwrap_or(usize::MAX));
-            }
+    if old.is_empty() {
+        return Ok(0);
+    }
+    let Some(needed) = needed(app, now, end).await? else {
+        return Ok(0);
+    };
+    for (series, oldest) in old {
+        let until = needed.get(&series).map_or(end, |from| end.min(*from));
+        if oldest <= until {
+            let gone = app.store.prune_points(&series, until, BATCH).await?;
+            app.sums.forget(&series);
+            tracing::info!(series, rows = gone, "periods that nobody needs were deleted");
+            return Ok(gone);
         }
     }
-    app.pruned_ms.fetch_max(slot.as_millisecond(), Ordering::SeqCst);
     Ok(0)
 }
 

@@ -21,6 +21,7 @@ pub(super) fn faults(settings: &Settings) -> Vec<String> {
     range("scheduler.lease_secs", scheduler.lease_secs, 1, 86_400);
     range("scheduler.lookback_periods", u64::from(scheduler.lookback_periods), 0, 1_000);
     range("store.keep_points_days", u64::from(settings.store.keep_points_days), 0, 36_500);
+    range("store.keep_messages_days", u64::from(settings.store.keep_messages_days), 0, 36_500);
     range("delivery.concurrency", delivery.concurrency as u64, 1, 1_024);
     range("delivery.timeout_ms", delivery.timeout_ms, 1, 600_000);
     range("delivery.lease_secs", delivery.lease_secs, 1, 86_400);

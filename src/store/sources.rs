@@ -1,6 +1,4 @@
-//! How the sources do, and what may be forgotten.
-
-use judge::time::Timestamp;
+//! How the sources do.
 
 use super::sql::{Row, args};
 use super::{SourceHealth, Store, StoreError};
@@ -50,35 +48,6 @@ impl Store {
                 ],
             )
             .map(drop)
-        })
-        .await
-    }
-
-    /// Forgets closed messages, with their attempts, that were closed before an instant (wall
-    /// time). Evaluations, points, decisions and actions are kept. Returns how many went.
-    pub async fn prune(&self, before: Timestamp) -> Result<u64, StoreError> {
-        self.write(move |sql| {
-            sql.exec(
-                "DELETE FROM attempts WHERE outbox_id IN
-                     (SELECT id FROM outbox WHERE lane = 'message' AND closed_at < ?1)",
-                args![before],
-            )?;
-            let gone = sql.query(
-                "DELETE FROM outbox WHERE lane = 'message' AND closed_at < ?1
-                 RETURNING notice_id, body_text, content_text",
-                args![before],
-            )?;
-            for row in &gone {
-                for text in ["body_text", "content_text"] {
-                    // Rows of one notice share their content.
-                    sql.exec(
-                        "DELETE FROM texts WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM outbox o
-                             WHERE o.notice_id = ?2 AND ?1 IN (o.body_text, o.content_text))",
-                        args![row.int(text)?, &row.text("notice_id")?],
-                    )?;
-                }
-            }
-            Ok(gone.len() as u64)
         })
         .await
     }

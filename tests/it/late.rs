@@ -8,8 +8,9 @@ use judge::lifecycle::{HumanAction, HumanDecision};
 use judge::record::EvaluationRecord;
 use judge::time::{DAY_MS, Timestamp, Window, add_ms};
 use verdictd::app::App;
-use verdictd::clock::ManualClock;
+use verdictd::clock::{Clock as _, ManualClock, SystemClock};
 use verdictd::cycle::human::{self, Decree};
+use verdictd::store::{DeliveryFilter, Lane, OutboxRow, Told, Withheld};
 
 use super::fakes::home::{Home, Idea, day_text, experiment};
 use super::fakes::metrics::{Metrics, Mood};
@@ -97,4 +98,47 @@ async fn old_periods_go_when_nothing_needs_them() {
     let again = judge::decide::reproduce(&record);
     assert_eq!(again, judge::decide::Reproduction::Same, "explainable without its points");
     app.shutdown().await.unwrap();
+}
+
+/// A message that was closed ten days ago, and one of today.
+fn closed(id: &str, days: i64) -> OutboxRow {
+    let made = add_ms(SystemClock.wall_now(), -days * DAY_MS);
+    OutboxRow {
+        id: id.to_owned(),
+        endpoint: "chat".to_owned(),
+        partition: "copy".to_owned(),
+        kind: "data.stale".to_owned(),
+        urgent: false,
+        lane: Lane::Message,
+        notice_id: id.to_owned(),
+        body: "{}".to_owned(),
+        content: "{}".to_owned(),
+        created_at: made,
+        not_before: made,
+        expires_at: made,
+        final_state: false,
+        sequence: 1,
+        conversation: None,
+        told: Told { withheld: Some(Withheld::NoReceiver), ..Told::default() },
+    }
+}
+
+/// Old messages go by themselves, unless they are kept for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn old_messages_go_and_new_ones_stay() {
+    let (home, metrics) = (Home::new(), Metrics::start(Mood::Calm).await);
+    let path = home.settings(&metrics.url(), "");
+    for (days, left) in [("0", &["old", "new"][..]), ("5", &["new"])] {
+        let flags = [("store.keep_messages_days".to_owned(), days.to_owned())];
+        let settings = verdictd::settings::load(Some(&path), &[], &flags).unwrap().settings;
+        let clock = Arc::new(ManualClock::new(SystemClock.domain_now()));
+        let app = App::start_manual(settings, clock, None).await.unwrap();
+        app.store().enqueue(vec![closed("old", 10), closed("new", 0)]).await.unwrap();
+        app.settle().await.unwrap();
+        let mut rows = app.store().deliveries(DeliveryFilter::default()).await.unwrap();
+        rows.sort_by_key(|row| row.row.created_at);
+        let ids: Vec<_> = rows.iter().map(|row| row.row.id.as_str()).collect();
+        assert_eq!(ids, left, "kept for {days} days");
+        app.shutdown().await.unwrap();
+    }
 }

@@ -338,11 +338,37 @@ pub(in crate::store) async fn pruning_keeps_what_is_open_and_actions(store: Stor
         finish(&store, &item, 10, outcome).await;
     }
     enqueue(&store, &[message("m2", "data.stale", 2)]).await;
-    assert_eq!(store.prune(at(11)).await.unwrap(), 0, "closed at 11");
-    assert_eq!(store.prune(at(12)).await.unwrap(), 1);
+    assert_eq!(store.prune_messages(at(11), 100).await.unwrap(), 0, "closed at 11");
+    assert_eq!(store.prune_messages(at(12), 100).await.unwrap(), 1);
     let left = store.deliveries(DeliveryFilter::default()).await.unwrap();
     let left: Vec<_> = left.iter().map(|delivery| delivery.row.id.as_str()).collect();
     assert_eq!(left, ["m2", "a1"]);
+}
+
+pub(in crate::store) async fn pruning_keeps_the_newest_word_on_what_lasts(store: Store) {
+    let word = |id: &str, topic: &str, sequence: i64, lasting: bool| OutboxRow {
+        told: Told { topic: topic.to_owned(), lasting, ..Told::default() },
+        ..message(id, "data.stale", sequence)
+    };
+    let rows = [
+        word("on", "slow", 1, true),
+        word("again", "slow", 2, true),
+        word("down", "csv", 3, true),
+        word("back", "csv", 4, false),
+        word("news", "verdict", 5, false),
+    ];
+    enqueue(&store, &rows).await;
+    for now in 10..15 {
+        for item in lease(&store, now).await {
+            finish(&store, &item, now, Outcome::Delivered).await;
+        }
+    }
+    assert_eq!(store.prune_messages(at(100), 2).await.unwrap(), 2, "no more than asked for");
+    assert_eq!(store.prune_messages(at(100), 100).await.unwrap(), 2);
+    assert_eq!(store.prune_messages(at(100), 100).await.unwrap(), 0);
+    let left = store.deliveries(DeliveryFilter::default()).await.unwrap();
+    let left: Vec<_> = left.iter().map(|delivery| delivery.row.id.as_str()).collect();
+    assert_eq!(left, ["again"], "it is still slow, and nobody has said otherwise");
 }
 
 pub(in crate::store) async fn a_conversation_is_remembered_whatever_became_of_it(store: Store) {

@@ -63,6 +63,7 @@ macro_rules! for_each_check {
             delivery: a_row_can_be_sent_again_by_hand,
             delivery: what_follows_from_an_attempt_is_one_transaction,
             delivery: pruning_keeps_what_is_open_and_actions,
+            delivery: pruning_keeps_the_newest_word_on_what_lasts,
             delivery: a_conversation_is_remembered_whatever_became_of_it,
             queues: however_few_rows_are_looked_at_the_same_ones_are_next,
             queues: a_long_queue_hides_no_other,

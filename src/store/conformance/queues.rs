@@ -120,11 +120,11 @@ pub(in crate::store) async fn what_is_said_twice_is_kept_once(store: Store) {
         assert_eq!(&item.row, row);
     }
     finish(&store, &items[0], 20, Outcome::Delivered).await;
-    assert_eq!(store.prune(at(30)).await.unwrap(), 1);
+    assert_eq!(store.prune_messages(at(30), 100).await.unwrap(), 1);
     assert_eq!(delivery(&store, "chat").await.row, rows[1], "its content is still there");
     finish(&store, &items[1], 40, Outcome::Delivered).await;
     finish(&store, &items[2], 40, Outcome::Delivered).await;
-    assert_eq!(store.prune(at(50)).await.unwrap(), 2);
+    assert_eq!(store.prune_messages(at(50), 100).await.unwrap(), 2);
     assert_eq!(texts().await, 0);
 }
 

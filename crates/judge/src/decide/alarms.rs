@@ -193,7 +193,10 @@ fn stale(facts: &Facts<'_>) -> Vec<Alarm> {
         let source = rail.and_then(|rail| rail.kind.source()).map(|(source, _)| source);
         match (status.state, source) {
             (GuardrailState::SourceError, Some(source)) => sources.serves(source, status.since),
-            (GuardrailState::NoData | GuardrailState::SourceError, _) => {
+            // One that is named after its signal is the same alarm.
+            (GuardrailState::NoData | GuardrailState::SourceError, _)
+                if found.iter().all(|alarm| alarm.subject != status.name) =>
+            {
                 found.push(stale_alarm(facts, status.name.clone(), status.since));
             }
             _ => {}

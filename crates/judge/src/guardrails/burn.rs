@@ -351,14 +351,21 @@ fn is_spent(sum: Sum, measured: f64, budget: f64) -> bool {
 fn why(alert: &BurnAlert) -> String {
     let (long, short) = (&alert.long, &alert.short);
     format!(
-        "burns {:.1} times its budget over {} and {:.1} times over {}, more than {:.4} (p {:.0e})",
+        "burns {:.1} times its budget over {} and {:.1} times over {}, more than {:.4} ({})",
         long.burn,
         long.span,
         short.burn,
         short.span,
         alert.factor,
-        long.p.max(short.p).max(1.0e-99)
+        chance(long.p.max(short.p))
     )
+}
+
+/// Below this a tail is no more than "never": its digits say nothing.
+const LEAST_P: f64 = 1.0e-99;
+
+fn chance(p: f64) -> String {
+    if p < LEAST_P { format!("p < {LEAST_P:.0e}") } else { format!("p {p:.0e}") }
 }
 
 /// Why an alert cannot say anything.

@@ -53,7 +53,7 @@ fn capital(text: &str) -> String {
 pub fn alarm_sentence(alarm: &Alarm) -> String {
     let subject = alarm.subject.as_str();
     let said = match alarm.kind {
-        AlarmKind::ProxyWithoutOutcome => without_outcome(alarm),
+        AlarmKind::ProxyWithoutOutcome => Some(without_outcome(alarm)),
         AlarmKind::ProxyDoesNotPredict => does_not_predict(alarm),
         AlarmKind::Theatre => theatre(alarm),
         AlarmKind::Srm => split(alarm),
@@ -90,14 +90,14 @@ fn bare(alarm: &Alarm) -> String {
     }
 }
 
-fn without_outcome(alarm: &Alarm) -> Option<String> {
+fn without_outcome(alarm: &Alarm) -> String {
     let progress = alarm.numbers.get("progress");
     let seen =
         progress.map(|progress| format!(", with {} of the planned data in", level(*progress)));
     let knowable = alarm.knowable_at.map(|at| at.strftime("%Y-%m-%d %H:%M UTC"));
     let knowable = knowable.map(|at| format!("; knowable at {at}"));
     let rest = [seen, knowable].into_iter().flatten().collect::<String>();
-    Some(format!("{} moved and no outcome did{rest}", alarm.subject))
+    format!("{} moved and no outcome did{rest}", alarm.subject)
 }
 
 fn does_not_predict(alarm: &Alarm) -> Option<String> {
@@ -124,10 +124,8 @@ fn does_not_predict(alarm: &Alarm) -> Option<String> {
 fn moved(alarm: &Alarm, part: &str) -> Option<String> {
     let of = |name: &str| alarm.numbers.get(&format!("{part}_{name}")).copied();
     let [at, low, high] = [of("change")?, of("lower")?, of("upper")?];
-    let [at, low, high] = match alarm.numbers.contains_key("mirrored") {
-        true => [mirrored(at), mirrored(high), mirrored(low)],
-        false => [at, low, high],
-    };
+    let is_mirrored = alarm.numbers.contains_key("mirrored");
+    let [at, low, high] = if is_mirrored { [at, high, low].map(mirrored) } else { [at, low, high] };
     Some(format!("{} ({} to {})", change(at), change(low), change(high)))
 }
 
