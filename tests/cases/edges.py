@@ -23,7 +23,7 @@ def tolerance():
 
 def harm_forgotten():
     """58 of 214 a day in the control; the treatment has 36 of 179 for ten days, then 54."""
-    for day in (10, 17, 28):
+    for day in (10, 17, 21, 28):
         periods = [(36 if i < 10 else 54, 179, 58, 214) for i in range(day)]
         totals = [sum(period[column] for period in periods) for column in range(4)]
         arms = Arms(totals[2], totals[3], totals[0], totals[1], AIM, widening(periods))
@@ -60,7 +60,7 @@ def burst():
 
 
 def hardly_mixed():
-    """1 of 428 units a day in both arms, against a tolerated 1 %: the mixture sees it either way."""
+    """1 of 428 units a day in both arms, against a tolerated 1 %: the mixture sees both sides."""
     for day in (1, 2, 3, 7):
         ln_e = one_proportion(day, 428 * day, 0.01, 0.01, 0.01)
         print(f"hardly mixed on day {day}: {day} of {428 * day}, ln e = {ln_e:.2f} for another "
