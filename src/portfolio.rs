@@ -148,6 +148,12 @@ impl Portfolio {
         }
     }
 
+    /// Whether the revision in force of this file is a whole experiment.
+    fn was_finished(&self, file: &str) -> bool {
+        let id = self.seen_file(file).and_then(|seen| seen.id);
+        id.and_then(|id| self.get(&id)).is_some_and(|loaded| !loaded.experiment.unfinished)
+    }
+
     fn seen_file(&self, file: &str) -> Option<Seen> {
         self.seen.read().ok()?.get(file).cloned()
     }
@@ -199,7 +205,8 @@ impl Portfolio {
         let outcome = read
             .map_err(|error| refused(format!("{file}: {error}")))
             .and_then(|text| {
-                parse_file(file, text, names.context(queries.clone())).map_err(refused)
+                let context = names.context(queries.clone());
+                parse_file(file, text, context, self.was_finished(file)).map_err(refused)
             })
             .and_then(|loaded| self.refuse_double(loaded));
         let mut seen = Seen {
@@ -264,10 +271,17 @@ impl Portfolio {
     }
 }
 
-/// Parses one text; `Err` holds the rendered diagnostics.
-pub fn parse_file(file: &str, text: String, context: Context) -> Result<Loaded, String> {
+/// Parses one text; `Err` holds the rendered diagnostics. What only lacks something is a draft,
+/// unless there is a finished revision to stay with.
+fn parse_file(
+    file: &str,
+    text: String,
+    context: Context,
+    was_finished: bool,
+) -> Result<Loaded, String> {
     let parsed = spec::parse(file, &text, &context);
-    match parsed.experiment {
+    let draft = parsed.draft.filter(|_| !was_finished);
+    match parsed.experiment.or(draft) {
         Some(experiment) => {
             Ok(Loaded { file: file.to_owned(), text, experiment, diagnostics: parsed.diagnostics })
         }

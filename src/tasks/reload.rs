@@ -175,7 +175,8 @@ async fn register(app: &Arc<Inner>, loaded: &Loaded) -> anyhow::Result<()> {
 /// The Definition of Done holds.
 fn is_runnable(loaded: &Loaded, first_seen: Timestamp) -> bool {
     let findings = spec::lint(&loaded.experiment, Some(first_seen));
-    !findings.iter().any(|finding| finding.severity == spec::Severity::Error)
+    let is_done = findings.iter().all(|finding| finding.severity != spec::Severity::Error);
+    is_done && !loaded.experiment.unfinished
 }
 
 /// Lets a new revision act on the stored life; the same revision changes nothing.

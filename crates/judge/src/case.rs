@@ -13,10 +13,12 @@ mod restate;
 #[cfg(test)]
 mod tests;
 mod timeline;
+mod watched;
 mod world;
 
 use std::collections::BTreeMap;
 
+use crate::decide::Alarm;
 use crate::record::EvaluationRecord;
 
 /// The case file of a folder.
@@ -35,6 +37,8 @@ pub struct CaseResult {
     pub expected: Option<String>,
     /// Every look and every stop of a guardrail, frozen as the daemon would store it.
     pub records: Vec<EvaluationRecord>,
+    /// Alarms that the watch raised.
+    pub watched: Vec<Alarm>,
 }
 
 impl CaseResult {
@@ -53,7 +57,13 @@ impl CaseResult {
 /// Plays the case whose files are given by name. An error says what is wrong with the files.
 pub fn run(texts: &BTreeMap<String, String>) -> Result<CaseResult, String> {
     let case = file::read(texts)?;
-    let (got, records) = drive::play(&case)?;
+    let played = drive::play(&case)?;
     let expected = texts.get(EXPECTED_FILE).cloned();
-    Ok(CaseResult { story: case.story, got, expected, records })
+    Ok(CaseResult {
+        got: played.timeline,
+        expected,
+        records: played.records,
+        watched: played.watched,
+        story: case.story,
+    })
 }

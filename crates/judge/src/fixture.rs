@@ -156,6 +156,7 @@ pub(crate) fn experiment() -> Experiment {
         review: Some(Review { every: Span::days(7), minutes: None, sample: None }),
         notify: Vec::new(),
         revision: "r1".into(),
+        unfinished: false,
     }
 }
 

@@ -107,6 +107,7 @@ pub(crate) fn experiment(compare: Compare, signals: Vec<Signal>, rule: Rule) -> 
         review: None,
         notify: Vec::new(),
         revision: "r1".to_owned(),
+        unfinished: false,
     }
 }
 

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use super::CASE_FILE;
 use super::file::{Case, Revision};
 use super::timeline::{Timeline, name_of};
+use super::watched::Watcher;
 use super::world::GuardrailAnswer;
 use crate::analyse::{Allocated, GuardrailStatus};
-use crate::decide::{Cause, Finding, Verdict, evaluate, evaluate_trip};
+use crate::decide::{Alarm, Cause, Finding, Verdict, evaluate, evaluate_trip};
 use crate::guardrails::{BurnInput, GuardrailInput, judge};
 use crate::ids::evaluation_id;
 use crate::lifecycle::{self, LifeState, RevisionEffect};
@@ -24,8 +25,16 @@ use crate::time::{Span, Timestamp, Window, add_ms, ms_between};
 /// No case needs more instants.
 const MOST_STEPS: usize = 200_000;
 
-/// Plays a case to its end: its timeline and its evaluations.
-pub(super) fn play(case: &Case) -> Result<(String, Vec<EvaluationRecord>), String> {
+/// What a case came to.
+pub(super) struct Played {
+    pub(super) timeline: String,
+    pub(super) records: Vec<EvaluationRecord>,
+    /// Alarms that the watch raised.
+    pub(super) watched: Vec<Alarm>,
+}
+
+/// Plays a case to its end.
+pub(super) fn play(case: &Case) -> Result<Played, String> {
     let Some((seen, first)) = case.revisions.first() else {
         return Err(format!("{CASE_FILE}: there is no experiment"));
     };
@@ -35,7 +44,7 @@ pub(super) fn play(case: &Case) -> Result<(String, Vec<EvaluationRecord>), Strin
         player.instant(now);
         match player.next(now) {
             Some(next) if next <= case.until => now = next,
-            _ => return Ok((player.timeline.text(), player.records)),
+            _ => return Ok(player.played()),
         }
     }
     Err(format!("{CASE_FILE}: more than {MOST_STEPS} instants until the end"))
@@ -58,6 +67,9 @@ pub(super) struct Player<'a> {
     shown: Option<(Verdict, Cause)>,
     pub(super) timeline: Timeline,
     records: Vec<EvaluationRecord>,
+    /// Where the case has a portfolio that is watched.
+    watcher: Option<Watcher<'a>>,
+    first_seen_at: Timestamp,
 }
 
 /// A look that opened a test epoch is shown whatever else it says.
@@ -85,6 +97,16 @@ impl<'a> Player<'a> {
             shown: None,
             timeline,
             records: Vec::new(),
+            watcher: case.watch.as_ref().map(Watcher::new),
+            first_seen_at: seen,
+        }
+    }
+
+    fn played(self) -> Played {
+        Played {
+            timeline: self.timeline.text(),
+            records: self.records,
+            watched: self.watcher.map(|watcher| watcher.raised).unwrap_or_default(),
         }
     }
 
@@ -100,7 +122,9 @@ impl<'a> Player<'a> {
         let guardrails = self.experiment.guardrails.iter().filter(|_| runs);
         let slots = guardrails.map(|guardrail| self.slot_after(guardrail, now));
         let again = self.next_watch(now);
-        planned.filter(|at| *at > now).chain(look).chain(slots).chain(again).min()
+        let watched = self.watcher.as_ref().map(|_| Watcher::next(now));
+        let planned = planned.filter(|at| *at > now);
+        planned.chain(look).chain(slots).chain(again).chain(watched).min()
     }
 
     pub(super) fn every(&self, guardrail: &Guardrail) -> Span {
@@ -120,6 +144,7 @@ impl<'a> Player<'a> {
             self.revise(revision, now);
         }
         for (_, signal) in case.acknowledged.iter().filter(|(at, _)| *at == now) {
+            self.act(now, "acknowledged", true);
             if let Some(signal) = signal {
                 self.unacknowledged.retain(|name| name != signal);
                 self.timeline.head(now, &format!("acknowledged: {signal}"));
@@ -141,6 +166,9 @@ impl<'a> Player<'a> {
                         self.statuses.clear();
                     }
                     self.become_state(next);
+                    if let Some(watcher) = &mut self.watcher {
+                        watcher.decided(decision, now);
+                    }
                 }
                 Err(refused) => self.timeline.line(&format!("refused: {refused}")),
             }
@@ -155,6 +183,26 @@ impl<'a> Player<'a> {
         self.guardrails(now);
         if look_due && lifecycle::needs_looks(self.state.life) {
             self.look(now);
+        }
+        self.watch_slot(now);
+    }
+
+    /// Last of an instant: what its looks have decided is known.
+    fn watch_slot(&mut self, now: Timestamp) {
+        let order = self.experiment.guardrails.iter();
+        let stored = order.filter_map(|rail| self.statuses.get(&rail.name).cloned()).collect();
+        let Some(watcher) = self.watcher.as_mut().filter(|_| Watcher::is_due(now)) else { return };
+        let seen = self.first_seen_at;
+        let lines = watcher.slot(self.experiment, &self.state, seen, stored, now);
+        if !lines.is_empty() {
+            self.timeline.head(now, "watched");
+        }
+        lines.iter().for_each(|line| self.timeline.line(line));
+    }
+
+    fn act(&mut self, now: Timestamp, kind: &str, by_person: bool) {
+        if let Some(watcher) = &mut self.watcher {
+            watcher.act(now, kind, by_person, None);
         }
     }
 
@@ -182,6 +230,7 @@ impl<'a> Player<'a> {
             RevisionEffect::Over => return,
             _ => self.note_changed_definitions(&revision.experiment),
         }
+        self.act(now, "revision", false);
         self.experiment = &revision.experiment;
         self.become_state(next);
     }
@@ -295,6 +344,9 @@ impl<'a> Player<'a> {
         self.timeline.notices(&told);
         self.said = said_after(record, Some(&self.said), self.state.life);
         self.watch(record);
+        if let Some(watcher) = &mut self.watcher {
+            watcher.judged(record);
+        }
         let apply = match record.track.as_str() {
             "look" => lifecycle::apply_look,
             _ => lifecycle::apply_decision,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::CASE_FILE;
+use super::watched::{self, RawWatch, WatchRules};
 use super::world::{Outage, World};
 use crate::lifecycle::{HumanAction, HumanDecision, zone_of};
 use crate::spec::{Context, Experiment, Severity, lint, parse, plain_yaml, render};
@@ -25,6 +26,8 @@ pub(super) struct Case {
     /// Reasons, guardrail states, findings and alarms are printed too.
     pub(super) detail: bool,
     pub(super) until: Timestamp,
+    /// The portfolio is watched too.
+    pub(super) watch: Option<WatchRules>,
     /// Rhythm of guardrails that state none.
     pub(super) guardrails_every: Span,
 }
@@ -69,6 +72,8 @@ struct RawCase {
     /// `true`: more lines under every look.
     #[serde(default)]
     detail: Option<String>,
+    #[serde(default)]
+    watch: Option<RawWatch>,
 }
 
 /// One series: a rhythm and, by arm, columns in the notation of [`super::notation`], or rows.
@@ -193,6 +198,7 @@ pub(super) fn read(texts: &BTreeMap<String, String>) -> Result<Case, String> {
     });
     Ok(Case {
         revisions,
+        watch: raw.watch.as_ref().map(watched::read).transpose()?,
         detail: flag("detail", raw.detail.as_deref())?,
         world,
         acknowledged: acknowledged.collect::<Result<_, String>>()?,
@@ -235,14 +241,13 @@ fn experiment(texts: &BTreeMap<String, String>, name: &str) -> Result<Experiment
     let text = texts.get(name).ok_or_else(|| format!("there is no {name}"))?;
     let context = Context { files: texts.clone(), ..Context::default() };
     let parsed = parse(name, text, &context);
-    if parsed.has_errors() {
-        return Err(render(name, text, &parsed.diagnostics));
-    }
-    parsed.experiment.ok_or_else(|| format!("{name} holds no experiment"))
+    let found = parsed.experiment.or(parsed.draft);
+    found.ok_or_else(|| render(name, text, &parsed.diagnostics))
 }
 
 fn revision(experiment: Experiment, seen: Timestamp) -> Revision {
     let findings = lint(&experiment, Some(seen));
-    let runnable = findings.iter().all(|finding| finding.severity != Severity::Error);
+    let is_done = findings.iter().all(|finding| finding.severity != Severity::Error);
+    let runnable = is_done && !experiment.unfinished;
     Revision { experiment, runnable }
 }

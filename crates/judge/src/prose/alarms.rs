@@ -260,12 +260,13 @@ fn toothless(alarm: &Alarm) -> Option<String> {
     if able == 0.0 {
         said.push(match named {
             0.0 => "nobody is named in can_stop".to_owned(),
-            named => format!("none of the {} in can_stop can authenticate", count(named)),
+            1.0 => "the one name in can_stop cannot authenticate".to_owned(),
+            named => format!("none of the {} names in can_stop can authenticate", count(named)),
         });
     }
     if of("rollback_actions") == Some(0.0) && stopping > 0.0 {
         let rails = if stopping == 1.0 { "a guardrail stops" } else { "guardrails stop" };
-        said.push(format!("{rails} it and no rollback action undoes it"));
+        said.push(format!("{rails} it without a rollback action"));
     }
     (!said.is_empty()).then(|| said.join(", and "))
 }
@@ -516,8 +517,8 @@ mod tests {
                         ("rollback_actions", 0.0),
                     ],
                 ),
-                "none of the 2 in can_stop can authenticate, and a guardrail stops it and no \
-                 rollback action undoes it",
+                "none of the 2 names in can_stop can authenticate, and a guardrail stops it without a \
+                 rollback action",
             ),
             (
                 of(Kind::GuardrailNeverEvaluated, "errors", &[("days_running", 1.5)]),

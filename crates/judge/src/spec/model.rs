@@ -66,6 +66,10 @@ pub struct Experiment {
     pub notify: Vec<String>,
     /// Hash of the canonical text: which revision this is.
     pub revision: String,
+    /// Its file has no checkpoint rule or date, or does not say when a unit counts: what stands
+    /// here instead is a blank, and it can only be a draft.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub unfinished: bool,
 }
 
 impl Experiment {

@@ -52,6 +52,9 @@ pub struct Context {
 pub struct Parsed {
     /// Present when no diagnostic is an error.
     pub experiment: Option<Experiment>,
+    /// What the file says so far, when all that keeps it from being an experiment is missing
+    /// (codes `D....`): the daemon keeps it as a draft.
+    pub draft: Option<Experiment>,
     /// Everything that is wrong, by position.
     pub diagnostics: Vec<Diagnostic>,
     /// Where each key stands, by dotted path (`signals.csat.query`, `aim.0.from`).
@@ -62,6 +65,12 @@ impl Parsed {
     /// Whether any diagnostic is an error.
     pub fn has_errors(&self) -> bool {
         self.diagnostics.iter().any(|one| one.severity == Severity::Error)
+    }
+
+    /// Whether nothing is wrong but what is still missing.
+    fn only_lacks(&self) -> bool {
+        let mut errors = self.diagnostics.iter().filter(|one| one.severity == Severity::Error);
+        errors.all(|one| one.code.starts_with('D'))
     }
 
     /// The place of a path, else of the nearest section around it, else of the file's start.
@@ -107,9 +116,11 @@ pub(super) fn read_file(name: &str, text: &str, ctx: &Context) -> (Parsed, Optio
     let Walk { found: mut diagnostics, places, .. } = walk;
     diagnostics.sort_by_key(|one| (one.pos.line, one.pos.column, one.code));
     diagnostics.dedup();
-    let mut parsed = Parsed { experiment: None, diagnostics, places };
+    let mut parsed = Parsed { experiment: None, draft: None, diagnostics, places };
     if !parsed.has_errors() {
         parsed.experiment.clone_from(&sketch);
+    } else if parsed.only_lacks() {
+        parsed.draft = sketch.clone().map(|sketch| Experiment { unfinished: true, ..sketch });
     }
     (parsed, sketch)
 }
@@ -187,6 +198,7 @@ fn walk_experiment(walk: &mut Walk<'_>, top: &Fields<'_>, name: &str) -> Experim
         rollback,
         review,
         revision: String::new(),
+        unfinished: false,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::analyse::GuardrailState;
 use crate::decide::{AlarmKind, Cause, Verdict};
 use crate::fixture::{experiment, guardrail, start, ts};
 use crate::lifecycle::{self, Life};
@@ -139,12 +140,19 @@ fn a_guardrail_that_was_never_evaluated_is_an_alarm() {
     let key = ["guardrail_never_evaluated:errors"];
     assert_eq!(keys(&one, "2026-06-02T00:00:01Z"), key);
     let mut look = crate::fixture::Look::early();
-    look = look.guardrail(guardrail("errors", OnTrip::Alert), crate::analyse::GuardrailState::Ok);
+    look = look.guardrail(guardrail("errors", OnTrip::Alert), GuardrailState::Ok);
     let mut status = look.analysis.guardrails[0].clone();
     status.evaluated_at = None;
     one.guardrails = vec![status.clone()];
     assert_eq!(keys(&one, "2026-06-02T00:00:01Z"), key);
     status.evaluated_at = Some(ts("2026-06-02T00:00:00Z"));
+    one.guardrails = vec![status.clone()];
+    assert!(keys(&one, "2026-06-02T00:00:01Z").is_empty());
+    // Slots at which nothing ever came are no evaluation; a gap after data is another alarm.
+    status.state = GuardrailState::SourceError;
+    one.guardrails = vec![status.clone()];
+    assert_eq!(keys(&one, "2026-06-02T00:00:01Z"), key);
+    status.frozen = Some(GuardrailState::Ok);
     one.guardrails = vec![status];
     assert!(keys(&one, "2026-06-02T00:00:01Z").is_empty());
 }

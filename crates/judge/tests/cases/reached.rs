@@ -202,7 +202,6 @@ names!(notice, NOTICES, NoticeKind,
     NoticeKind::Test => "test",
 );
 
-const PORTFOLIO: &str = "only time or the portfolio can show it: the tests of `watch` raise it";
 const DAEMON: &str = "the daemon says it, who asks sources and sends actions: tests/it";
 const FAULT: &str = "the judge fails only in the tests of `decide` and of the daemon";
 const KIND: &str = "this kind has no such state";
@@ -212,22 +211,6 @@ const CANNOT: &[(&str, &str)] = &[
     ("cause hold: engine_fault", FAULT),
     ("reason fault", FAULT),
     ("reason guardrail_restated", "a revision is told in the timeline; its record is no look"),
-    ("alarm proxy_does_not_predict", PORTFOLIO),
-    ("alarm purgatory", PORTFOLIO),
-    ("alarm thrash.no_kills", PORTFOLIO),
-    ("alarm thrash.no_deviation", PORTFOLIO),
-    ("alarm thrash.status_only", PORTFOLIO),
-    ("alarm toothless", PORTFOLIO),
-    ("alarm guardrail_never_evaluated", PORTFOLIO),
-    ("alarm overdue_review", PORTFOLIO),
-    ("alarm overdue_audit", PORTFOLIO),
-    ("alarm cause owner_unclear", PORTFOLIO),
-    ("alarm cause no_criterion", PORTFOLIO),
-    ("alarm cause no_behaviour", PORTFOLIO),
-    ("alarm cause past_cycle", PORTFOLIO),
-    ("alarm cause no_ops_path", PORTFOLIO),
-    ("alarm cause awaiting_revision", PORTFOLIO),
-    ("alarm cause default_not_updated", PORTFOLIO),
     ("notice source.down", DAEMON),
     ("notice source.recovered", DAEMON),
     ("notice action.confirmed", DAEMON),
@@ -330,6 +313,7 @@ fn reached() -> Reached {
             found.entry(format!("{what} {name}")).or_insert_with(|| story.clone());
         };
         result.records.iter().for_each(|record| of_record(record, &mut put));
+        result.watched.iter().for_each(|one| of_alarm(one, &mut put));
         of_timeline(&result.got, &mut put);
     }
     found

@@ -174,7 +174,8 @@ fn matures_after(walk: &mut Walk<'_>, fields: &Fields<'_>, form: Form) -> Option
             .cause("only units whose time is over are counted, and every count must say when")
             .hint("add `matures_after: 14d`, or `0d` when a unit counts at once");
     walk.report(diagnostic);
-    None
+    // A draft of it is shown; nothing is counted from one.
+    Some(Span::ZERO)
 }
 
 /// `27%` | `450ms` | `{x: 540, n: 2000, as_of: D}` | `{window: 28d}`.
