@@ -15,7 +15,7 @@ use verdictd::store::{DeliveryFilter, Lane, OutboxRow, Told, Withheld};
 use super::fakes::home::{Home, Idea, day_text, experiment};
 use super::fakes::metrics::{Metrics, Mood};
 
-const CALM: &str = "  quiet: {threshold: {source: prom, value: p95_ms, at_most: 4000}, every: 1h, \
+pub(super) const CALM: &str = "  quiet: {threshold: {source: prom, value: p95_ms, at_most: 4000}, every: 1h, \
      on_trip: alert}\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -14,6 +14,7 @@ mod config;
 mod counted;
 mod dashboards;
 mod dashboards_live;
+mod drafts;
 mod fakes;
 mod gates;
 mod heartbeat;

@@ -226,7 +226,8 @@ fn checkpoint(row: &Row, now: Timestamp) -> Markup {
         .as_ref()
         .filter(|life| matches!(life.life, Life::Running | Life::Scheduled | Life::Paused));
     let Some(life) = running else {
-        return html! { span.soft { "over" } };
+        let is_draft = row.life.as_ref().is_some_and(|life| life.life == Life::Draft);
+        return html! { span.soft { @if is_draft { "not begun" } @else { "over" } } };
     };
     let days = ms_between(now, life.cycle.checkpoint_at) as f64 / DAY_MS as f64;
     html! {
