@@ -3,8 +3,7 @@
 //! Name and because are required, both stay in the log; `judge::lifecycle` says what is allowed
 //! and what it does. A trip that is rearmed starts its guardrails anew from that instant.
 
-use judge::analyse::Allocated;
-use judge::decide::AlarmKind;
+use judge::decide::{AlarmKind, allocated};
 use judge::lifecycle::{self, HumanAction, HumanDecision, LifeState, NotAllowed};
 use judge::record::EvaluationRecord;
 use judge::spec::Experiment;
@@ -176,7 +175,7 @@ async fn acknowledge_split(
         if !is_off || since.is_some_and(|since| since >= newest.input.at) {
             return Ok(false);
         }
-        let counted = Allocated::of(&newest.input);
+        let counted = allocated(&newest);
         let arms = counted.counts.iter().map(|(arm, units)| format!("{arm} {units}"));
         let mixed = counted.mixed.map(|(mixed, units)| format!("in both {mixed} of {units}"));
         let seen: Vec<_> = arms.chain(mixed).collect();

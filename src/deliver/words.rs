@@ -303,9 +303,10 @@ fn plain_words(notice: &Notice, record: Option<&EvaluationRecord>) -> Words {
 
 /// The key of an alarm as words.
 fn alarm_words(key: &str) -> String {
-    match key {
-        "srm" => "split mismatch".to_owned(),
-        key => key.replace(['_', '.'], " ").replace(':', ": "),
+    match key.strip_prefix("srm") {
+        Some("") => "split mismatch".to_owned(),
+        Some(of) if of.starts_with(':') => format!("split mismatch of {}", &of[1..]),
+        _ => key.replace(['_', '.'], " ").replace(':', ": "),
     }
 }
 

@@ -106,6 +106,10 @@ def main():
          (repeated((86, 8), (103, 18)), mended, even(2400), even(6000)), 0.04, share, 1)
     days("srm-is-acknowledged, finished",
          (repeated((61, 8), (72, 18)), mended, even(1620), even(6000)), 0.08, points, 14)
+    lost = repeated((179, 9), (214, 17))
+    same = repeated((58, 27))
+    days("an-export-that-lost-rows-holds, finished",
+         (same, lost, same, repeated((214, 27))), 0.08, points, 14)
 
 
 if __name__ == "__main__":

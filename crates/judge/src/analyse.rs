@@ -351,11 +351,14 @@ pub struct AlphaLine {
 /// The split check of an arms design with declared shares.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SplitCheck {
+    /// The signal whose units these are, unless it is the leading one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<String>,
     /// Units by arm.
     pub counts: BTreeMap<String, f64>,
     /// Smallest always-valid p so far.
     pub p_seq: f64,
-    /// Alarm at p < 0.001.
+    /// Alarm at p < 0.001 (less where several other signals are checked).
     pub mismatch: bool,
 }
 

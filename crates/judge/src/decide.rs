@@ -21,6 +21,7 @@ mod three_valued;
 use serde::{Deserialize, Serialize};
 
 pub use self::alarm::{Alarm, AlarmCause, AlarmKind, AlarmSeverity};
+pub use self::alarms::allocated;
 pub use self::evaluate::{evaluate, evaluate_fault, evaluate_trip, evaluate_with};
 pub(crate) use self::facts::is_tripped;
 pub use self::flips::{Change, Flip, Reproduction, flips, reproduce};

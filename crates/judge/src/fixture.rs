@@ -401,7 +401,7 @@ impl Look {
 
     pub(crate) fn split(mut self, mismatch: bool) -> Self {
         let counts = BTreeMap::from([("a".into(), 6_000.0), ("b".into(), 5_000.0)]);
-        self.analysis.split = Some(SplitCheck { counts, p_seq: 0.000_1, mismatch });
+        self.analysis.split = Some(SplitCheck { signal: None, counts, p_seq: 0.000_1, mismatch });
         self
     }
 }

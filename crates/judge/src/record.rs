@@ -81,6 +81,9 @@ pub struct Allocation {
     pub since: Timestamp,
     /// Units by arm that were counted before it: they are not checked again.
     pub counts: BTreeMap<String, f64>,
+    /// The same of further signals whose own split was off, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub others: BTreeMap<String, BTreeMap<String, f64>>,
     /// `(mixed, units)` that were counted before it, where multiple exposure is checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mixed: Option<(f64, f64)>,

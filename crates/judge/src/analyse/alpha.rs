@@ -127,6 +127,11 @@ pub fn ledger(experiment: &Experiment) -> Vec<AlphaLine> {
     guardrail_lines(experiment, &shares, &mut lines);
     if super::split::shares_of(experiment).is_some() {
         lines.push(line("split".to_owned(), srm::ALPHA, 1, "split check: 0.001"));
+        let alpha = super::split::alpha_of_others(experiment);
+        for signal in super::split::others(experiment) {
+            let words = "split check of further signals: 0.001 over them";
+            lines.push(line(format!("split {}", signal.name), alpha, 1, words));
+        }
     }
     if experiment.multiple_exposure().is_some() {
         let words = "units in more than one arm: 0.001 one-sided";

@@ -13,6 +13,7 @@ use super::AlphaLine;
 use super::alpha::{Shares, ledger};
 use super::carry::Epoch;
 use super::look::{Grounds, Purpose, Question, target, test_id};
+use super::split::SplitQuestion;
 use crate::spec::{Experiment, Side, Signal};
 use crate::stats::Sides;
 
@@ -33,7 +34,7 @@ pub(super) struct Compiled {
     pub(super) ledger: Vec<AlphaLine>,
     grounds: RefCell<Vec<(String, Rc<Grounds>)>>,
     tests: RefCell<Vec<(Asked, Rc<Named>)>>,
-    splits: RefCell<Vec<(Option<u32>, Rc<Epoch>)>>,
+    splits: RefCell<Vec<(Option<u32>, Rc<Vec<SplitQuestion>>)>>,
 }
 
 /// A test's id and what it stands on.
@@ -122,15 +123,19 @@ impl Compiled {
     }
 
     /// What the split check stands on, by the allocation that a human started.
-    pub(super) fn split(&self, allocation: Option<u32>, make: impl FnOnce() -> Epoch) -> Rc<Epoch> {
+    pub(super) fn splits(
+        &self,
+        allocation: Option<u32>,
+        make: impl FnOnce() -> Vec<SplitQuestion>,
+    ) -> Rc<Vec<SplitQuestion>> {
         let mut known = self.splits.borrow_mut();
-        if let Some((_, epoch)) = known.iter().find(|(of, _)| *of == allocation) {
-            return Rc::clone(epoch);
+        if let Some((_, asked)) = known.iter().find(|(of, _)| *of == allocation) {
+            return Rc::clone(asked);
         }
-        let epoch = Rc::new(make());
+        let asked = Rc::new(make());
         // One allocation at a time.
-        *known = vec![(allocation, Rc::clone(&epoch))];
-        epoch
+        *known = vec![(allocation, Rc::clone(&asked))];
+        asked
     }
 
     fn grounds(&self, signal: &Signal) -> Rc<Grounds> {

@@ -80,14 +80,17 @@ fn need(experiment: &Experiment) -> Option<Need> {
 pub struct Allocated {
     /// Units by arm.
     pub counts: BTreeMap<String, f64>,
+    /// Of further signals whose own split is off, by name.
+    pub others: BTreeMap<String, BTreeMap<String, f64>>,
     /// `(mixed, units)` of the multiple-exposure check.
     pub mixed: Option<(f64, f64)>,
 }
 
 impl Allocated {
-    /// At a look, from the start of the cycle.
-    pub fn of(input: &LookInput) -> Self {
-        Self { counts: split_counts(input), mixed: exposure_counts(input) }
+    /// At a look, from the start of the cycle; `off` are signals whose own split is off.
+    pub(crate) fn of(input: &LookInput, off: &[&str]) -> Self {
+        let (counts, others) = split_counts(input, |name| off.contains(&name));
+        Self { counts, others, mixed: exposure_counts(input) }
     }
 }
 

@@ -10,8 +10,8 @@ use super::file::{Case, Revision};
 use super::timeline::{Timeline, name_of};
 use super::watched::Watcher;
 use super::world::GuardrailAnswer;
-use crate::analyse::{Allocated, GuardrailStatus};
-use crate::decide::{Alarm, Cause, Finding, Verdict, evaluate, evaluate_trip};
+use crate::analyse::GuardrailStatus;
+use crate::decide::{Alarm, Cause, Finding, Verdict, allocated, evaluate, evaluate_trip};
 use crate::guardrails::{BurnInput, GuardrailInput, judge};
 use crate::ids::evaluation_id;
 use crate::lifecycle::{self, LifeState, RevisionEffect};
@@ -60,7 +60,7 @@ pub(super) struct Player<'a> {
     /// The verdict that was sent last: restated data may revise it.
     pub(super) watched: Option<EvaluationRecord>,
     /// What the newest look saw.
-    newest: Option<LookInput>,
+    newest: Option<EvaluationRecord>,
     unacknowledged: Vec<String>,
     last_good: BTreeMap<String, Timestamp>,
     /// The newest look's row of the verdict table: the same again is not shown.
@@ -149,7 +149,7 @@ impl<'a> Player<'a> {
                 self.unacknowledged.retain(|name| name != signal);
                 self.timeline.head(now, &format!("acknowledged: {signal}"));
             } else {
-                let counted = self.newest.as_ref().map(Allocated::of).unwrap_or_default();
+                let counted = self.newest.as_ref().map(allocated).unwrap_or_default();
                 self.state = lifecycle::acknowledge_split(&self.state, counted, now);
                 self.timeline.head(now, "acknowledged: the split");
             }
@@ -321,7 +321,7 @@ impl<'a> Player<'a> {
             }
         }
         self.carry.clone_from(&record.carry);
-        self.newest = Some(record.input.clone());
+        self.newest = Some(record.clone());
         for status in &record.guardrails {
             self.statuses.insert(status.name.clone(), status.clone());
         }

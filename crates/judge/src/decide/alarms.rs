@@ -4,8 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::analyse::{GuardrailState, SignalState, SignalView};
+use crate::analyse::{Allocated, GuardrailState, SignalState, SignalView};
 use crate::observe::Observation;
+use crate::record::EvaluationRecord;
 use crate::spec::Role;
 use crate::time::{Timestamp, add_ms, ms_between};
 
@@ -133,8 +134,16 @@ fn srm(facts: &Facts<'_>) -> Option<Alarm> {
     let clears = "an acknowledgement and a new allocation epoch";
     Some(Alarm {
         numbers: counts.chain([("p".to_owned(), split.p_seq)]).collect(),
-        ..Alarm::new(AlarmKind::Srm, "", clears)
+        ..Alarm::new(AlarmKind::Srm, split.signal.as_deref().unwrap_or_default(), clears)
     })
+}
+
+/// What the checks of the allocation have counted at a look: an acknowledgement of what it saw
+/// begins after it.
+pub fn allocated(record: &EvaluationRecord) -> Allocated {
+    let off = record.alarms.iter().filter(|alarm| alarm.kind == AlarmKind::Srm);
+    let off: Vec<&str> = off.map(|alarm| alarm.subject.as_str()).collect();
+    Allocated::of(&record.input, &off)
 }
 
 /// `multiple_exposure`: more units than tolerated saw more than one arm (statistics.md 1.9).

@@ -137,8 +137,8 @@ pub fn human_decision(
 pub fn acknowledge_split(state: &LifeState, counted: Allocated, at: Timestamp) -> LifeState {
     let mut next = state.clone();
     let epoch = state.cycle.allocation.as_ref().map_or(0, |allocation| allocation.epoch) + 1;
-    let Allocated { counts, mixed } = counted;
-    next.cycle.allocation = Some(Allocation { epoch, since: at, counts, mixed });
+    let Allocated { counts, others, mixed } = counted;
+    next.cycle.allocation = Some(Allocation { epoch, since: at, counts, others, mixed });
     next
 }
 

@@ -180,7 +180,12 @@ fn split(alarm: &Alarm) -> Option<String> {
     };
     let arms: Vec<String> = alarm.numbers.iter().filter_map(arm).collect();
     let p = alarm.numbers.get("p").map(|p| format!(" (p = {p:.1e})")).unwrap_or_default();
-    (arms.len() > 1).then(|| format!("the arms hold {}, not as planned{p}", arms.join(" and ")))
+    let of = match alarm.subject.as_str() {
+        "" => String::new(),
+        signal => format!(" of {signal}"),
+    };
+    let arms = (arms.len() > 1).then(|| arms.join(" and "))?;
+    Some(format!("the arms{of} hold {arms}, not as planned{p}"))
 }
 
 fn exposed(alarm: &Alarm) -> Option<String> {
