@@ -100,8 +100,7 @@ pub(super) fn text(record: &EvaluationRecord, style: Style) -> String {
     branch_lines(record, &mut out);
     for alarm in &record.alarms {
         let (kind, severity) = (word(&alarm.kind), word(&alarm.severity));
-        let since = alarm.since.map(|at| format!(", since {at}")).unwrap_or_default();
-        let text = format!("{kind} ({severity}){since}, clears with {}", alarm.clears);
+        let text = format!("{kind} ({severity}). {}", prose::alarm_told(alarm));
         out.push_str(&wrapped("\nalarm  ", "       ", &text));
     }
     if !record.ledger.is_empty() {

@@ -4,7 +4,7 @@
 //! adds the sentences of notices that are not verdicts (guardrails, alarms, sources, actions).
 
 use judge::analyse::SignalView;
-use judge::decide::{Alarm, AlarmKind, AlarmSeverity};
+use judge::decide::{Alarm, AlarmCause, AlarmKind, AlarmSeverity};
 use judge::notice::{Notice, NoticeKind};
 use judge::prose;
 use judge::record::EvaluationRecord;
@@ -316,8 +316,11 @@ fn raised(notice: &Notice, record: &EvaluationRecord) -> Option<Words> {
     let mut alarms = record.alarms.iter().filter(|alarm| told.contains(&alarm.kind));
     let alarm = alarms.find(|alarm| alarm.subject == notice.subject)?;
     let experiment = &record.input.experiment;
-    let what = match alarm.kind {
-        AlarmKind::Theatre => format!("{} got better for the wrong reason", alarm.subject),
+    let what = match (alarm.kind, alarm.cause) {
+        (AlarmKind::Theatre, Some(AlarmCause::EmptyWin)) => {
+            format!("{} got better by less than what matters", alarm.subject)
+        }
+        (AlarmKind::Theatre, _) => format!("{} got better for the wrong reason", alarm.subject),
         _ => "too many units saw more than one arm".to_owned(),
     };
     Some(Words {

@@ -24,7 +24,9 @@ pub use self::numbers::{Written, count, format_change, format_level};
 pub use self::reasons::reason_sentence;
 pub use self::revision::revision;
 
-use crate::analyse::{GuardrailState, Truth};
+use std::fmt::Write as _;
+
+use crate::analyse::{GuardrailState, SignalState, SignalView, Truth};
 use crate::decide::{Cause, Reason, Verdict, is_tripped};
 use crate::lifecycle::schedule;
 use crate::record::EvaluationRecord;
@@ -45,6 +47,12 @@ pub fn headline(record: &EvaluationRecord) -> String {
         |reason| reasons::short_reason(reason, record),
     );
     let mut line = format!("{word} - {}: {main}", record.input.experiment.id);
+    // "Change" alone would be read as a call to build something else.
+    if decision.cause == Cause::Extend
+        && let Some(until) = decision.next_checkpoint_at
+    {
+        let _ = write!(line, "; goes on unchanged until {}", day_text(record, until));
+    }
     if decision.cause != Cause::Tripped
         && let Some(guardrails) = guardrail_words(record)
     {
@@ -196,9 +204,13 @@ fn next_of_cause(record: &EvaluationRecord) -> String {
         Cause::Harmful | Cause::Futile | Cause::NoCyclesLeft | Cause::PastBy => {
             "The run is over: roll back, and write down what was learnt.".to_owned()
         }
-        Cause::Mechanism => {
-            "Revise the file with another mechanism and a later start, or stop.".to_owned()
-        }
+        Cause::Mechanism => match unjudged(record) {
+            Some(signal) => format!(
+                "Put right why {signal} cannot be judged, and revise the file with a later start; \
+                 or stop."
+            ),
+            None => "Revise the file with another mechanism and a later start, or stop.".to_owned(),
+        },
         Cause::Extend => format!("It goes on unchanged; decided again on {next_checkpoint}."),
         Cause::Graduate => match &experiment.if_it_works {
             Some(who) => format!("Make it the default: {who}."),
@@ -227,6 +239,14 @@ fn next_of_cause(record: &EvaluationRecord) -> String {
             format!("The checkpoint waits until {next_checkpoint}.")
         }
     }
+}
+
+/// The signal of the rule, or the outcome, that could not be judged at all.
+fn unjudged(record: &EvaluationRecord) -> Option<&str> {
+    let rule = &record.input.experiment.checkpoint.continue_when;
+    let mut invalid = record.signals.iter().filter(|view| view.state == SignalState::Invalid);
+    let used = |view: &&SignalView| view.role == Role::Outcome || rule.names(&view.name);
+    invalid.find(used).map(|view| view.name.as_str())
 }
 
 /// The decision log's three lines: aim; mechanism; signals against the checkpoint, and the

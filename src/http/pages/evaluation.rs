@@ -85,8 +85,7 @@ fn verdict(record: &EvaluationRecord, actions: &[(ActionView, Option<String>)]) 
                     span aria-hidden="true" { "▲" } " "
                     (word(&alarm.kind).replace('_', " ")) " (" (word(&alarm.severity)) ")"
                 }
-                @if let Some(cause) = &alarm.cause { " " (word(cause).replace('_', " ")) }
-                " " (alarm.subject)
+                " " (prose::alarm_said(alarm))
                 span.soft {
                     @if let Some(since) = alarm.since { " · since " (minute(since)) }
                     " · clears with " (alarm.clears)

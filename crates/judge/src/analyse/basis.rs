@@ -99,7 +99,7 @@ impl Basis {
     pub(super) fn degenerate(&self) -> Option<Degenerate> {
         match self {
             Self::Normal(normal) | Self::Planned { test: Fixed::T { normal, .. }, .. } => {
-                normal.contrast(Null::NONE).degenerate()
+                normal.degenerate()
             }
             _ => None,
         }
@@ -229,6 +229,22 @@ impl Basis {
             _ => return None,
         };
         Some(Interval { lo: share(interval.lo, of), hi: share(interval.hi, of) })
+    }
+
+    /// The same with `share` of its variance, where that is widened by its periods.
+    pub(super) fn eased(&self, share: f64) -> Self {
+        match *self {
+            Self::Normal(ref normal) => Self::Normal(normal.widened(share)),
+            Self::OneProportion { s, n, p0 } => {
+                Self::OneProportion { s: s / share, n: n / share, p0 }
+            }
+            Self::OneRate { count, r0 } => {
+                let Count { events, exposure } = count;
+                let count = Count { events: events / share, exposure: exposure / share };
+                Self::OneRate { count, r0 }
+            }
+            ref other => other.clone(),
+        }
     }
 
     /// The same design at another change and `factor` times the data.

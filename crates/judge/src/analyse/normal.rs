@@ -6,7 +6,10 @@
 use super::basis::{Null, smooth_edge};
 use super::measure::Bound;
 use crate::spec::Side;
-use crate::stats::{Contrast, Interval, Sides, UNBOUNDED, info_time};
+use crate::stats::{Contrast, Degenerate, Interval, Sides, UNBOUNDED, info_time};
+
+/// Relative to the means, what sums and quotients of them may be off by.
+const LAST_DIGITS: f64 = 1e-13;
 
 /// Two normal means: `(mean, variance of the mean)` of both sides.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,6 +32,15 @@ impl Normal {
     pub(super) fn widened(self, phi: f64) -> Self {
         let wide = |(mean, variance): (f64, f64)| (mean, variance * phi);
         Self { treatment: wide(self.treatment), comparison: wide(self.comparison), ..self }
+    }
+
+    /// Whether there is variance to test with. Means of a constant differ in their last digits: an
+    /// error of that size is none.
+    pub(super) fn degenerate(&self) -> Option<Degenerate> {
+        let Contrast { estimate, se } = self.contrast(Null::NONE);
+        let noise = LAST_DIGITS * (self.treatment.0.abs() + self.comparison.0.abs());
+        let kept = |x: f64| if x.abs() <= noise { 0.0 } else { x };
+        Contrast { estimate: kept(estimate), se: kept(se) }.degenerate()
     }
 
     /// `m_t - w m_c - shift` with its standard error.
@@ -97,5 +109,22 @@ impl Normal {
             covariance: self.covariance / factor,
             both_grow: self.both_grow,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Means of constants are off in their last digits only; that is no variance to test with.
+    #[test]
+    fn a_last_digit_is_no_variance() {
+        let of = |treatment, comparison| {
+            let normal = Normal { treatment, comparison, covariance: 0.0, both_grow: true };
+            normal.degenerate()
+        };
+        assert_eq!(of((300.0, 1e-28), (450.0, 1e-27)), Some(Degenerate::ZeroVariance));
+        assert_eq!(of((450.0 + 1e-13, 1e-28), (450.0, 0.0)), Some(Degenerate::Constant));
+        assert_eq!(of((300.0, 1e-6), (450.0, 0.0)), None);
     }
 }

@@ -8,6 +8,7 @@ use super::look::Look;
 use super::measure::Measure;
 use super::{Truth, tau};
 use crate::observe::Observation;
+use crate::points::ALL;
 use crate::spec::{Atom, Signal};
 use crate::stats::power::{N_LIMIT, smallest_n};
 use crate::time::{Timestamp, ms_between};
@@ -51,11 +52,24 @@ fn intervals_per_accrual(look: &Look<'_>, counted_to: Timestamp) -> f64 {
     tau::interval_ms(look.experiment()) / accrued_ms
 }
 
+/// Few periods widen an interval because they cannot show yet how even they are; what is to come is
+/// foretold by what they showed.
+fn ease(look: &Look<'_>, signal: &Signal, measure: &Measure) -> f64 {
+    let observed = measure.phi.and_then(|_| look.observed(signal).ok());
+    let uneven = observed.and_then(|observed| match observed.arms.get(ALL) {
+        Some(sample) => sample.unevenness(),
+        None => observed.difference,
+    });
+    uneven.map_or(1.0, |uneven| uneven.to_come() / uneven.factor())
+}
+
 /// Units now and after one more interval.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Growth {
     now: f64,
     next: f64,
+    /// What the variance will be, relative to now, once many periods have told how even they are.
+    ease: f64,
 }
 
 impl Growth {
@@ -64,7 +78,7 @@ impl Growth {
         let counted_to = look.observed(signal).map(|observed| observed.data_as_of);
         let more = counted_to.map_or(0.0, |to| intervals_per_accrual(look, to));
         let next = now * (1.0 + more);
-        Self { now, next }
+        Self { now, next, ease: ease(look, signal, measure) }
     }
 
     /// The outlook of an atom that would hold by its measure alone.
@@ -92,7 +106,8 @@ impl Growth {
         if met == Truth::False || self.now <= 0.0 {
             return Outlook::default();
         }
-        let reached = |units: f64| holds(&measure.basis.placed(change, units / self.now), units);
+        let basis = measure.basis.eased(self.ease);
+        let reached = |units: f64| holds(&basis.placed(change, units / self.now), units);
         let needed = smallest_n(N_LIMIT, reached);
         let needs_more = needed.map(|needed| (needed - self.now).max(0.0));
         Outlook { needs_more, decidable: needed.is_some_and(|needed| needed <= self.next) }

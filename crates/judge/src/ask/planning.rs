@@ -232,7 +232,9 @@ impl Ask for Power {
     fn sentence(&self, told: &Chances) -> String {
         let chance = |x: Num| percent::change(x.0).replacen('+', "", 1);
         let (every, once) = (chance(told.sequential), chance(told.once));
-        format!("Found with {every} at this look of many, with {once} at one planned look.")
+        format!(
+            "The chance of finding it is {every} when every look counts, and {once} with one planned look."
+        )
     }
 }
 

@@ -59,7 +59,9 @@ fn refused(refusal: Refusal) -> Fault {
         Refusal::StepNotInDay => {
             Fault::new("a day is not a whole number of steps", "`step_seconds` divides 86400")
         }
-        Refusal::Constant => Fault::new("all block means are equal", "a series that varies"),
+        Refusal::Constant => {
+            Fault::new("the blocks of one period are all alike", "a series that varies")
+        }
     }
 }
 

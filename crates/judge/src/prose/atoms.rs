@@ -38,6 +38,11 @@ fn seen(atom: &AtomView, evidence: &Evidence) -> f64 {
     }
 }
 
+/// What was seen as it is written: a level or a change.
+pub(super) fn seen_text(atom: &AtomView, record: &EvaluationRecord) -> Option<String> {
+    seen_and_wanted(atom, &written(atom, record)).0
+}
+
 /// `activation_14d >= +3pts: wanted +3.0 pts, seen +0.4 pts (-1.2 pts to +2.0 pts), n = 12,000,
 /// not met; ...`.
 pub fn atom_line(atom: &AtomView, record: &EvaluationRecord) -> String {

@@ -1,12 +1,12 @@
 //! Reasons as sentences and as the short form of the headline.
 
-use super::atoms::short_atom;
+use super::atoms::{seen_text, short_atom};
 use super::day_text;
 use super::numbers::{Written, count, format_change, interval_text};
-use crate::analyse::{AtomView, SignalState, SignalView};
+use crate::analyse::{AtomView, SignalState, SignalView, UnknownWhy};
 use crate::decide::Reason;
 use crate::record::EvaluationRecord;
-use crate::spec::{Experiment, Form};
+use crate::spec::{Compare, Experiment, Form};
 
 /// The reason as one sentence with a full stop.
 pub fn reason_sentence(reason: &Reason, record: &EvaluationRecord) -> String {
@@ -43,7 +43,10 @@ pub(super) fn short_reason(reason: &Reason, record: &EvaluationRecord) -> String
         }
         Reason::AtomMet { atom: index } => atom(*index, ": met"),
         Reason::AtomNotMet { atom: index } => atom(*index, ""),
-        Reason::AtomUnknown { atom: index } => atom(*index, ": inconclusive"),
+        Reason::AtomUnknown { atom: index } => {
+            let why = record.atoms.get(*index).and_then(|atom| atom.why);
+            atom(*index, unknown_words(why))
+        }
         Reason::StopRuleHolds => match &record.stop_rule {
             Some(rule) => format!("the stop rule holds: {}", stop_text(rule.text.clone(), record)),
             None => "the stop rule holds".to_owned(),
@@ -72,7 +75,7 @@ pub(super) fn short_reason(reason: &Reason, record: &EvaluationRecord) -> String
             format!("the definition of {signal} changed and nobody acknowledged it")
         }
         Reason::NeedsMore { signal, units } => {
-            format!("{signal} needs about {} more units", count(*units))
+            format!("{signal} needs about {} more units at the effect asked for", count(*units))
         }
         Reason::NotShownSafe { guardrail } => {
             format!("guardrail {guardrail} is not shown to be safe")
@@ -105,14 +108,9 @@ fn stop_text(text: String, record: &EvaluationRecord) -> String {
 }
 
 fn stop_atom(atom: &AtomView, record: &EvaluationRecord) -> String {
-    let signal = record.input.experiment.signal(&atom.signal);
-    match (&atom.evidence, signal) {
-        (Some(evidence), Some(signal)) => {
-            let (form, unit) = (signal.form, signal.unit.as_deref());
-            let seen = format_change(evidence.estimate, evidence.relative, form, unit);
-            format!("{} {seen}", atom.signal)
-        }
-        _ => format!("{} not seen", atom.signal),
+    match seen_text(atom, record) {
+        Some(seen) => format!("{} {seen}", atom.signal),
+        None => format!("{} not seen", atom.signal),
     }
 }
 
@@ -139,8 +137,19 @@ fn restated(name: &str, value: Option<f64>, limit: Option<f64>, experiment: &Exp
 
 /// `activation_14d is flat: 0.0 pts (-1.8 pts to +1.8 pts)`.
 fn signal_is(name: &str, state: SignalState, record: &EvaluationRecord) -> String {
-    let words = state_words(state);
+    let experiment = &record.input.experiment;
+    let signal = experiment.signal(name);
+    let compare = signal.and_then(|signal| signal.compare.as_ref());
+    let in_arms = matches!(compare.unwrap_or(&experiment.compare), Compare::Arms { .. });
+    let words = match state {
+        SignalState::Harm if in_arms => "is worse than the control",
+        state => state_words(state),
+    };
     let view = record.signals.iter().find(|signal| signal.name == name);
+    if state == SignalState::Invalid {
+        let why = view.and_then(|view| view.why.as_deref()).map(|why| format!(": {why}"));
+        return format!("{name} {words}{}", why.unwrap_or_default());
+    }
     match view.and_then(|view| Some((view, view.evidence.as_ref()?))) {
         Some((view, evidence)) => {
             let change = |value: f64| change_of(view, value, evidence.relative);
@@ -153,6 +162,18 @@ fn signal_is(name: &str, state: SignalState, record: &EvaluationRecord) -> Strin
 
 fn change_of(view: &SignalView, value: f64, relative: bool) -> String {
     format_change(value, relative, view.form, view.unit.as_deref())
+}
+
+/// Why an atom is not known, as words that follow its numbers.
+fn unknown_words(why: Option<UnknownWhy>) -> &'static str {
+    match why {
+        Some(UnknownWhy::Invalid) => ": cannot be judged",
+        Some(UnknownWhy::NoData | UnknownWhy::SourceError) => ": no data",
+        Some(UnknownWhy::Insufficient) => ": too few units",
+        Some(UnknownWhy::Immature) => ": not matured",
+        Some(UnknownWhy::NotNow) => ": judged at the checkpoint only",
+        Some(UnknownWhy::Inconclusive) | None => ": inconclusive",
+    }
 }
 
 /// A state in words that follow a signal's name.

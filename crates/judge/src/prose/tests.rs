@@ -50,6 +50,51 @@ fn a_headline_has_word_name_number_and_guardrails() {
     );
 }
 
+/// A product lead who reads "change" builds something else: an extension says that it goes on.
+#[test]
+fn an_extension_says_until_when_it_goes_on_and_an_unjudged_signal_why() {
+    let open = Look::passing().state("o", SignalState::Inconclusive).atom(1, Truth::Unknown).with(
+        |_, analysis| {
+            analysis.atoms[1].why = Some(UnknownWhy::Inconclusive);
+            analysis.atoms[1].decidable = true;
+            analysis.atoms[1].evidence = Some(evidence(0.03, -0.012, 0.072));
+        },
+    );
+    let extended = record(open);
+    assert_eq!(extended.decision.cause, Cause::Extend);
+    let said = headline(&extended);
+    assert!(said.contains("needed +3.0 pts: inconclusive; goes on unchanged until "), "{said}");
+    let invalid = Look::passing().state("o", SignalState::Invalid).atom(1, Truth::Unknown).with(
+        |_, analysis| {
+            analysis.atoms[1].why = Some(UnknownWhy::Invalid);
+            analysis.atoms[1].decidable = false;
+            analysis.atoms[1].evidence = None;
+            analysis.signals[1].why = Some("zero variance".to_owned());
+        },
+    );
+    let record = record(invalid);
+    assert_eq!(record.decision.cause, Cause::Mechanism);
+    assert!(because(&record).contains("o cannot be judged"), "{}", because(&record));
+    assert_eq!(
+        what_next(&record),
+        "Put right why o cannot be judged, and revise the file with a later start; or stop."
+    );
+}
+
+/// The share of a level is no change: `35.0 %`, not `+35.0 pts`.
+#[test]
+fn a_stop_rule_on_a_level_shows_the_level() {
+    let mut record = record(Look::passing());
+    let mut atom = record.atoms[1].clone();
+    atom.kind = AtomKind::Level;
+    atom.evidence = Some(evidence(0.08, 0.05, 0.11));
+    atom.evidence.as_mut().unwrap().level = Some(0.35);
+    record.stop_atoms = vec![atom];
+    record.stop_rule = Some(record.rule.clone());
+    let said = reason_sentence(&Reason::StopRuleHolds, &record);
+    assert!(said.ends_with("(o 35.0 %)."), "{said}");
+}
+
 #[test]
 fn because_is_at_most_three_sentences() {
     let look = flat()
@@ -178,7 +223,7 @@ fn every_reason_is_a_sentence() {
         ),
         (
             Reason::NeedsMore { signal: "x_1".into(), units: 101.2 },
-            "x_1 needs about 101 more units.",
+            "x_1 needs about 101 more units at the effect asked for.",
         ),
         (
             Reason::NotShownSafe { guardrail: "csat".into() },

@@ -84,6 +84,22 @@ impl Unevenness {
     }
 }
 
+/// Degrees of freedom of a dispersion that many cells have told.
+const MANY: f64 = 60.0;
+
+impl Unevenness {
+    /// The factor that is to be expected once many cells have told, from what they have told so
+    /// far: the prior of 2 guards a decision against what few cells hide, and is no forecast. Here
+    /// they are averaged with independence instead. Never more than [`Self::factor`].
+    #[must_use]
+    pub fn to_come(&self) -> f64 {
+        let cells = (self.df - PRIOR.df).max(0.0);
+        let seen = (self.phi * self.df - PRIOR.phi * PRIOR.df).max(0.0);
+        let phi = (seen + PRIOR.df) / (cells + PRIOR.df);
+        Self { phi, df: MANY }.factor().min(self.factor())
+    }
+}
+
 /// One cell's weight, its value, and the variance that the weight times the value has.
 struct Weighed {
     weight: f64,
@@ -329,5 +345,16 @@ mod tests {
         assert!(phi_of_steps(&cells).unwrap() > 10.0);
         assert_eq!(phi_of_steps(&cells[..6]), None);
         assert_eq!(phi_of_steps(&[(0.0, 100.0); 20]), None);
+    }
+    #[test]
+    fn what_is_to_come_is_foretold_by_what_was_seen_and_not_by_the_prior() {
+        // Two equal days are widened seven times now; nothing foretells that of a month.
+        let even = within_binomial(&[(54.0, 200.0), (54.0, 200.0)]).unwrap();
+        assert!(even.factor() > 5.0 && even.to_come() == 1.0, "{even:?}");
+        // Clusters that 24 degrees of freedom have shown stay, with less doubt about their size.
+        let shown = Unevenness::over(4.0, 28);
+        let (now, then) = (shown.factor(), shown.to_come());
+        assert!((3.8..now).contains(&then), "{now} {then}");
+        assert_eq!(Unevenness::UNKNOWN.to_come(), 1.0);
     }
 }
