@@ -269,6 +269,11 @@ fn json_end(id: &str, life: &LifeState, last: Option<Said>) -> String {
     format!("{}\n", canonical_json(&value))
 }
 
+/// The share that is seen in none of so many runs with a chance of 5 %.
+fn unseen(runs: u32) -> f64 {
+    1.0 - 0.05_f64.powf(1.0 / f64::from(runs.max(1)))
+}
+
 fn text_aa(done: &Rehearsed, seed: u64) -> String {
     let percent = |share: f64| format!("{:.1} %", 100.0 * share);
     let maybe = |share: Option<f64>| share.map_or("-".to_owned(), percent);
@@ -276,7 +281,14 @@ fn text_aa(done: &Rehearsed, seed: u64) -> String {
         .rows
         .iter()
         .map(|row| {
-            let share = format!("{} +- {}", percent(row.share), percent(row.se));
+            let share = match row.se {
+                // None, or all, of few runs: what it may be all the same, at 95 %.
+                0.0 if row.share == 0.0 => format!("0.0 % (up to {})", percent(unseen(done.runs))),
+                0.0 => {
+                    format!("{} (from {})", percent(row.share), percent(1.0 - unseen(done.runs)))
+                }
+                se => format!("{} +- {}", percent(row.share), percent(se)),
+            };
             vec![row.what.clone(), share, maybe(row.allowed), maybe(row.naive)]
         })
         .collect();
