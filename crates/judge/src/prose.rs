@@ -155,7 +155,11 @@ fn guardrail_words(record: &EvaluationRecord) -> Option<String> {
 /// Why, in at most three sentences' worth of reasons.
 pub fn because(record: &EvaluationRecord) -> String {
     let reasons = record.decision.reasons.iter().take(MOST_REASONS);
-    let sentences: Vec<_> = reasons.map(|reason| reason_sentence(reason, record)).collect();
+    let mut sentences: Vec<_> = reasons.map(|reason| reason_sentence(reason, record)).collect();
+    // "On track" is about units: estimates may still turn, and until then this stands.
+    if record.decision.cause == Cause::OnTrack && record.rule.value == Truth::False {
+        sentences.push("As it stands, the rule does not hold.".to_owned());
+    }
     if sentences.is_empty() {
         let words = cause_words(record.decision.cause);
         return reasons::sentence(words, &record.input.experiment);

@@ -81,6 +81,17 @@ fn an_extension_says_until_when_it_goes_on_and_an_unjudged_signal_why() {
     );
 }
 
+#[test]
+fn on_track_says_when_the_rule_does_not_hold_as_it_stands() {
+    let said = |to| {
+        let mut record = record(Look::early());
+        record.rule.value = to;
+        because(&record)
+    };
+    assert!(said(Truth::False).ends_with("As it stands, the rule does not hold."));
+    assert!(!said(Truth::Unknown).contains("As it stands"));
+}
+
 /// The share of a level is no change: `35.0 %`, not `+35.0 pts`.
 #[test]
 fn a_stop_rule_on_a_level_shows_the_level() {
