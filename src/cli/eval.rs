@@ -87,6 +87,11 @@ async fn dry(
     crate::tasks::reload::reload(app.inner()).await?;
     let mut records = Vec::new();
     for id in chosen(&app, only)? {
+        // Of all of them those are left out that cannot be judged; by its name one is told why.
+        let loaded = app.inner().portfolio.get(&id);
+        if only.is_none() && loaded.is_some_and(|loaded| loaded.experiment.unfinished) {
+            continue;
+        }
         records.push(cycle::dry_run(app.inner(), &id, at).await?);
     }
     app.shutdown().await?;

@@ -154,6 +154,11 @@ pub async fn dry_run(
     let loaded = app.portfolio.get(experiment).with_context(|| {
         format!("no experiment `{experiment}` among the files; `verdictd status` lists them")
     })?;
+    if loaded.experiment.unfinished {
+        bail!(
+            "`{experiment}` is a draft that cannot be judged; `verdictd check` says what it lacks"
+        );
+    }
     let context = app.store.context(experiment).await?.context("no stored state")?;
     let life = life_at(&context, at)?;
     let probe = input_of(&loaded, &context, &life, at, Gathered::empty());

@@ -13,7 +13,9 @@ use axum::extract::{Path, Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use judge::analyse::GuardrailState;
+use judge::lifecycle::{Life, LifeState};
 use judge::record::EvaluationRecord;
+use judge::spec;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde::Deserialize;
 
@@ -21,7 +23,7 @@ use super::{HttpState, Problem, experiments};
 use crate::cycle::say::word;
 use crate::deliver::ActionConfig;
 use crate::plain;
-use crate::store::LogFilter;
+use crate::store::{ExperimentRow, LogFilter};
 
 /// Newest log entries on a page.
 const LOG_ENTRIES: usize = 100;
@@ -57,7 +59,25 @@ pub(super) async fn experiment(
     let actions: Vec<_> = actions.collect();
     let filter = LogFilter { experiment: Some(id), limit: 25, ..LogFilter::default() };
     let log = state.store.decisions(filter).await?;
-    Ok(evaluation::experiment_page(&row, record.as_ref(), &actions, &evaluations, &log))
+    let lacks = lacks(&state, &row).await?;
+    Ok(evaluation::experiment_page(&row, record.as_ref(), &lacks, &actions, &evaluations, &log))
+}
+
+/// What a draft still lacks, as `verdictd check` says it; nothing of any other life.
+async fn lacks(state: &HttpState, row: &ExperimentRow) -> Result<Vec<String>, Problem> {
+    let is_draft =
+        serde_json::from_str::<LifeState>(&row.life_json).is_ok_and(|it| it.life == Life::Draft);
+    if !is_draft {
+        return Ok(Vec::new());
+    }
+    let revisions = state.store.revisions(&row.id).await?;
+    let Some(file) = revisions.into_iter().find(|one| one.revision == row.revision) else {
+        return Ok(Vec::new());
+    };
+    let first_seen = Some(row.first_seen_at);
+    let found = spec::check(&file.file, &file.text, &spec::Context::default(), first_seen);
+    let missing = found.diagnostics.into_iter().filter(|one| one.code.starts_with('D'));
+    Ok(missing.map(|one| format!("{} ({})", one.message, one.code)).collect())
 }
 
 /// By number, as pages link, or by evaluation id, as messages link.

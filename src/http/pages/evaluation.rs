@@ -16,6 +16,7 @@ use crate::store::{ActionView, EvaluationRow, ExperimentRow, LogRow};
 pub(super) fn experiment_page(
     row: &ExperimentRow,
     record: Option<&EvaluationRecord>,
+    lacks: &[String],
     actions: &[(ActionView, Option<String>)],
     evaluations: &[EvaluationRow],
     log: &[LogRow],
@@ -24,7 +25,11 @@ pub(super) fn experiment_page(
         h1 { (row.title) }
         @match record {
             Some(record) => { (verdict(record, actions)) (story(record)) (why(record)) }
-            None => p { "Not looked at yet." }
+            None if lacks.is_empty() => p { "Not looked at yet." }
+            None => {
+                p { "A draft: it is not looked at until its file has what is missing." }
+                ul { @for one in lacks { li { (one) } } }
+            }
         }
         h2 { "Evaluations" }
         (evaluation_list(evaluations))
