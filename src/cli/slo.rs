@@ -60,6 +60,8 @@ struct Shown {
     budget: BudgetPeriod,
     timezone: Option<String>,
     source: Option<String>,
+    /// Length of one period of the counts.
+    grain: Span,
     bad: String,
     total: String,
     alerts: Vec<(BurnRule, Option<String>)>,
@@ -99,8 +101,8 @@ pub(super) fn run(args: SloArgs) -> Result<u8, Failure> {
         print_text(&name, &text, &shown, &diagnostics, args.per_day);
     }
     let has_errors = diagnostics.iter().any(|one| one.severity == Severity::Error);
-    let can_fire = shown.iter().all(|one| one.alerts.iter().all(|(rule, _)| one.can_fire(rule)));
-    Ok(u8::from(has_errors || shown.is_empty() || !can_fire))
+    let is_fine = shown.iter().all(|one| one.trouble().is_none());
+    Ok(u8::from(has_errors || shown.is_empty() || !is_fine))
 }
 
 /// The `slo` guardrails of an experiment file; other faults of the file are `check`'s to tell.
@@ -119,7 +121,7 @@ fn of_experiment(
         if let Some(slo) = guardrail.kind.slo() {
             let zone = parsed.experiment.as_ref().map(|experiment| experiment.timezone.clone());
             let keep_firing_for = guardrail.keep_firing_for;
-            let one = Shown::guardrail(&guardrail.name, slo, zone);
+            let one = Shown::guardrail(&guardrail.name, slo, zone, guardrail.every);
             shown.push(Shown { keep_firing_for, ..one });
         }
     }
@@ -134,28 +136,39 @@ fn of_experiment(
 impl Shown {
     fn imported(slo: ImportedSlo) -> Self {
         let source = slo.source_ref.clone().or_else(|| slo.source_kind.clone());
+        let slice = match slo.method {
+            SloMethod::Occurrences => None,
+            SloMethod::Timeslices { slice } => Some(slice),
+        };
+        let name = slo.label();
+        let (mut alerts, mut notes) = (slo.alerts, slo.notes);
+        let mut of_table = Vec::new();
+        if let (true, Some(found)) = (alerts.is_empty(), spec::default_alerts(slo.budget)) {
+            let table = found.table;
+            notes.push(format!("the file has no alert: those of the table `{table}` are used"));
+            of_table.extend(found.alerts.into_iter().map(|rule| (rule, None)));
+        }
+        let written = alerts.drain(..).map(|alert| (alert.rule, Some(alert.policy)));
         Self {
-            name: slo.label(),
+            name,
             service: slo.service,
             objective: slo.objective,
-            slice: match slo.method {
-                SloMethod::Occurrences => None,
-                SloMethod::Timeslices { slice } => Some(slice),
-            },
+            slice,
             budget: slo.budget,
             timezone: slo.timezone,
             source,
+            grain: slice.unwrap_or(Span::seconds(30)),
             bad: slo.bad,
             total: slo.total,
-            alerts: slo.alerts.into_iter().map(|alert| (alert.rule, Some(alert.policy))).collect(),
+            alerts: written.chain(of_table).collect(),
             min_events: 0.0,
             keep_firing_for: Span::ZERO,
             or_bad: None,
-            notes: slo.notes,
+            notes,
         }
     }
 
-    fn guardrail(name: &str, slo: &Slo, timezone: Option<String>) -> Self {
+    fn guardrail(name: &str, slo: &Slo, timezone: Option<String>, every: Option<Span>) -> Self {
         let column = |name: &str| {
             let file = slo.query.sql.clone().or_else(|| slo.query.file.clone());
             slo.query.columns.get(name).cloned().or(file).unwrap_or_default()
@@ -170,6 +183,7 @@ impl Shown {
             budget: slo.budget,
             timezone: timezone.filter(|_| is_calendar),
             source: Some(slo.source.clone()),
+            grain: slo.grain(every),
             bad: column("bad"),
             total: column("total"),
             alerts: rules.map(|rule| (rule, None)).collect(),
@@ -198,12 +212,49 @@ impl Shown {
         self.fires_above(rule) < 1.0
     }
 
+    /// Whether its windows hold one period of the counts.
+    fn sees(&self, rule: &BurnRule) -> bool {
+        rule.long >= self.grain
+    }
+
+    /// Why its alerts do not do what they should, if so.
+    fn trouble(&self) -> Option<String> {
+        let rules = || self.alerts.iter().map(|(rule, _)| rule);
+        let pages = || rules().filter(|rule| rule.severity == BurnSeverity::Page);
+        let period = self.budget.nominal()?;
+        if !rules().all(|rule| self.can_fire(rule)) {
+            let words = "an alert can never fire: lower its factor or the objective";
+            return Some(words.to_owned());
+        }
+        if pages().any(|rule| !rule.is_beyond_budget()) {
+            let words = "a page would stop a service that keeps its objective: write a factor \
+                         above 1";
+            return Some(words.to_owned());
+        }
+        if pages().count() == 0 {
+            return Some(format!(
+                "no alert pages, so it trips only when the budget of {period} is spent: write \
+                 `burn:` by hand, or a longer period"
+            ));
+        }
+        let grain = self.grain;
+        (!pages().any(|rule| self.sees(rule))).then(|| {
+            format!(
+                "no alert that pages can be judged in periods of {grain}: it trips only when the \
+                 budget of {period} is spent"
+            )
+        })
+    }
+
     /// How long an alert needs at a constant error ratio; `None` when it never fires.
     fn detection(&self, rule: &BurnRule, ratio: f64) -> Option<Span> {
         let above = self.fires_above(rule);
         (ratio > above).then(|| {
             let ms = above * rule.long.ms as f64 / ratio;
-            Span { ms: (ms.ceil() as i64).max(1) + rule.hold_for.ms }
+            let ms = (ms.ceil() as i64).max(1) + rule.hold_for.ms;
+            // Long periods are seen when they are over, short ones nearly at once.
+            let step_ms = if self.grain > Span::seconds(60) { self.grain.ms } else { 1 };
+            Span { ms: (ms + step_ms - 1) / step_ms * step_ms }
         })
     }
 
@@ -269,15 +320,17 @@ fn text_of(one: &Shown, per_day: Option<f64>) -> String {
     for (rule, policy) in &one.alerts {
         row("alert", &alert_words(one, rule, policy.as_deref(), &share));
     }
-    let feasible = match (one.alerts.len(), one.alerts.iter().all(|(rule, _)| one.can_fire(rule))) {
-        (0, _) if one.budget == BudgetPeriod::Lifetime => {
-            "exact test of the whole lifetime at every look, false alarms at most 1 %"
+    let feasible = match one.trouble() {
+        Some(trouble) => trouble,
+        None if one.alerts.is_empty() => {
+            "exact test of the whole lifetime at every look, false alarms at most 1 %".to_owned()
         }
-        (0, _) => "the file has no alert",
-        (_, true) => "every alert can fire",
-        (_, false) => "an alert can never fire: lower its factor or the objective",
+        None if one.alerts.iter().all(|(rule, _)| one.sees(rule)) => {
+            "every alert can fire".to_owned()
+        }
+        None => format!("every alert over {} or more can fire", one.grain),
     };
-    row("feasible", feasible);
+    row("feasible", &feasible);
     for note in &one.notes {
         row("note", note);
     }
@@ -320,7 +373,7 @@ fn alert_words(
         BurnSeverity::Page => "page",
         BurnSeverity::Ticket => "ticket",
     };
-    let mut text = format!("{does}: {} x over {} and {}", rule.factor, rule.long, rule.short);
+    let mut text = format!("{does}: {} x over {} and {}", factor(rule), rule.long, rule.short);
     if rule.hold_for > Span::ZERO {
         text = format!("{text} for {}", rule.hold_for);
     }
@@ -332,6 +385,9 @@ fn alert_words(
         text = format!("{text}; needs {} bad: it can never fire", share(above));
         return text;
     }
+    if !one.sees(rule) {
+        return format!("{text}; cannot be judged: the source counts in periods of {}", one.grain);
+    }
     text = format!("{text}; fires above {} bad", share(above));
     if let Some(spent) = one.spends(rule) {
         text = format!("{text}, {} of the budget gone", share(spent));
@@ -341,6 +397,12 @@ fn alert_words(
         text = format!("{text}; at {} bad {after}", share(ratio));
     }
     text
+}
+
+/// A factor to four decimals, without trailing zeros.
+fn factor(rule: &BurnRule) -> String {
+    let text = format!("{:.4}", rule.factor);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// A detection time to two units.
@@ -375,6 +437,7 @@ fn document(
             "fires_above": one.fires_above(rule),
             "spends": one.spends(rule),
             "can_fire": one.can_fire(rule),
+            "can_be_judged": one.sees(rule),
             "detects": detects,
         })
     };
@@ -396,6 +459,7 @@ fn document(
                 "bad": one.bad,
                 "total": one.total,
                 "alerts": alerts,
+                "trouble": one.trouble(),
                 "notes": one.notes,
             })
         })

@@ -107,5 +107,8 @@ fn budget_words(burn: &BurnStatus, left: Option<f64>) -> String {
         let (needed, bad) = (count(trips.needed), count(trips.bad));
         text = format!("{text}, would trip at {needed} bad in {} (now {bad})", trips.within);
     }
+    if burn.pages_are_blind() {
+        text.push_str("; no alert that pages can be judged: the source counts in longer periods");
+    }
     text
 }

@@ -56,3 +56,44 @@ fn a_factor_beyond_the_budget_can_never_fire() {
     let json = document("f", &[one], &[], None);
     assert_eq!(json["slos"][0]["alerts"][0]["can_fire"], false);
 }
+
+#[test]
+fn windows_shorter_than_the_periods_of_the_source_cannot_be_judged() {
+    let mut one = storefront();
+    one.grain = Span::days(1);
+    let text = text_of(&one, None).split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in [
+        "cannot be judged: the source counts in periods of 1d",
+        "no alert that pages can be judged in periods of 1d: it trips only when the budget of 30d \
+         is spent",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    // 51.84 s, seen when the first day is over.
+    assert_eq!(one.detection(&one.alerts[0].0, 1.0), Some(Span::days(1)));
+    let json = document("f", &[one], &[], None);
+    assert_eq!(json["slos"][0]["alerts"][0]["can_be_judged"], false);
+}
+
+#[test]
+fn a_file_without_alerts_shows_the_table_that_is_used() {
+    let text = FILE.split("alertPolicies:").next().unwrap().to_owned();
+    let one = spec::read_openslo(&text).slos.into_iter().map(Shown::imported).next().unwrap();
+    let text = text_of(&one, None).split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in [
+        "page: 14.4 x over 1h and 5m;",
+        "ticket: 1 x over 3d and 6h;",
+        "the file has no alert: those of the table `sloth` are used",
+        "every alert can fire",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+}
+
+#[test]
+fn a_page_within_the_objective_is_told() {
+    let mut one = storefront();
+    one.alerts[0].0.factor = 0.5;
+    let text = text_of(&one, None);
+    assert!(text.contains("a page would stop a service that keeps its"), "{text}");
+}

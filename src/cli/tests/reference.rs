@@ -95,7 +95,11 @@ fn the_page_of_the_exit_codes_is_current() {
         ["`actions test`", "1", "it does not, or cannot be read"],
         ["`demo`", "1", "a story ended otherwise than it should"],
         ["`slo`", "0", "everything in it can be kept"],
-        ["`slo`", "1", "faults in the file, no objective, or an alert that can never fire"],
+        [
+            "`slo`",
+            "1",
+            "faults in the file, no objective, or alerts that do not do what they should",
+        ],
         ["`eval --exit-code`", "0", "continue"],
         ["`eval --exit-code`", "10", "change"],
         ["`eval --exit-code`", "20", "stop"],

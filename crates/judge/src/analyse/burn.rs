@@ -29,6 +29,17 @@ pub struct BurnStatus {
     pub bad_within: Option<f64>,
 }
 
+impl BurnStatus {
+    /// Whether it has alerts that page and none of them can ever be judged: the source's periods
+    /// are longer than their windows, and a spent budget trips in their place.
+    pub fn pages_are_blind(&self) -> bool {
+        let mut pages = self.alerts.iter().filter(|alert| alert.severity == BurnSeverity::Page);
+        let first = pages.next();
+        first.is_some_and(|alert| alert.finding == BurnFinding::TooCoarse)
+            && pages.all(|alert| alert.finding == BurnFinding::TooCoarse)
+    }
+}
+
 /// How many bad events would trip, at the present traffic.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct TripsAt {

@@ -10,7 +10,10 @@
 //! has no lifetime error guarantee here; the lifetime budget has (ADR 0014).
 //!
 //! Windows end with the newest data. What cannot be judged freezes: an alert neither goes on nor
-//! off, and its clocks stand still.
+//! off, and its clocks stand still. Where no page can be judged at all, because the source's
+//! periods are longer than its windows, a spent budget trips in its place (ADR 0035).
+
+mod found;
 
 use std::borrow::Cow;
 
@@ -71,19 +74,25 @@ pub(super) fn look(input: &GuardrailInput<'_>, slo: &Slo, rules: &BurnRules) -> 
     let too_many = rules.or_bad.zip(bad_within).is_some_and(|(rule, bad)| bad >= rule.at_least);
     let zone = zone_of(input.experiment);
     let whole = period(slo.budget, as_of, input.cycle.started_at, &zone);
+    let length_ms = ms_between(whole.start, whole.end);
     let sum = windows.since(history, whole);
-    let spent = sum.bad_share(windows.budget) * sum.measured(ms_between(whole.start, whole.end));
+    let spent = sum.bad_share(windows.budget) * sum.measured(length_ms);
+    // What was spent before a rearm is known: it leaves nothing, and does not trip again.
+    let is_blind = !rules.alerts.is_empty() && !rules.pages_see(input.grain);
+    let blind = is_blind.then(|| windows.since(floor, whole));
     let mut status = BurnStatus {
         period: whole,
-        measured: sum.measured(ms_between(whole.start, whole.end)),
+        measured: sum.measured(length_ms),
         burn: windows.burn_now(rules),
         exhausted_at: None,
-        trips_at: windows.trips_at(rules),
+        trips_at: windows.trips_at(rules, blind.map(|sum| (sum, Span { ms: length_ms }))),
         alerts,
         bad_within,
     };
     status.exhausted_at = exhausted_at(&status, 1.0 - spent, as_of, slo.budget);
-    let mut seen = Seen { budget_left: Some(1.0 - spent), ..finding(&status, sum, &windows) };
+    let found = found::finding(&status, sum, &windows);
+    let found = found::or_spent(found, blind, length_ms, &windows);
+    let mut seen = Seen { budget_left: Some(1.0 - spent), ..found };
     if too_many {
         let rule = rules.or_bad.map(|rule| (rule.at_least, rule.within));
         let (most, within) = rule.unwrap_or((0.0, Span::ZERO));
@@ -226,8 +235,9 @@ impl Windows<'_> {
         self.window(shortest, 1.0).burn
     }
 
-    /// The page that the fewest further bad events would set off.
-    fn trips_at(&self, rules: &BurnRules) -> Option<TripsAt> {
+    /// What the fewest further bad events would set off: a page, the absolute rule, or the end of
+    /// a budget whose pages see nothing (`blind`: its sums, and its length).
+    fn trips_at(&self, rules: &BurnRules, blind: Option<(Sum, Span)>) -> Option<TripsAt> {
         let pages = rules
             .alerts
             .iter()
@@ -242,8 +252,13 @@ impl Windows<'_> {
             let bad = self.sum(rule.within).bad;
             TripsAt { bad, needed: rule.at_least, within: rule.within }
         });
+        let by_end = blind.and_then(|(sum, within)| {
+            let needed = fewest_bad(sum.total, self.budget / sum.measured(within.ms))?;
+            Some(TripsAt { bad: sum.bad, needed, within })
+        });
         by_rate
             .chain(by_count)
+            .chain(by_end)
             .min_by(|one, other| (one.needed - one.bad).total_cmp(&(other.needed - other.bad)))
     }
 }
@@ -304,77 +319,6 @@ pub(super) fn exhausted_at(
         }
     };
     (ms < until_ms).then(|| add_ms(as_of, ms as i64))
-}
-
-/// State and numbers: of the alert that is on, else of the whole period.
-fn finding(status: &BurnStatus, sum: Sum, windows: &Windows<'_>) -> Seen {
-    let on = |severity: BurnSeverity| {
-        status.alerts.iter().find(|alert| alert.firing && alert.severity == severity)
-    };
-    let alert = on(BurnSeverity::Page).or_else(|| on(BurnSeverity::Ticket));
-    if let Some(alert) = alert {
-        let state = match alert.severity {
-            BurnSeverity::Page => GuardrailState::Tripped,
-            BurnSeverity::Ticket => GuardrailState::Burning,
-        };
-        let value = if alert.long.total > 0.0 { alert.long.bad / alert.long.total } else { 0.0 };
-        return Seen {
-            bad: Some(alert.long.bad),
-            total: Some(alert.long.total),
-            why: Some(why(alert)),
-            ..Seen::value(state, value, alert.factor * windows.budget)
-        };
-    }
-    let spent = is_spent(sum, status.measured, windows.budget);
-    let known = status.alerts.iter().any(|alert| alert.finding.is_known());
-    if !known && !spent {
-        let words = status.alerts.first().map_or("no alert", |alert| blind(alert.finding));
-        return Seen::insufficient(words);
-    }
-    let state = if spent { GuardrailState::Burning } else { GuardrailState::Ok };
-    let share = if sum.total > 0.0 { sum.bad / sum.total } else { 0.0 };
-    Seen {
-        bad: Some(sum.bad),
-        total: Some(sum.total),
-        why: spent.then(|| "the budget of the period is spent".to_owned()),
-        ..Seen::value(state, share, windows.budget)
-    }
-}
-
-/// Whether nothing is left of the budget, beyond what chance does to a quiet service.
-fn is_spent(sum: Sum, measured: f64, budget: f64) -> bool {
-    let bound = (budget / measured.max(f64::MIN_POSITIVE)).min(1.0);
-    let p = exact_p(sum.bad, sum.total, bound, Alternative::Greater);
-    sum.bad_share(budget) * measured >= 1.0 && p.is_some_and(|p| p < P_BURN)
-}
-
-fn why(alert: &BurnAlert) -> String {
-    let (long, short) = (&alert.long, &alert.short);
-    format!(
-        "burns {:.1} times its budget over {} and {:.1} times over {}, more than {:.4} ({})",
-        long.burn,
-        long.span,
-        short.burn,
-        short.span,
-        alert.factor,
-        chance(long.p.max(short.p))
-    )
-}
-
-/// Below this a tail is no more than "never": its digits say nothing.
-const LEAST_P: f64 = 1.0e-99;
-
-fn chance(p: f64) -> String {
-    if p < LEAST_P { format!("p < {LEAST_P:.0e}") } else { format!("p {p:.0e}") }
-}
-
-/// Why an alert cannot say anything.
-fn blind(finding: BurnFinding) -> &'static str {
-    match finding {
-        BurnFinding::TooFewEvents => "too few events in every window",
-        BurnFinding::NotCovered => "too little of the short window was measured",
-        _ => "the source's periods are longer than every window",
-    }
 }
 
 /// Whether the control burns as fast over the windows that tripped.

@@ -1,7 +1,9 @@
 //! The burn-rate tables of `burn_rates.yaml`: which windows and factors people already trust.
 //!
 //! Part of the model: a name and a period in, the alerts out. The data file cites its sources; a
-//! test holds every row to the figures that those sources print.
+//! test holds every row to the figures that those sources print. For a period that its source
+//! does not print, a table has only the rows that make sense there: a factor above 1, since at a
+//! burn rate of 1 the objective is kept, and windows that fit each other and the period.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +11,7 @@ use serde::Deserialize;
 
 use super::parse::values::{Quantity, hundredth};
 use super::plain_yaml;
-use super::slo::{BurnRule, BurnSeverity};
+use super::slo::{BudgetPeriod, BurnRule, BurnSeverity};
 use crate::time::Span;
 
 const DATA: &str = include_str!("burn_rates.yaml");
@@ -28,6 +30,10 @@ struct Table {
     #[serde(rename = "link")]
     _link: String,
     windows_of: Option<String>,
+    #[serde(default)]
+    printed_for: Vec<String>,
+    #[serde(default)]
+    week: Vec<Row>,
     alerts: Vec<Row>,
 }
 
@@ -43,8 +49,24 @@ struct Row {
     hold_for: Option<String>,
 }
 
+/// What a table has for a budget period.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct TableAlerts {
+    /// Name of the table.
+    pub table: &'static str,
+    /// The alerts, in the order of the table.
+    pub alerts: Vec<BurnRule>,
+    /// Those that the period is too short for.
+    pub left_out: Vec<BurnRule>,
+}
+
+/// The alerts of a budget that names none; `None` for a budget without a length of its own.
+pub fn default_alerts(budget: BudgetPeriod) -> Option<TableAlerts> {
+    alerts(DEFAULT_TABLE, budget.nominal()?)
+}
+
 /// The alerts of a table for a budget period; `None` for a name that does not exist.
-pub(super) fn alerts(name: &str, period: Span) -> Option<Vec<BurnRule>> {
+pub(super) fn alerts(name: &'static str, period: Span) -> Option<TableAlerts> {
     let document = plain_yaml("burn_rates.yaml", DATA).ok()?;
     let tables: BTreeMap<String, Table> = serde_json::from_value(document).ok()?;
     let table = tables.get(name)?;
@@ -52,7 +74,16 @@ pub(super) fn alerts(name: &str, period: Span) -> Option<Vec<BurnRule>> {
         Some(text) => Some(Span::parse(text)?),
         None => None,
     };
-    table.alerts.iter().map(|row| rule(row, period, windows_of)).collect()
+    let is_week = period == Span::days(7) && !table.week.is_empty();
+    let rows = if is_week { &table.week } else { &table.alerts };
+    let is_printed = is_week || table.printed_for.iter().any(|it| Span::parse(it) == Some(period));
+    let read: Option<Vec<_>> = rows.iter().map(|row| rule(row, period, windows_of)).collect();
+    // Factors that do not follow the period mean the same in each.
+    let any_factor = is_printed || windows_of.is_some();
+    let (alerts, left_out) = read?.into_iter().partition(|rule| {
+        rule.short < rule.long && rule.long <= period && (any_factor || rule.is_beyond_budget())
+    });
+    Some(TableAlerts { table: name, alerts, left_out })
 }
 
 /// The factor that lets `share` of the budget go within `long`: `share x period / long`.
@@ -108,7 +139,8 @@ mod tests {
         offered.sort_unstable();
         assert_eq!(named, offered);
         for (name, _) in TABLES {
-            assert!(alerts(name, Span::days(28)).is_some(), "{name}");
+            let found = alerts(name, Span::days(28)).unwrap();
+            assert_eq!((found.table, found.left_out), (*name, Vec::new()));
         }
         assert!(offered.contains(&DEFAULT_TABLE));
         assert_eq!(alerts("unheard", Span::days(28)), None);
@@ -117,7 +149,7 @@ mod tests {
     #[test]
     fn factors_are_those_that_the_sources_print() {
         // The workbook's table 5-8 says 14.4, 6 and 1 for 30 days.
-        let google = alerts("google", Span::days(30)).unwrap();
+        let google = alerts("google", Span::days(30)).unwrap().alerts;
         assert_eq!(
             written(&google),
             [
@@ -127,7 +159,7 @@ mod tests {
             ]
         );
         // The 28-day catalogue: 13.44, 5.6, 2.8, 0.9333.
-        let sloth = alerts("sloth", Span::days(28)).unwrap();
+        let sloth = alerts("sloth", Span::days(28)).unwrap().alerts;
         assert_eq!(
             written(&sloth),
             [
@@ -137,7 +169,7 @@ mod tests {
                 "Ticket 0.9333 3d/6h for 0d"
             ]
         );
-        let pyrra = alerts("pyrra", Span::days(28)).unwrap();
+        let pyrra = alerts("pyrra", Span::days(28)).unwrap().alerts;
         assert_eq!(
             written(&pyrra),
             [
@@ -148,10 +180,52 @@ mod tests {
             ]
         );
         // A quarter of the period is a quarter of the windows: 75 s round to 1 m, 450 s to 8 m.
-        let pyrra = alerts("pyrra", Span::days(7)).unwrap();
+        let pyrra = alerts("pyrra", Span::days(7)).unwrap().alerts;
         assert_eq!(
             written(&pyrra)[..2],
             ["Page 14.0000 15m/1m for 1m", "Page 7.0000 90m/8m for 4m"]
         );
+    }
+
+    #[test]
+    fn seven_days_have_the_factors_that_their_source_prints() {
+        // 8 %, 12.5 %, 20 % and 42 % of a week: 8 % x 168 h / 1 h = 13.44, and so on.
+        let sloth = alerts("sloth", Span::days(7)).unwrap();
+        assert_eq!(
+            written(&sloth.alerts),
+            [
+                "Page 13.4400 1h/5m for 0d",
+                "Page 3.5000 6h/30m for 0d",
+                "Ticket 1.4000 1d/2h for 0d",
+                "Ticket 0.9800 3d/6h for 0d"
+            ]
+        );
+        assert_eq!(sloth.left_out, []);
+    }
+
+    #[test]
+    fn a_period_that_nobody_prints_has_factors_above_one_and_windows_that_fit() {
+        // Five days: 2 % x 120 h / 1 h = 2.4, 5 % x 120 h / 6 h = 1, 10 % x 5 / 3 = 0.1667.
+        let google = alerts("google", Span::days(5)).unwrap();
+        assert_eq!(written(&google.alerts), ["Page 2.4000 1h/5m for 0d"]);
+        let left_out = ["Page 1.0000 6h/30m for 0d", "Ticket 0.1667 3d/6h for 0d"];
+        assert_eq!(written(&google.left_out), left_out);
+        // A day would page at 0.48 and 0.2 times the budget: nothing is left.
+        assert_eq!(alerts("sloth", Span::days(1)).unwrap().alerts, []);
+        // Longer periods keep every row.
+        assert_eq!(alerts("sloth", Span::days(90)).unwrap().left_out, []);
+        // Pyrra's windows of an hour round to minutes that are no pair any more.
+        let pyrra = alerts("pyrra", Span::hours(1)).unwrap();
+        assert!(pyrra.alerts.iter().all(|rule| rule.severity == BurnSeverity::Ticket));
+        for name in ["google", "sloth", "pyrra"] {
+            for hours in 1..=90 * 24 {
+                let period = Span::hours(hours);
+                for rule in alerts(name, period).unwrap().alerts {
+                    assert!(rule.short < rule.long && rule.long <= period, "{name} {period}");
+                    let is_page = rule.severity == BurnSeverity::Page;
+                    assert!(!is_page || rule.factor > 1.0, "{name} {period} {rule:?}");
+                }
+            }
+        }
     }
 }

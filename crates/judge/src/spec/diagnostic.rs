@@ -126,6 +126,8 @@ const CODES: &[(&str, &str)] = &[
     ("E0310", "too many entries"),
     ("E0311", "a blank of a template that was not filled in"),
     ("E0312", "a burn-rate alert that can never fire"),
+    ("E0313", "a burn-rate guardrail that should stop and can never trip"),
+    ("E0314", "burn-rate alerts that would stop a service within its objective"),
     ("E0401", "an unknown signal"),
     ("E0402", "an unknown source"),
     ("E0403", "an unknown receiver"),
@@ -176,6 +178,8 @@ const CODES: &[(&str, &str)] = &[
     ("W0118", "a look plan that does not fit the dates"),
     ("W0119", "a proxy that did not predict its outcome in finished tests"),
     ("W0120", "a title that no table, chat or subject line has room for"),
+    ("W0201", "a burn-rate guardrail of which no alert that pages can be judged"),
+    ("W0202", "a budget that is too short for some alerts of its table"),
     ("W0301", "a part of an OpenSLO file is read in another way"),
 ];
 

@@ -21,6 +21,7 @@ mod slo;
 mod tree;
 
 pub use beside::*;
+pub use burn_table::{TableAlerts, default_alerts};
 pub use diagnostic::{Diagnostic, Severity, SourcePos, codes, render};
 pub use drift::*;
 pub use lint::{Finding, check, lint};

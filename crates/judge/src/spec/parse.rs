@@ -16,6 +16,7 @@ mod query;
 mod signals;
 mod slo;
 mod slo_import;
+mod slo_sight;
 pub(super) mod template;
 pub(super) mod values;
 mod walk;

@@ -3,7 +3,8 @@
 //! Part of the model; built by `parse` only. Shares are fractions, factors are burn rates (an error
 //! ratio over the budget), windows are spans. Invariants: `0 < objective < 1`; a lifetime budget
 //! has no burn rules, every other has at least one alert; `short < long <= period`; every factor
-//! times the budget is below 1, so that every alert can fire.
+//! times the budget is below 1, so that every alert can fire; a page has a factor above 1, so that
+//! a service within its objective is never stopped.
 
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +44,18 @@ impl Slo {
         format!("{budget:.12}").parse().unwrap_or(budget)
     }
 
+    /// Length of one period of its counts: a look's own rhythm in PromQL, which is asked at instants
+    /// (30 s unless `every` says otherwise); a day in an export or a warehouse.
+    pub fn grain(&self, every: Option<Span>) -> Span {
+        let is_promql = self.query.file.is_none() && self.query.sql.is_none();
+        if is_promql { every.unwrap_or(Span::seconds(30)) } else { COUNTED_GRAIN }
+    }
+
+    /// Whether an alert that pages can see anything in periods of that length.
+    pub fn pages_see(&self, grain: Span) -> bool {
+        self.burn.as_ref().is_some_and(|rules| rules.pages_see(grain))
+    }
+
     /// How far back any of its windows reaches; `None` for a lifetime budget.
     pub fn reach(&self) -> Option<Span> {
         self.burn.as_ref()?;
@@ -64,6 +77,9 @@ impl Slo {
         windows.chain(rules.or_bad.map(|rule| rule.within)).max()
     }
 }
+
+/// Length of one period of counts that are not asked in PromQL.
+pub const COUNTED_GRAIN: Span = Span { ms: 86_400_000 };
 
 /// What an SLO measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,6 +142,14 @@ pub struct BurnRules {
     pub or_bad: Option<BadCount>,
 }
 
+impl BurnRules {
+    /// Whether an alert that pages has windows at least as long as one period of the counts. Where
+    /// none has, a spent budget trips in their place.
+    pub fn pages_see(&self, grain: Span) -> bool {
+        self.alerts.iter().any(|rule| rule.severity == BurnSeverity::Page && rule.long >= grain)
+    }
+}
+
 /// Fires when the burn rate over both windows is above the factor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BurnRule {
@@ -139,6 +163,14 @@ pub struct BurnRule {
     pub short: Span,
     /// It must hold this long before it fires.
     pub hold_for: Span,
+}
+
+impl BurnRule {
+    /// Whether its rate is one that breaks the objective; at a burn rate of 1 it is just kept.
+    pub fn is_beyond_budget(&self) -> bool {
+        // Shares of a period are no exact numbers: 5 % x 120 h / 6 h is 1.
+        self.factor > 1.0 + 1e-9
+    }
 }
 
 /// What a burn-rate alert does.

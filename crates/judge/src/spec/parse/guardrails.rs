@@ -9,6 +9,7 @@ use super::query::{self, Wanted};
 use super::signals::Scales;
 use super::slo;
 use super::slo_import;
+use super::slo_sight;
 use super::values::hundredth;
 use super::walk::{Fields, Walk, join};
 use crate::spec::diagnostic::Diagnostic;
@@ -64,6 +65,9 @@ fn guardrail(walk: &mut Walk<'_>, entry: &Entry, path: &str, scales: &Scales) ->
         None => Some(None),
     };
     let every = slo_import::rhythm(walk, &fields, kind.as_ref(), every);
+    if let (Some(GuardrailKind::Slo(slo)), Some(every), Some(on_trip)) = (&kind, every, on_trip) {
+        slo_sight::coarse(walk, &fields, slo, every, on_trip);
+    }
     Some(Guardrail {
         name: entry.key.clone(),
         kind: kind?,

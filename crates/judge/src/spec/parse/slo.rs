@@ -5,6 +5,7 @@
 
 use super::guardrails::asked;
 use super::query::{self, Wanted};
+use super::slo_sight;
 use super::walk::{Fields, Walk, join};
 use super::{MIN_EVERY, keys};
 use crate::spec::burn_table::{self, DEFAULT_TABLE, TABLES};
@@ -173,9 +174,11 @@ fn alerts(
         }
         Some(node) => {
             let name = walk.word(node, &fields.at("burn"), TABLES)?;
-            burn_table::alerts(name, period)?
+            slo_sight::of_table(walk, fields, burn_table::alerts(name, period)?, period)?
         }
-        None if known.is_empty() => burn_table::alerts(DEFAULT_TABLE, period)?,
+        None if known.is_empty() => {
+            slo_sight::of_table(walk, fields, burn_table::alerts(DEFAULT_TABLE, period)?, period)?
+        }
         None => known,
     };
     for alert in &mut alerts {
@@ -234,7 +237,8 @@ fn or_bad(walk: &mut Walk<'_>, node: &Node, path: &str) -> Option<BadCount> {
     Some(BadCount { at_least: f64::from(at_least?), within: within? })
 }
 
-/// Refuses alerts whose error ratio would have to be above 1, and says what would do.
+/// Refuses alerts whose error ratio would have to be above 1, and pages within the objective; says
+/// what would do.
 pub(super) fn refuse_infeasible(walk: &mut Walk<'_>, fields: &Fields<'_>, slo: &Slo) -> Option<()> {
     let rules = slo.burn.iter().flat_map(|rules| &rules.alerts);
     let never: Vec<&BurnRule> =
@@ -256,7 +260,9 @@ pub(super) fn refuse_infeasible(walk: &mut Walk<'_>, fields: &Fields<'_>, slo: &
         });
         walk.report(found.cause(cause).hint(hint));
     }
-    never.is_empty().then_some(())
+    let is_fine = never.is_empty();
+    slo_sight::refuse_within_objective(walk, pos, slo)?;
+    is_fine.then_some(())
 }
 
 /// Where the alerts come from: `burn`, else the objective that their table does not fit.
