@@ -153,7 +153,9 @@ fn signal_lines(record: &EvaluationRecord, style: Style, out: &mut String) {
     for view in &record.signals {
         // Terminals without Unicode read words.
         let line = crate::deliver::signal_line(view).replace('↑', "up:").replace('↓', "down:");
-        let why = view.why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+        // Without numbers the line is the reason already.
+        let why = view.why.as_ref().filter(|_| view.evidence.is_some());
+        let why = why.map_or_else(String::new, |why| format!(" ({why})"));
         let as_of = view.data_as_of.map_or_else(String::new, |at| format!(", data to {at}"));
         let text = format!("{} ({}): {line}{why}{as_of}", view.name, word(&view.role));
         out.push_str(&marked(1, &word(&view.state), &text, style));

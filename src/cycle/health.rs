@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use judge::analyse::{GuardrailState, GuardrailStatus};
-use judge::observe::SourceFailure;
+use judge::observe::{SourceFailure, is_of_source};
 use judge::time::{Timestamp, ms_between};
 
-use crate::sources::{FetchClass, FetchError};
+use crate::sources::FetchError;
 use crate::store::SourceHealth;
 
 /// What changed about a source and must be told.
@@ -68,11 +68,14 @@ impl Health {
             note_ok(&mut state, source, at);
             return None;
         };
-        let since = if concerns_source(error.class) {
+        let since = if is_of_source(error.class.as_str()) {
             note_failure(&mut state, source, at, error, self.down_after_ms)
         } else {
             *state.series.entry(series_id.to_owned()).or_insert(at)
         };
+        // Slots are not answered in order: a look that was slept through is asked after newer
+        // ones, and for it the first slot that failed is its own.
+        let since = since.min(at);
         Some(SourceFailure {
             class: error.class.as_str().to_owned(),
             cause: error.message.clone(),
@@ -102,17 +105,11 @@ impl Health {
     }
 }
 
-/// Whether the failure is the source's, not the query's.
-fn concerns_source(class: FetchClass) -> bool {
-    !matches!(class, FetchClass::UserError | FetchClass::Contract | FetchClass::CostGuard)
-}
-
 /// Whether a guardrail's state is "the source does not answer": told once per source.
 pub fn is_source_failure(status: &GuardrailStatus) -> bool {
-    let own = [FetchClass::UserError, FetchClass::Contract, FetchClass::CostGuard];
     let why = status.why.as_deref().unwrap_or_default();
-    status.state == GuardrailState::SourceError
-        && !own.iter().any(|class| why.starts_with(class.as_str()))
+    let class = why.split(": ").next().unwrap_or_default();
+    status.state == GuardrailState::SourceError && is_of_source(class)
 }
 
 fn note_ok(state: &mut State, source: &str, at: Timestamp) {
@@ -171,6 +168,7 @@ fn entry<'a>(state: &'a mut State, source: &str) -> &'a mut SourceHealth {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sources::FetchClass;
 
     fn ts(minute: i64) -> Timestamp {
         Timestamp::from_second(minute * 60).unwrap()
@@ -209,5 +207,34 @@ mod tests {
         assert_eq!(failure.class, "user_error");
         assert!(health.take_changes().is_empty());
         assert_eq!(health.note("prom", "s1", ts(5), Some(&wrong)).unwrap().since, ts(0));
+    }
+
+    #[test]
+    fn a_look_that_was_slept_through_fails_since_its_own_slot() {
+        // The guardrail of 10:34 is asked before the look of midnight.
+        let health = Health::new(Vec::new(), 60);
+        for error in [down(), FetchError { class: FetchClass::Contract, ..down() }] {
+            assert_eq!(health.note("csv", "s1", ts(634), Some(&error)).unwrap().since, ts(634));
+            let late = health.note("csv", "s1", ts(0), Some(&error)).unwrap();
+            assert_eq!(late.since, ts(0));
+            assert_eq!(health.note("csv", "s1", ts(635), Some(&error)).unwrap().since, ts(634));
+        }
+    }
+
+    #[test]
+    fn only_failures_of_the_source_itself_concern_everybody() {
+        let of_source = |class: FetchClass| is_of_source(class.as_str());
+        for class in [FetchClass::UserError, FetchClass::Contract, FetchClass::CostGuard] {
+            assert!(!of_source(class), "{class}");
+        }
+        for class in [
+            FetchClass::Auth,
+            FetchClass::Quota,
+            FetchClass::Throttled,
+            FetchClass::Transient,
+            FetchClass::Timeout,
+        ] {
+            assert!(of_source(class), "{class}");
+        }
     }
 }

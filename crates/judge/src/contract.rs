@@ -253,7 +253,10 @@ fn read_arm(request: &Request, layout: &Layout, row: &Row) -> Result<String, Ref
             Err(Refusal::new(&row.place, "a row without an arm", fix).at("arm", ""))
         }
         other => {
-            let fix = format!("the experiment compares {known} (names match exactly): filter");
+            let fix = format!(
+                "the experiment compares {known}, letter by letter: write the name like that, or \
+                 leave the row out"
+            );
             Err(Refusal::new(&row.place, "an arm the experiment does not name", fix)
                 .at("arm", cell::shown(other)))
         }

@@ -54,6 +54,15 @@ pub struct SourceFailure {
     pub since: Timestamp,
 }
 
+/// Classes of failures that one query or its rows have, while their source answers.
+const OF_THE_QUERY: &[&str] = &["user_error", "contract_error", "cost_guard"];
+
+/// Whether an error class is a failure of the source itself (it does not answer, refuses, is too
+/// slow), which concerns everybody who reads it, and not of one query or its rows.
+pub fn is_of_source(class: &str) -> bool {
+    !OF_THE_QUERY.contains(&class)
+}
+
 /// Observes one signal at one instant: the matured periods of `[cycle.started_at, at)`.
 ///
 /// Total: whatever is wrong with the data is said in the answer.

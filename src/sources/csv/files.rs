@@ -196,7 +196,7 @@ fn list(root: &Path, pattern: &str, listed: &mut Vec<Listed>) -> Result<(), Fetc
 fn unreadable(path: &Path, error: &std::io::Error) -> FetchError {
     let class = match error.kind() {
         std::io::ErrorKind::PermissionDenied => FetchClass::Auth,
-        std::io::ErrorKind::NotFound => FetchClass::UserError,
+        // Its folder is gone, and with it everything that anybody asks: the source does not answer.
         _ => FetchClass::Transient,
     };
     FetchError::new(class, format!("{}: {error}", path.display()))

@@ -86,7 +86,7 @@ impl Source for CsvSource {
         Box::pin(self.blocking(|folder| {
             let path = &folder.config.folder;
             std::fs::read_dir(path).map(|_| ()).map_err(|error| {
-                FetchError::new(FetchClass::UserError, format!("{}: {error}", path.display()))
+                FetchError::new(FetchClass::Transient, format!("{}: {error}", path.display()))
             })
         }))
     }

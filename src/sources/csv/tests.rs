@@ -326,7 +326,8 @@ async fn too_many_bytes_are_a_cost_guard_and_a_missing_folder_is_named() {
     let source = CsvSource::new(&CsvConfig::new(&gone)).unwrap();
     let error = ask(&source, &of("a.csv")).await.unwrap_err();
     assert!(error.message.contains("gone"), "{error}");
-    assert_eq!(source.probe().await.unwrap_err().class, FetchClass::UserError);
+    assert_eq!(error.class, FetchClass::Transient);
+    assert_eq!(source.probe().await.unwrap_err().class, FetchClass::Transient);
 }
 
 #[test]

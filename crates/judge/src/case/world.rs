@@ -57,6 +57,8 @@ pub(super) struct Outage {
 enum OutageKind {
     /// The source fails.
     SourceError,
+    /// The source answers, and the answer is refused.
+    Refused,
     /// Nothing newer than `from` comes.
     NoData,
     /// Nothing comes at all.
@@ -72,10 +74,11 @@ impl Outage {
     ) -> Result<Self, String> {
         let kind = match kind {
             None | Some("source_error") => OutageKind::SourceError,
+            Some("refused") => OutageKind::Refused,
             Some("no_data") => OutageKind::NoData,
             Some("empty") => OutageKind::Empty,
             Some(other) => {
-                let known = "source_error, no_data or empty";
+                let known = "source_error, refused, no_data or empty";
                 return Err(format!("{CASE_FILE}: an outage is {known}, not `{other}`"));
             }
         };
@@ -226,9 +229,15 @@ impl World {
         let newest = match outage.map(|outage| (outage.kind, outage.from)) {
             Some((OutageKind::NoData, from)) => from,
             Some((OutageKind::Empty, _)) => Timestamp::MIN,
-            Some((OutageKind::SourceError, _)) | None => at,
+            Some((OutageKind::SourceError | OutageKind::Refused, _)) | None => at,
         };
-        let failed = outage.filter(|outage| outage.kind == OutageKind::SourceError);
+        let failed = outage.and_then(|outage| match outage.kind {
+            OutageKind::SourceError => Some(("timeout", "no answer", outage.from)),
+            OutageKind::Refused => {
+                Some(("contract_error", "row 1: 130 of 100; correct it", outage.from))
+            }
+            OutageKind::NoData | OutageKind::Empty => None,
+        });
         let key = |point: &Point| (point.start, point.end, point.arm.clone());
         let mut said: BTreeMap<_, _> = points.iter().map(|point| (key(point), point)).collect();
         for restated in self.restated.iter().filter(|one| one.series == name && one.from <= now) {
@@ -236,10 +245,10 @@ impl World {
         }
         Answer {
             points: said.into_values().filter(|point| point.end <= newest).cloned().collect(),
-            failure: failed.map(|outage| SourceFailure {
-                class: "timeout".to_owned(),
-                cause: "no answer".to_owned(),
-                since: outage.from,
+            failure: failed.map(|(class, cause, since)| SourceFailure {
+                class: class.to_owned(),
+                cause: cause.to_owned(),
+                since,
             }),
         }
     }

@@ -131,6 +131,9 @@ pub struct Alarm {
     pub since: Option<Timestamp>,
     /// Named numbers (`proxy_change`, `outcome_upper`, `min_effect`, ...).
     pub numbers: BTreeMap<String, f64>,
+    /// Why, in words, where no number says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
     /// What clears it, in words.
     pub clears: String,
     /// When it will be knowable, for suspected ones.
@@ -147,6 +150,7 @@ impl Alarm {
             subject: subject.to_owned(),
             since: None,
             numbers: BTreeMap::new(),
+            why: None,
             clears: clears.to_owned(),
             knowable_at: None,
         }

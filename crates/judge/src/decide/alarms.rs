@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::analyse::{Allocated, GuardrailState, SignalState, SignalView};
-use crate::observe::Observation;
+use crate::observe::{Observation, is_of_source};
 use crate::record::EvaluationRecord;
 use crate::spec::Role;
 use crate::time::{Timestamp, add_ms, ms_between};
@@ -169,8 +169,8 @@ fn definition_changed(facts: &Facts<'_>) -> Vec<Alarm> {
     changed.map(|signal| alarm(signal)).collect()
 }
 
-/// `stale`: data that did not come, by signal and by guardrail; `source_down`: one per source,
-/// however many signals it serves.
+/// `stale`: data that did not come or could not be used, by signal and by guardrail;
+/// `source_down`: one per source that does not answer, however many signals it serves.
 fn stale(facts: &Facts<'_>) -> Vec<Alarm> {
     let mut sources = Down::default();
     let mut found = Vec::new();
@@ -180,7 +180,12 @@ fn stale(facts: &Facts<'_>) -> Vec<Alarm> {
         let failed = facts.input.observations.get(&signal.name);
         let source = facts.input.experiment.signal(&signal.name).map(|one| one.source.as_str());
         match (failed, source) {
-            (Some(Observation::SourceError { .. }), Some(source)) => sources.serves(source, since),
+            (Some(Observation::SourceError { class, .. }), Some(source)) if is_of_source(class) => {
+                sources.serves(source, since);
+            }
+            (Some(Observation::SourceError { cause, .. }), _) => {
+                found.push(refused(facts, signal.name.clone(), since, cause));
+            }
             _ => found.push(stale_alarm(facts, signal.name.clone(), since)),
         }
     }
@@ -190,7 +195,12 @@ fn stale(facts: &Facts<'_>) -> Vec<Alarm> {
         };
         let since = observation.missing_since();
         match observation {
-            Observation::SourceError { .. } => sources.serves(&beside.signal.source, since),
+            Observation::SourceError { class, .. } if is_of_source(class) => {
+                sources.serves(&beside.signal.source, since);
+            }
+            Observation::SourceError { cause, .. } => {
+                found.push(refused(facts, beside.signal.name, since, cause));
+            }
             Observation::NoData { .. } => {
                 found.push(stale_alarm(facts, beside.signal.name, since));
             }
@@ -200,12 +210,18 @@ fn stale(facts: &Facts<'_>) -> Vec<Alarm> {
     for status in &facts.analysis.guardrails {
         let rail = facts.input.experiment.guardrail(&status.name);
         let source = rail.and_then(|rail| rail.kind.source()).map(|(source, _)| source);
-        match (status.state, source) {
-            (GuardrailState::SourceError, Some(source)) => sources.serves(source, status.since),
-            // One that is named after its signal is the same alarm.
-            (GuardrailState::NoData | GuardrailState::SourceError, _)
-                if found.iter().all(|alarm| alarm.subject != status.name) =>
-            {
+        let failure = status.why.as_deref().and_then(|why| why.split_once(": "));
+        let own = failure.filter(|(class, _)| !is_of_source(class));
+        // One that is named after its signal is the same alarm.
+        let is_new = found.iter().all(|alarm| alarm.subject != status.name);
+        match (status.state, source, own) {
+            (GuardrailState::SourceError, Some(source), None) => {
+                sources.serves(source, status.since);
+            }
+            (GuardrailState::SourceError, Some(_), Some((_, cause))) if is_new => {
+                found.push(refused(facts, status.name.clone(), status.since, cause));
+            }
+            (GuardrailState::NoData | GuardrailState::SourceError, ..) if is_new => {
                 found.push(stale_alarm(facts, status.name.clone(), status.since));
             }
             _ => {}
@@ -236,9 +252,18 @@ fn stale_alarm(facts: &Facts<'_>, subject: String, since: Option<Timestamp>) -> 
     aged(facts, Alarm::new(AlarmKind::Stale, &subject, "fresh data"), since)
 }
 
+/// The source answered, and what it said cannot be used: told with its reason.
+fn refused(facts: &Facts<'_>, subject: String, since: Option<Timestamp>, cause: &str) -> Alarm {
+    let alarm = Alarm::new(AlarmKind::Stale, &subject, "an answer that can be used");
+    Alarm { why: Some(cause.to_owned()), ..aged(facts, alarm, since) }
+}
+
 fn aged(facts: &Facts<'_>, alarm: Alarm, since: Option<Timestamp>) -> Alarm {
     match since {
         Some(since) => {
+            // A look that was slept through reads guardrails of later slots: as of its own slot,
+            // what they miss is missing from here on.
+            let since = since.min(facts.input.at);
             let age = ms_between(since, facts.input.at) as f64 / 1000.0;
             alarm.since(since).number("age_seconds", age)
         }

@@ -9,7 +9,7 @@ use crate::analyse::SignalState;
 use crate::decide::{AlarmKind, AlarmSeverity, Cause, Verdict};
 use crate::ids::notice_id;
 use crate::lifecycle::{Life, guardrails_run, schedule};
-use crate::observe::Observation;
+use crate::observe::{Observation, is_of_source};
 use crate::prose::alarm_line;
 use crate::record::EvaluationRecord;
 use crate::spec::{GuardrailKind, Role, eligible_of};
@@ -287,8 +287,8 @@ impl Speaker<'_> {
     }
 
     /// Missing data once, with an all-clear. A source that is down is told once for all its
-    /// experiments by whoever asked it, so only empty answers are told here. A short gap waits for
-    /// a second look, unless a checkpoint needs the data now.
+    /// experiments by whoever asked it, so only empty answers and refused ones are told here. A short
+    /// gap waits for a second look, unless a checkpoint needs the data now.
     fn data(&mut self) {
         for (name, observation) in &self.record.input.observations {
             let was_told = self.said.stale.contains(name);
@@ -297,6 +297,12 @@ impl Speaker<'_> {
                     if !was_told && self.is_flap(name, *since) =>
                 {
                     self.said.silent.insert(name.clone());
+                }
+                Observation::SourceError { class, cause, .. }
+                    if !was_told && !is_of_source(class) =>
+                {
+                    self.say(NoticeKind::DataStale, name, Some(format!("{class}: {cause}")));
+                    self.said.stale.insert(name.clone());
                 }
                 Observation::NoData { why, .. } if !was_told => {
                     self.said.silent.remove(name);

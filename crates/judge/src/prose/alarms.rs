@@ -62,9 +62,7 @@ pub fn alarm_sentence(alarm: &Alarm) -> String {
             "the definition of {subject} changed in mid-run and nobody has said that it still \
              means the same"
         )),
-        AlarmKind::Stale => {
-            lasting(alarm).map(|age| format!("nothing new has come of {subject} for {age}"))
-        }
+        AlarmKind::Stale => stale(alarm),
         AlarmKind::SourceDown => source_down(alarm),
         AlarmKind::Purgatory => purgatory(alarm),
         AlarmKind::NoKills => idle_cycles(alarm, "nothing was stopped"),
@@ -200,15 +198,31 @@ fn exposed(alarm: &Alarm) -> Option<String> {
     ))
 }
 
+fn stale(alarm: &Alarm) -> Option<String> {
+    let (subject, age) = (alarm.subject.as_str(), lasting(alarm));
+    let is_new = alarm.numbers.get("age_seconds") == Some(&0.0);
+    match (&alarm.why, age.filter(|_| alarm.why.is_none() || !is_new)) {
+        (Some(why), Some(age)) => {
+            Some(format!("what came of {subject} could not be used for {age}: {why}"))
+        }
+        (Some(why), None) => Some(format!("what came of {subject} could not be used: {why}")),
+        (None, age) => age.map(|age| format!("nothing new has come of {subject} for {age}")),
+    }
+}
+
 fn source_down(alarm: &Alarm) -> Option<String> {
-    let age = lasting(alarm)?;
     let served = match alarm.numbers.get("served").copied() {
         Some(served) if served > 1.0 => {
             format!("; {} signals and guardrails wait for it", count(served))
         }
         _ => String::new(),
     };
-    Some(format!("source {} has not answered for {age}{served}", alarm.subject))
+    let said = match alarm.numbers.get("age_seconds") {
+        // The look that found it: no time has passed yet.
+        Some(0.0) => "does not answer".to_owned(),
+        _ => format!("has not answered for {}", lasting(alarm)?),
+    };
+    Some(format!("source {} {said}{served}", alarm.subject))
 }
 
 fn purgatory(alarm: &Alarm) -> Option<String> {
@@ -459,6 +473,14 @@ mod tests {
                 "the definition of stay changed in mid-run and nobody has said that it still means \
                  the same",
             ),
+            (
+                Alarm {
+                    why: Some("act_a.csv:6: 130 of 100".to_owned()),
+                    ..of(Kind::Stale, "stay", &[("age_seconds", 90.0)])
+                },
+                "what came of stay could not be used for 90 s: act_a.csv:6: 130 of 100",
+            ),
+            (of(Kind::SourceDown, "csv", &[("age_seconds", 0.0)]), "source csv does not answer"),
             (
                 of(Kind::Stale, "stay", &[("age_seconds", 90.0)]),
                 "nothing new has come of stay for 90 s",

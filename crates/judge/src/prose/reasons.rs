@@ -5,8 +5,10 @@ use super::day_text;
 use super::numbers::{Written, count, format_change, interval_text};
 use crate::analyse::{AtomView, SignalState, SignalView, UnknownWhy};
 use crate::decide::Reason;
+use crate::observe::Observation;
 use crate::record::EvaluationRecord;
 use crate::spec::{Compare, Experiment, Form};
+use crate::time::Timestamp;
 
 /// The reason as one sentence with a full stop.
 pub fn reason_sentence(reason: &Reason, record: &EvaluationRecord) -> String {
@@ -52,10 +54,7 @@ pub(super) fn short_reason(reason: &Reason, record: &EvaluationRecord) -> String
             None => "the stop rule holds".to_owned(),
         },
         Reason::SignalIs { signal, state } => signal_is(signal, *state, record),
-        Reason::DataMissing { signal, since } => match since {
-            Some(since) => format!("{signal} has no data since {}", day_text(record, *since)),
-            None => format!("{signal} has no data"),
-        },
+        Reason::DataMissing { signal, since } => missing(signal, *since, record),
         Reason::SplitMismatch { p } => {
             format!("units are not split over the arms as planned (p = {p:.1e})")
         }
@@ -98,6 +97,23 @@ pub(super) fn short_reason(reason: &Reason, record: &EvaluationRecord) -> String
             format!("nothing of {signal} has matured before {day}")
         }
         Reason::Fault { message } => format!("the judge failed: {message}"),
+    }
+}
+
+/// Most letters of a failure's cause beside a verdict; the rest stands with the signal.
+const CAUSE_LETTERS: usize = 120;
+
+/// `o has no data since 2026-06-30`; where the source failed or its rows were refused, that.
+fn missing(signal: &str, since: Option<Timestamp>, record: &EvaluationRecord) -> String {
+    let since = since.map(|since| format!(" since {}", day_text(record, since)));
+    let since = since.unwrap_or_default();
+    match record.input.observations.get(signal) {
+        Some(Observation::SourceError { class, cause, .. }) => {
+            let short: String = cause.chars().take(CAUSE_LETTERS).collect();
+            let more = if short.len() < cause.len() { "..." } else { "" };
+            format!("{signal} cannot be read{since} ({class}: {short}{more})")
+        }
+        _ => format!("{signal} has no data{since}"),
     }
 }
 
