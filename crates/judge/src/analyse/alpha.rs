@@ -13,7 +13,7 @@ use crate::stats::srm;
 pub(super) const SIGNAL: f64 = 0.05;
 /// Shared by harm of outcomes and `stop_when`.
 const HARM: f64 = 0.025;
-/// `slo` and sampled `limit`.
+/// `slo` with a lifetime budget, and sampled `limit`.
 const COUNTS: f64 = 0.01;
 
 /// The shares of alpha that follow from an experiment file.
@@ -159,7 +159,10 @@ fn guardrail_lines(experiment: &Experiment, shares: &Shares, lines: &mut Vec<Alp
                 };
                 push(" trip", shares.trip(guardrail.on_trip), words);
             }
-            GuardrailKind::Slo(_) => push("", COUNTS, "slo: 0.01, tau = q"),
+            // Burn rates are a tripwire and promise no error rate (product.md 4.5).
+            GuardrailKind::Slo(slo) if slo.burn.is_none() => {
+                push("", COUNTS, "slo of a lifetime: 0.01, tau = q");
+            }
             GuardrailKind::Limit(limit) if limit.of == LimitOf::Sampled => {
                 push("", COUNTS, "sampled limit: 0.01, tau = q");
             }
