@@ -98,6 +98,13 @@ fn read(
         let (mut notes, before) = (notes.clone(), walk.found.len());
         let path = join(&spec.at("objectives"), &index.to_string());
         let objective = objective(walk, item, &path, indicator.as_ref(), method, &mut notes);
+        let name = objective.as_ref().map(|objective| &objective.name);
+        if found.iter().any(|other: &ImportedSlo| Some(&other.objective_name) == name) {
+            let message = format!("two objectives of `{}` have one name", document.name);
+            let hint = "give each objective a `displayName` of its own";
+            walk.report(Diagnostic::new("E0703", item.pos, message).hint(hint));
+            continue;
+        }
         let (Some(objective), Some(indicator)) = (objective, &indicator) else {
             continue;
         };
@@ -192,9 +199,13 @@ fn target(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<f64> {
         (Some(node), None) => (node, "target"),
         (None, Some(node)) => (node, "targetPercent"),
     };
-    let value = walk.number(node, &fields.at(key), (0.0, MAX_NUMBER))?;
+    let value = walk.number(node, &fields.at(key), (-MAX_NUMBER, MAX_NUMBER))?;
     let is_share = key == "target";
-    if is_share && value >= 1.0 {
+    if value < 0.0 {
+        let message = format!("`{key}` is a share of good events and cannot be {value}");
+        return walk.fail("E0703", node.pos, message, "write for example `target: 0.999`");
+    }
+    if is_share && value > 1.0 {
         let message = format!("`target` is a share below 1, found {value}");
         let hint = format!("write `target: {}` or `targetPercent: {value}`", hundredth(value));
         return walk.fail("E0703", node.pos, message, hint);

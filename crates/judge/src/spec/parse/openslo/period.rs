@@ -122,6 +122,11 @@ pub(super) fn period(
                     });
                 note(walk, notes, duration.pos, &message, "write the days: `30d`");
             }
+            if length.span() < Span::hours(1) {
+                let message = format!("a rolling period of {} is {}", shown(length), length.span());
+                let hint = "at least `1h`; `m` is a minute, `1M` is a month";
+                return walk.fail("E0306", duration.pos, message, hint);
+            }
             Some((BudgetPeriod::Rolling(length.span()), None))
         }
         (false, None) => {
