@@ -21,6 +21,11 @@ pub fn format_level(value: f64, form: Form, unit: Option<&str>) -> String {
 /// Most decimals that are added to tell two numbers apart; records keep twelve digits.
 const MOST_EXTRA: usize = 11;
 
+/// From here on digits are no news: a number is written with an exponent.
+const HUGE: f64 = 1e15;
+/// Below this no decimal that is shown is left.
+const TINY: f64 = 1e-12;
+
 /// How the numbers of one quantity are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Written<'a> {
@@ -115,6 +120,9 @@ impl<'a> Written<'a> {
 
 /// A count with thousands in groups: `12,000`.
 pub fn count(value: f64) -> String {
+    if value.abs() >= HUGE && value.is_finite() {
+        return format!("{value:.1e}");
+    }
     grouped(&format!("{:.0}", value.round() + 0.0))
 }
 
@@ -144,15 +152,17 @@ fn signed(value: f64, extra: usize) -> String {
     }
 }
 
-/// One decimal below 100, none above, two significant digits below 0.1; no `-0`. `extra` decimals
-/// are added.
+/// One decimal below 100, none above, two significant digits below 0.1, an exponent from 1e15 on;
+/// no `-0`. `extra` decimals are added.
 fn plain(value: f64, extra: usize) -> String {
     let size = value.abs();
     let text = if !value.is_finite() {
         return "not a number".to_owned();
+    } else if size >= HUGE {
+        format!("{value:.*e}", 1 + extra)
     } else if size >= 99.95 {
         grouped(&format!("{value:.extra$}"))
-    } else if size >= 0.095 || size == 0.0 {
+    } else if size >= 0.095 || size < TINY {
         format!("{value:.*}", 1 + extra)
     } else {
         // Two significant digits: the first non-zero decimal and one more.
@@ -200,6 +210,11 @@ mod tests {
         assert_eq!(format_level(0.000_1, Form::Proportion, None), "0.010 %");
         assert_eq!(format_level(1_234.4, Form::Value, Some("ms")), "1,234 ms");
         assert_eq!(format_level(f64::NAN, Form::Value, None), "not a number");
+        assert_eq!(format_level(1e-13, Form::Proportion, None), "0.000000000010 %");
+        assert_eq!(format_level(1e-15, Form::Proportion, None), "0.0 %");
+        assert_eq!(format_level(1e308, Form::Value, Some("ms")), "1.0e308 ms");
+        assert_eq!(format_level(9.99e14, Form::Value, None), "999,000,000,000,000");
+        assert_eq!(format_change(-2.5e15, false, Form::Value, None), "-2.5e15");
     }
 
     #[test]
@@ -223,7 +238,7 @@ mod tests {
     fn zero_has_no_sign() {
         assert_eq!(format_change(0.0, false, Form::Proportion, None), "0.0 pts");
         assert_eq!(format_change(-0.0, true, Form::Mean, None), "0.0 %");
-        assert_eq!(format_change(-1e-14, false, Form::Mean, None), "0.000000000000");
+        assert_eq!(format_change(-1e-14, false, Form::Mean, None), "0.0");
     }
 
     #[test]
@@ -233,6 +248,7 @@ mod tests {
         assert_eq!(count(100.0), "100");
         assert_eq!(count(-0.2), "0");
         assert_eq!(count(1_234_567.0), "1,234,567");
+        assert_eq!(count(1e300), "1.0e300");
     }
 
     #[test]
