@@ -65,7 +65,7 @@ pub(super) struct ReplayArgs {
     settings: SettingsArgs,
 }
 
-/// Plays and prints; exit code 69 when a source could not be read.
+/// Plays and prints; exit code 69 when a source could not be read, or an answer was refused.
 pub(super) async fn run(args: ReplayArgs) -> Result<u8, Failure> {
     let mut settings = args.settings.settings()?;
     // The timeline says what happens; the log only what goes wrong.

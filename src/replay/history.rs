@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use judge::contract::{Grid, instant};
+use judge::contract::{Grid, instant, points};
 use judge::plan::{Batch, Cell, Request, Row, Shape};
 use judge::spec::Form;
 use judge::time::{DAY_MS, Span, Timestamp, Window, add_ms};
@@ -91,8 +91,15 @@ impl History {
         }
         wide.at = self.until.max(request.at);
         let answer = self.inner.fetch(&wide).await.and_then(|batch| read(&wide, batch));
+        // Rows that the contract refuses are found by the looks; here they are told once.
+        let refusal = answer.as_ref().ok();
+        let refusal = refusal.and_then(|answer| points(&wide, &answer.batch).err());
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         told.asked += 1;
+        if let Some(refusal) = refusal {
+            let name = request.need.subject.name();
+            told.failures.insert(format!("{name}: {}", contract(&refusal.to_string())));
+        }
         match &answer {
             Ok(answer) if answer.times.is_none() && !answer.batch.rows.is_empty() => {
                 told.timeless.insert(request.need.subject.name().to_owned());

@@ -159,6 +159,26 @@ fn missing_data_end_in_a_hold_and_make_no_histories() {
 }
 
 #[test]
+fn a_refused_row_is_told_with_its_place_and_ends_in_69() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/sales");
+    for entry in std::fs::read_dir(data).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
+    }
+    std::fs::write(
+        folder.path().join("calls_2026-07-21.csv"),
+        "date,calls,with_checklist,fit_confirmed,demos_up_to_10_min,qualified\n\
+         2026-07-21,100,8,5,5,130\n",
+    )
+    .unwrap();
+    let folder = format!("sources.crm-export.csv.folder={}", folder.path().display());
+    let (code, out, error) = ran(&["--set", &folder]);
+    assert_eq!(code, 69, "{out}{error}");
+    assert!(error.contains("contract_error: calls_2026-07-21.csv:2, column num"), "{error}");
+}
+
+#[test]
 fn only_changes_are_shown_unless_all_is_asked_for() {
     let (_, changes, _) = ran(&[]);
     let looks = |text: &str| text.lines().filter(|line| line.contains("collecting: ")).count();

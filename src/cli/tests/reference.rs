@@ -106,6 +106,8 @@ fn the_page_of_the_exit_codes_is_current() {
         ["`eval --exit-code`", "21", "stop, because a guardrail tripped"],
         ["`eval --exit-code`", "30", "hold"],
         ["`eval --exit-code`", "75", "collecting, or nothing to evaluate"],
+        ["`replay`", "0", "it was played; with `--exit-code` the codes of `eval --exit-code`"],
+        ["`replay`", &unreachable, "a source could not be read, or an answer was refused"],
         ["`gate`", "0", "continue, or a word of `--allow`"],
         ["`gate`", "10", "change"],
         ["`gate`", "20", "stop"],
