@@ -170,3 +170,24 @@ fn guardrail_lines(experiment: &Experiment, shares: &Shares, lines: &mut Vec<Alp
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{Context, parse};
+
+    const FILE: &str = include_str!("../../../../tests/cases/rolling-budget-pages/experiment.yaml");
+
+    #[test]
+    fn a_budget_of_a_lifetime_has_an_error_rate_and_burn_rates_have_none() {
+        let alpha = |budget: &str| {
+            let text = FILE.replace("{rolling: 28d}", budget);
+            let experiment = parse("e.yaml", &text, &Context::default()).experiment.unwrap();
+            let lines = ledger(&experiment);
+            lines.into_iter().find(|line| line.purpose == "guardrail errors").map(|it| it.alpha)
+        };
+        assert_eq!(alpha("lifetime"), Some(0.01));
+        assert_eq!(alpha("{rolling: 28d}"), None);
+        assert_eq!(alpha("{calendar: month}"), None);
+    }
+}

@@ -4,7 +4,9 @@ use super::super::{AlarmKind, AlarmSeverity, Finding};
 use super::*;
 use crate::analyse::{GuardrailState, SignalState};
 use crate::fixture::{checkpoint_at, guardrail, ts};
+use crate::observe::Observation;
 use crate::spec::{Compare, OnTrip};
+use crate::time::add_ms;
 
 fn kinds(look: &Look) -> Vec<(AlarmKind, AlarmSeverity)> {
     outcome(look).alarms.iter().map(|alarm| (alarm.kind, alarm.severity)).collect()
@@ -97,6 +99,42 @@ fn a_source_is_down_since_the_first_reader_that_knows() {
     assert_eq!((found.len(), found[0].kind), (1, AlarmKind::SourceDown));
     assert_eq!(found[0].numbers["served"], 2.0);
     assert_eq!(found[0].numbers["age_seconds"], 19.0 * 86_400.0);
+}
+
+#[test]
+fn a_refused_answer_is_stale_data_of_its_own_with_its_reason() {
+    let refused = Observation::SourceError {
+        class: "contract_error".into(),
+        cause: "act.csv:6: 130 of 100".into(),
+        since: ts("2026-06-10T00:00:00Z"),
+    };
+    let look = Look::early()
+        .guardrail(guardrail("errors", OnTrip::Alert), GuardrailState::SourceError)
+        .with(|input, analysis| {
+            input.observations.insert("p".into(), refused);
+            analysis.guardrails[0].why = Some("user_error: no such metric".into());
+        });
+    let found = outcome(&look).alarms;
+    let told: Vec<_> =
+        found.iter().map(|it| (it.kind, it.subject.as_str(), it.why.as_deref())).collect();
+    let stale = AlarmKind::Stale;
+    assert_eq!(
+        told,
+        [(stale, "p", Some("act.csv:6: 130 of 100")), (stale, "errors", Some("no such metric"))]
+    );
+}
+
+#[test]
+fn a_look_that_was_slept_through_is_no_younger_than_what_it_tells() {
+    // The daemon comes up in mid-day: a guardrail fails first, then the look of midnight is made.
+    let look = Look::early()
+        .guardrail(guardrail("errors", OnTrip::Alert), GuardrailState::SourceError)
+        .with(|input, analysis| {
+            analysis.guardrails[0].since = Some(add_ms(input.at, 38_058_000));
+        });
+    let found = outcome(&look).alarms;
+    assert_eq!((found[0].kind, found[0].since), (AlarmKind::SourceDown, Some(look.input.at)));
+    assert_eq!(found[0].numbers["age_seconds"], 0.0);
 }
 
 #[test]
