@@ -7,7 +7,7 @@ use crate::analyse::{SignalView, Truth};
 use crate::lifecycle::schedule;
 use crate::observe::Observation;
 use crate::record::LookInput;
-use crate::spec::{Compare, GuardrailKind, Role};
+use crate::spec::{Compare, GuardrailKind, OnTrip, Role};
 use crate::time::{Timestamp, add};
 
 use super::{Reason, is_at_checkpoint};
@@ -135,6 +135,15 @@ impl<'a> Facts<'a> {
     /// Guardrails that keep `continue` from passing: tripped ones, alerts too.
     pub(super) fn tripped(&self) -> impl Iterator<Item = &'a GuardrailStatus> {
         self.analysis.guardrails.iter().filter(|status| is_tripped(status))
+    }
+
+    /// Guardrails that should stop and have never seen any data: nobody can say that they held.
+    pub(super) fn never_seen(&self) -> impl Iterator<Item = &'a GuardrailStatus> {
+        let is_missing =
+            |state| matches!(state, GuardrailState::NoData | GuardrailState::SourceError);
+        self.analysis.guardrails.iter().filter(move |status| {
+            status.on_trip == OnTrip::Stop && is_missing(status.state) && status.frozen.is_none()
+        })
     }
 
     /// `no_worse_than` guardrails that are neither safe nor tripped, with whether that is

@@ -197,8 +197,16 @@ fn go_on(facts: &Facts<'_>) -> Option<Decision> {
         return None;
     }
     let unproven = unproven_outcomes(facts);
-    let tolerated =
-        facts.unproven().map(|(status, _)| Reason::NotShownSafe { guardrail: status.name.clone() });
+    // A guardrail that never saw anything is an alarm and no condition of `continue`; the verdict
+    // says that it stands without it.
+    let mut open: Vec<&str> = facts.unproven().map(|(status, _)| status.name.as_str()).collect();
+    for status in facts.never_seen() {
+        if !open.contains(&status.name.as_str()) {
+            open.push(&status.name);
+        }
+    }
+    let not_shown = |name: &str| Reason::NotShownSafe { guardrail: name.to_owned() };
+    let tolerated = open.into_iter().map(not_shown);
     let mut reasons = met_atoms(facts);
     match facts.further_checkpoint() {
         Some(next) => {

@@ -314,3 +314,21 @@ fn reasons_of_a_change_name_outcomes_first_then_atoms() {
         ]
     );
 }
+
+/// product.md 4.3 lists what holds: signals. A guardrail without data is an alarm (4.5); but the
+/// verdict does not keep quiet about a stop that never saw anything.
+#[test]
+fn a_stop_that_never_saw_any_data_is_named_beside_the_verdict() {
+    let named = |on_trip, state, frozen| {
+        let look = Look::passing()
+            .guardrail(guardrail("errors", on_trip), state)
+            .with(|_, analysis| analysis.guardrails[0].frozen = frozen);
+        assert_eq!(row(&look), GRADUATE);
+        reasons(&look).contains(&Reason::NotShownSafe { guardrail: "errors".into() })
+    };
+    use GuardrailState::{NoData, Ok, SourceError};
+    assert!(named(OnTrip::Stop, NoData, None) && named(OnTrip::Stop, SourceError, None));
+    assert!(!named(OnTrip::Stop, NoData, Some(Ok)), "it was seen, and is frozen");
+    assert!(!named(OnTrip::Alert, NoData, None), "it would not stop anything");
+    assert!(!named(OnTrip::Stop, Ok, None));
+}
