@@ -44,8 +44,8 @@ impl Slo {
         format!("{budget:.12}").parse().unwrap_or(budget)
     }
 
-    /// Length of one period of its counts: a look's own rhythm in PromQL, which is asked at instants
-    /// (30 s unless `every` says otherwise); a day in an export or a warehouse.
+    /// Length of one period of its counts: a look's own rhythm in PromQL, which is asked at
+    /// instants (30 s unless `every` says otherwise); a day in an export or a warehouse.
     pub fn grain(&self, every: Option<Span>) -> Span {
         let is_promql = self.query.file.is_none() && self.query.sql.is_none();
         if is_promql { every.unwrap_or(Span::seconds(30)) } else { COUNTED_GRAIN }
