@@ -287,8 +287,8 @@ impl Speaker<'_> {
     }
 
     /// Missing data once, with an all-clear. A source that is down is told once for all its
-    /// experiments by whoever asked it, so only empty answers and refused ones are told here. A short
-    /// gap waits for a second look, unless a checkpoint needs the data now.
+    /// experiments by whoever asked it, so only empty answers and refused ones are told here. A
+    /// short gap waits for a second look, unless a checkpoint needs the data now.
     fn data(&mut self) {
         for (name, observation) in &self.record.input.observations {
             let was_told = self.said.stale.contains(name);

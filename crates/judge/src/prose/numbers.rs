@@ -162,7 +162,7 @@ fn plain(value: f64, extra: usize) -> String {
         format!("{value:.*e}", 1 + extra)
     } else if size >= 99.95 {
         grouped(&format!("{value:.extra$}"))
-    } else if size >= 0.095 || size < TINY {
+    } else if !(TINY..0.095).contains(&size) {
         format!("{value:.*}", 1 + extra)
     } else {
         // Two significant digits: the first non-zero decimal and one more.

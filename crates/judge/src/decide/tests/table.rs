@@ -319,6 +319,7 @@ fn reasons_of_a_change_name_outcomes_first_then_atoms() {
 /// verdict does not keep quiet about a stop that never saw anything.
 #[test]
 fn a_stop_that_never_saw_any_data_is_named_beside_the_verdict() {
+    use GuardrailState::{NoData, Ok, SourceError};
     let named = |on_trip, state, frozen| {
         let look = Look::passing()
             .guardrail(guardrail("errors", on_trip), state)
@@ -326,7 +327,6 @@ fn a_stop_that_never_saw_any_data_is_named_beside_the_verdict() {
         assert_eq!(row(&look), GRADUATE);
         reasons(&look).contains(&Reason::NotShownSafe { guardrail: "errors".into() })
     };
-    use GuardrailState::{NoData, Ok, SourceError};
     assert!(named(OnTrip::Stop, NoData, None) && named(OnTrip::Stop, SourceError, None));
     assert!(!named(OnTrip::Stop, NoData, Some(Ok)), "it was seen, and is frozen");
     assert!(!named(OnTrip::Alert, NoData, None), "it would not stop anything");
