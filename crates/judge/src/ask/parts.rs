@@ -139,8 +139,8 @@ impl Summary {
                 Some((moments.mean(), moments.variance_of_mean()))
             }
             (None, None, None, Some(x)) if self.has_no_spread() => {
-                let p = Share { x, n: self.n }.checked(name)?.mean();
-                Some((p, p * (1.0 - p) / self.n))
+                let share = Share { x, n: self.n }.checked(name)?;
+                Some((share.mean(), share.variance_of_unit() / self.n))
             }
             _ => None,
         };
