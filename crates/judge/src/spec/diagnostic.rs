@@ -176,6 +176,13 @@ const CODES: &[(&str, &str)] = &[
     ("W0118", "a look plan that does not fit the dates"),
     ("W0119", "a proxy that did not predict its outcome in finished tests"),
     ("W0120", "a title that no table, chat or subject line has room for"),
+    ("W0121", "a `stop_when` that holds from the start or stops the aim"),
+    ("W0122", "a threshold beyond the aim"),
+    ("W0123", "a level that holds already at `from`"),
+    ("W0124", "a rule whose answer does not depend on the data"),
+    ("W0125", "a `min_effect` above the threshold of the rule"),
+    ("W0126", "a margin that guards nothing"),
+    ("W0127", "a count of bad events over more than its budget's period"),
     ("W0301", "a part of an OpenSLO file is read in another way"),
 ];
 
