@@ -325,7 +325,7 @@ pub(super) fn change_of_share(name: &str, change: f64) -> Result<f64, Fault> {
 
 /// A count that an exact method can take.
 pub(super) fn whole(name: &str, count: f64) -> Result<f64, Fault> {
-    if count >= 0.0 && count <= MOST && count == libm::floor(count) {
+    if (0.0..=MOST).contains(&count) && count == libm::floor(count) {
         return Ok(count);
     }
     let cause = format!("`{name}` has {count}");

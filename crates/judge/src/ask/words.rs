@@ -90,7 +90,7 @@ fn one_reading(
     };
     let percent = text.ends_with('%');
     let bare = !percent && !text.ends_with("pts");
-    if !percent && !(bare && is_of_share) {
+    if !(percent || bare && is_of_share) {
         return Ok(());
     }
     let sign = if read < 0.0 { '-' } else { '+' };

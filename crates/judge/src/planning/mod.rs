@@ -326,7 +326,7 @@ fn atom_plan(
         }
     };
     plan.arms = design.split.len().max(1) as f64;
-    plan.split = design.split.clone();
+    plan.split.clone_from(&design.split);
     let (Some(effect), Some(threshold)) = (effect, threshold) else {
         plan.unknown = Some(Unknown::NoBaseline);
         return Some(plan);

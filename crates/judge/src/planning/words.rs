@@ -43,10 +43,10 @@ pub fn sentence(plan: &AtomPlan, power: f64, units_per_week: Option<f64>) -> Str
     });
     if let Some(threshold) = threshold {
         let words = at_threshold_words(plan);
-        let no_effect = threshold == 0.0;
-        parts.push(match no_effect {
-            true => format!("no effect at all {words}"),
-            false => format!("an effect of exactly {} {words}", change(threshold)),
+        parts.push(if threshold == 0.0 {
+            format!("no effect at all {words}")
+        } else {
+            format!("an effect of exactly {} {words}", change(threshold))
         });
     }
     format!("{}.", parts.join("; "))
