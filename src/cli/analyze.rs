@@ -123,7 +123,8 @@ pub(super) fn told(method: &Method, sentence: &str, answered: &Answered) -> anyh
         out.push_str(&wrapped("note     ", "         ", note));
     }
     for text in method.assumes {
-        out.push_str(&wrapped("assumes  ", "         ", text));
+        let word = if answered.is_missed(text) { "NOT MET  " } else { "assumes  " };
+        out.push_str(&wrapped(word, "         ", text));
     }
     Ok(out)
 }

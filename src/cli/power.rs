@@ -101,17 +101,7 @@ fn known_spreads(experiment: &Experiment, spreads: &BTreeMap<String, f64>) -> Re
 /// The whole answer as text.
 pub(super) fn text(experiment: &Experiment, plan: &PowerPlan) -> String {
     let mut out = format!("{}: {}\n", experiment.id, experiment.checkpoint.continue_when);
-    let whole = match plan.chance {
-        Some(chance) if plan.assumed.is_empty() => {
-            format!("If the aim comes true, the rule passes with {}.", chance_words(chance))
-        }
-        Some(chance) => format!(
-            "If the aim comes true and {} holds, the rule passes with {}.",
-            plan.assumed.join(" and "),
-            chance_words(chance)
-        ),
-        None => "The chance of the whole rule is not known from the file.".to_owned(),
-    };
+    let whole = whole(plan);
     out.push_str(&wrapped("  ", "  ", &whole));
     for atom in &plan.atoms {
         let words = sentence(atom, plan.power, plan.units_per_week);
@@ -123,6 +113,26 @@ pub(super) fn text(experiment: &Experiment, plan: &PowerPlan) -> String {
         }
     }
     out
+}
+
+/// The chance of the rule: what it takes for granted, and what it leaves out.
+fn whole(plan: &PowerPlan) -> String {
+    let Some(chance) = plan.chance else {
+        return "The chance of the whole rule is not known from the file.".to_owned();
+    };
+    let held = match plan.assumed.as_slice() {
+        [] => String::new(),
+        held => format!(" and {} holds", held.join(" and ")),
+    };
+    let words =
+        format!("If the aim comes true{held}, the rule passes with {}", chance_words(chance));
+    match plan.left_out.as_slice() {
+        [] => format!("{words}."),
+        others => {
+            let others = others.join(" or ");
+            format!("{words} without {others}, which would do too and which no aim is about.")
+        }
+    }
 }
 
 #[cfg(test)]

@@ -88,6 +88,14 @@ pub struct Answered {
     pub notes: Notes,
 }
 
+impl Answered {
+    /// Whether a note says that this assumption of the method does not hold.
+    #[must_use]
+    pub fn is_missed(&self, assumption: &str) -> bool {
+        self.notes.iter().any(|note| note.ends_with(&format!("not met: {assumption}")))
+    }
+}
+
 /// What a list shows of one method.
 #[derive(Clone, Copy, Debug)]
 pub struct Method {

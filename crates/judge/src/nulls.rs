@@ -170,7 +170,7 @@ pub fn evenness(points: &[Point], control: &str, treatment: &str) -> Option<f64>
     let gap = |[held, treated]: &[(f64, f64); 2]| treated.0 / treated.1 - held.0 / held.1;
     let mean = pairs.iter().map(gap).sum::<f64>() / pairs.len() as f64;
     let seen: f64 = pairs.iter().map(|pair| (gap(pair) - mean) * (gap(pair) - mean)).sum();
-    let variance = |(num, den): (f64, f64)| num / den * (1.0 - num / den) / den;
+    let variance = |(num, den): (f64, f64)| num / den * ((den - num) / den) / den;
     let by_chance: f64 =
         pairs.iter().map(|[held, treated]| variance(*held) + variance(*treated)).sum::<f64>();
     let free = 1.0 - 1.0 / pairs.len() as f64;

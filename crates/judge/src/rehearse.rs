@@ -151,7 +151,7 @@ pub fn naive_z(experiment: &Experiment, signal: &Signal, seen: &Observed) -> Opt
             let held = match (&seen.baseline, &signal.from) {
                 (Some(before), _) => level(before)?,
                 (None, Some(Baseline::Stated(stated))) => (*stated, 0.0),
-                (None, Some(Baseline::Counted { x, n, .. })) => (x / n, x / n * (1.0 - x / n) / n),
+                (None, Some(Baseline::Counted { x, n, .. })) => (x / n, x / n * ((n - x) / n) / n),
                 _ => return None,
             };
             (treated, held)
@@ -168,7 +168,7 @@ fn level(sample: &Sample) -> Option<(f64, f64)> {
         None => sample.sums.level()?,
     };
     let variance = match sample.sums {
-        Sums::Proportion { den, .. } => level * (1.0 - level) / den,
+        Sums::Proportion { num, den } => level * ((den - num) / den) / den,
         Sums::Mean { n, sum_sq, .. } | Sums::Detailed { n, sum_sq, .. } => {
             (sum_sq / n - level * level) / n
         }

@@ -5,7 +5,7 @@
 //! Never from observed data: a relative threshold needs a stated or counted `from`.
 
 use super::basis::Null;
-use crate::spec::{Amount, Atom, Baseline, Compare, Experiment, Form, Signal, When};
+use crate::spec::{Amount, Atom, AtomKind, Baseline, Compare, Experiment, Form, Signal, When};
 use crate::stats::info_time::default_tau_factor;
 use crate::time::ms_between;
 
@@ -49,11 +49,16 @@ pub(super) fn of_level(experiment: &Experiment, signal: &Signal, wanted: f64) ->
 
 /// tau of the test behind an atom, as [`of_signal`] and [`of_level`] give it at a look.
 pub(crate) fn of_atom(experiment: &Experiment, signal: &Signal, atom: &Atom) -> Option<f64> {
-    match atom.amount {
-        Amount::Level(level) => of_level(experiment, signal, level),
-        Amount::Absolute(change) => of_signal(experiment, signal, Some(Null::Change(change))),
-        Amount::Relative(change) => of_signal(experiment, signal, Some(Null::Relative(change))),
-    }
+    let threshold = match atom.amount {
+        Amount::Level(level) => return of_level(experiment, signal, level),
+        Amount::Absolute(change) => Null::Change(change),
+        Amount::Relative(change) => Null::Relative(change),
+    };
+    // A tolerance is tuned to its margin, whatever the aim.
+    let margin = (atom.kind == AtomKind::Tolerance)
+        .then(|| in_contrast_units(threshold, stated_from(experiment, signal)))
+        .flatten();
+    margin.or_else(|| of_signal(experiment, signal, Some(threshold)))
 }
 
 /// A threshold's size in contrast units; `None` for a relative one without a stated `from`.

@@ -8,7 +8,7 @@ use super::parts::{self, Count, Share, alpha_default};
 use super::tell::{percent, plain, points, range};
 use super::{Ask, Fault, Notes};
 use crate::stats::cuped;
-use crate::stats::two_arm::{Moments, RatioSums};
+use crate::stats::two_arm::RatioSums;
 
 macro_rules! comparison {
     (
@@ -52,7 +52,7 @@ macro_rules! comparison {
 
             fn answer(&self, notes: &mut Notes) -> Result<Comparison, Fault> {
                 let $asked = self;
-                let (t, c) = $arms?;
+                let ((t, c), few) = $arms?;
                 let plan = Plan {
                     target: self.target,
                     target_relative: self.target_relative,
@@ -62,7 +62,7 @@ macro_rules! comparison {
                     want: self.want,
                     alpha: self.alpha,
                 };
-                compare(t, c, &plan, notes)
+                compare((t, c), few, &plan, notes)
             }
 
             fn sentence(&self, told: &Comparison) -> String {
@@ -85,10 +85,37 @@ macro_rules! comparison {
     };
 }
 
-type Arms = ((f64, f64), (f64, f64));
+/// Treatment and control as `(mean, variance of the mean)`, and which least sample they miss.
+type Arms = (((f64, f64), (f64, f64)), Option<&'static str>);
 
 const INDEPENDENT: &str = "units are independent and only matured units are counted";
 const TAU_FIXED: &str = "the target (tau) was fixed before data and never changed";
+
+/// Units an arm of means or ratios needs (statistics 1.1).
+const LEAST_UNITS: f64 = 100.0;
+/// Events an arm of rates needs.
+const LEAST_EVENTS: f64 = 10.0;
+
+/// A least sample: the assumption, and the note where it is missed.
+macro_rules! least {
+    ($name:ident, $missed:ident, $text:literal) => {
+        const $name: &str = $text;
+        const $missed: &str = concat!("too early, not met: ", $text);
+    };
+}
+least!(
+    TEN_OF_EACH,
+    FEW_OF_EACH,
+    "at least ten successes and ten failures in each arm (else rare_events or rare_difference, \
+     which are exact)"
+);
+least!(HUNDRED, FEW_UNITS, "at least 100 units per arm, 355 x skewness^2 if skewed");
+least!(TEN_EVENTS, FEW_EVENTS, "at least ten events in each arm (else rare_events, exact)");
+
+/// Two arms of which each has `n` units.
+fn sized(t: (f64, f64), c: (f64, f64), n: [f64; 2]) -> Arms {
+    ((t, c), n.iter().any(|n| *n < LEAST_UNITS).then_some(FEW_UNITS))
+}
 
 comparison! {
     /// Two shares.
@@ -106,7 +133,7 @@ comparison! {
     &[
         INDEPENDENT,
         TAU_FIXED,
-        "at least ten successes and ten failures in each arm (else rare_events)",
+        TEN_OF_EACH,
     ],
     r#"{"control":{"x":1620,"n":6000},"treatment":{"x":1980,"n":6000},"target":0.03}"#,
     "control=1620/6000 treatment=1980/6000 target=+3pts",
@@ -114,10 +141,19 @@ comparison! {
 }
 
 fn shares(asked: &TwoProportions) -> Result<Arms, Fault> {
+    let sizes = [("target", asked.target), ("min_effect", asked.min_effect), ("tau", asked.tau)];
+    for (name, size) in sizes {
+        parts::change_of_share(name, size.unwrap_or(0.0))?;
+    }
+    if let Some(baseline) = asked.baseline {
+        parts::inside("baseline", baseline, "a share")?;
+    }
     let phi = dispersion(asked.phi)?;
     let t = asked.treatment.checked("treatment")?;
     let c = asked.control.checked("control")?;
-    Ok(((t.mean(), phi * t.variance_of_mean()), (c.mean(), phi * c.variance_of_mean())))
+    let few = [t, c].iter().any(|arm| !arm.has_ten_of_each());
+    let arms = ((t.mean(), phi * t.variance_of_mean()), (c.mean(), phi * c.variance_of_mean()));
+    Ok((arms, few.then_some(FEW_OF_EACH)))
 }
 
 fn dispersion(phi: Option<f64>) -> Result<f64, Fault> {
@@ -137,14 +173,14 @@ comparison! {
     }
     "two means at any look: interval, evidence, state",
     "Howard et al. 2021; Johari et al. 2022; arXiv 2103.06476 (statistics 1.1, 1.2)",
-    &[INDEPENDENT, TAU_FIXED, "at least 100 units per arm, 355 x skewness^2 if skewed"],
+    &[INDEPENDENT, TAU_FIXED, HUNDRED],
     r#"{"control":{"n":4000,"mean":10.2,"sd":8.1},"treatment":{"n":4000,"mean":10.9,"sd":8.4},
         "target":1.0}"#,
     "control=n:4000,mean:10.2,sd:8.1 treatment=n:4000,mean:10.9,sd:8.4 target=+1",
     |asked| {
         let t = asked.treatment.checked("treatment")?;
         let c = asked.control.checked("control")?;
-        Ok(((t.mean, t.variance_of_mean), (c.mean, c.variance_of_mean)))
+        Ok(sized((t.mean, t.variance_of_mean), (c.mean, c.variance_of_mean), [t.n, c.n]))
     }, plain
 }
 
@@ -170,6 +206,9 @@ impl Sums {
     /// Ratio, its delta-method variance and the units, checked.
     pub(super) fn checked(&self, name: &str) -> Result<crate::stats::fixed::welch::Side, Fault> {
         let Self { n, num, den, num_sq, den_sq, cross } = *self;
+        parts::possible(name, n, [("num", num), ("num_sq", num_sq)])?;
+        parts::possible(name, n, [("den", den), ("den_sq", den_sq)])?;
+        parts::possible_product(name, n, ("cross", cross), [(num, num_sq), (den, den_sq)])?;
         let sums = RatioSums { n, num, den, num_sq, den_sq, cross };
         let variance_of_mean = sums.variance_of_mean();
         if n > 1.0 && den != 0.0 && variance_of_mean < crate::stats::UNBOUNDED {
@@ -190,7 +229,7 @@ comparison! {
     }
     "two ratio metrics (six sums per arm, delta method) at any look",
     "Deng, Knoblich & Lu 2018; Howard et al. 2021 (statistics 1.1, 1.2)",
-    &[INDEPENDENT, TAU_FIXED, "the unit is the one that was assigned: user or account"],
+    &[INDEPENDENT, TAU_FIXED, HUNDRED, "the unit is the one that was assigned: user or account"],
     r#"{"control":{"n":5000,"num":1500,"den":20000,"num_sq":1700,"den_sq":100000,"cross":7000},
         "treatment":{"n":5000,"num":1650,"den":20100,"num_sq":1900,"den_sq":101000,
         "cross":7600},"target_relative":0.1,"baseline":0.075}"#,
@@ -200,7 +239,7 @@ comparison! {
     |asked| {
         let t = asked.treatment.checked("treatment")?;
         let c = asked.control.checked("control")?;
-        Ok(((t.mean, t.variance_of_mean), (c.mean, c.variance_of_mean)))
+        Ok(sized((t.mean, t.variance_of_mean), (c.mean, c.variance_of_mean), [t.n, c.n]))
     }, plain
 }
 
@@ -216,7 +255,7 @@ comparison! {
     }
     "two event rates (Poisson with overdispersion) at any look",
     "Howard et al. 2021; McCullagh & Nelder 1989 (statistics 1.1, 1.2)",
-    &["events are independent given exposure, up to phi", TAU_FIXED],
+    &["events are independent given exposure, up to phi", TAU_FIXED, TEN_EVENTS],
     r#"{"control":{"events":240,"exposure":12000},"treatment":{"events":180,"exposure":12100},
         "target_relative":-0.2,"baseline":0.02,"phi":1.3}"#,
     "control=240/12000 treatment=180/12100 target=-20% baseline=0.02 phi=1.3",
@@ -224,7 +263,9 @@ comparison! {
         let phi = dispersion(asked.phi)?;
         let t = asked.treatment.checked("treatment")?;
         let c = asked.control.checked("control")?;
-        Ok(((t.mean(), phi * t.variance_of_mean()), (c.mean(), phi * c.variance_of_mean())))
+        let few = [t, c].iter().any(|arm| arm.events < LEAST_EVENTS);
+        let arms = ((t.mean(), phi * t.variance_of_mean()), (c.mean(), phi * c.variance_of_mean()));
+        Ok((arms, few.then_some(FEW_EVENTS)))
     }, plain
 }
 
@@ -249,13 +290,10 @@ pub struct CovariateSums {
 impl CovariateSums {
     fn checked(&self, name: &str) -> Result<cuped::Sums, Fault> {
         let Self { n, y, x, yy, xx, xy } = *self;
-        let possible =
-            |sum: f64, sum_sq: f64| Moments { n, sum, sum_sq }.variance() >= 0.0 && sum_sq >= 0.0;
-        if n > 1.0 && possible(y, yy) && possible(x, xx) {
-            return Ok(cuped::Sums { n, y, x, yy, xx, xy });
-        }
-        let cause = format!("`{name}`: these are no sums of n units");
-        Err(Fault::new(cause, "n is above 1, yy and xx are sums of squares"))
+        parts::possible(name, n, [("y", y), ("yy", yy)])?;
+        parts::possible(name, n, [("x", x), ("xx", xx)])?;
+        parts::possible_product(name, n, ("xy", xy), [(y, yy), (x, xx)])?;
+        Ok(cuped::Sums { n, y, x, yy, xx, xy })
     }
 }
 
@@ -269,7 +307,7 @@ comparison! {
     }
     "two means with variance reduction by a covariate from before the change",
     "Deng, Xu, Kohavi & Walker 2013 (statistics 1.2)",
-    &[INDEPENDENT, TAU_FIXED, "the covariate was measured before exposure"],
+    &[INDEPENDENT, TAU_FIXED, HUNDRED, "the covariate was measured before exposure"],
     r#"{"control":{"n":2000,"y":20000,"x":19800,"yy":260000,"xx":256000,"xy":240000},
         "treatment":{"n":2000,"y":20800,"x":19900,"yy":275000,"xx":257000,"xy":249000},
         "target":0.5}"#,
@@ -280,6 +318,7 @@ comparison! {
         let c = asked.control.checked("control")?;
         let slope = cuped::theta(&t, &c);
         let pooled = (t.x + c.x) / (t.n + c.n);
-        Ok((cuped::adjusted(&t, slope, pooled), cuped::adjusted(&c, slope, pooled)))
+        let adjusted = |arm: &cuped::Sums| cuped::adjusted(arm, slope, pooled);
+        Ok(sized(adjusted(&t), adjusted(&c), [t.n, c.n]))
     }, plain
 }

@@ -32,6 +32,8 @@ pub enum State {
     Inconclusive,
     /// There is no variance to judge with.
     Invalid,
+    /// Below the least sample of the method: the numbers decide nothing yet.
+    TooEarly,
 }
 
 impl State {
@@ -45,6 +47,7 @@ impl State {
             Self::Flat => "flat: every meaningful effect is excluded",
             Self::Inconclusive => "inconclusive: more data is needed",
             Self::Invalid => "invalid: nothing varies, so nothing can be tested",
+            Self::TooEarly => "too early: below the least sample of this method",
         }
     }
 }
@@ -132,14 +135,19 @@ impl Plan {
                 ));
             }
         };
-        parts::positive("target", size)
+        if size > 0.0 && size.is_finite() {
+            return Ok(size);
+        }
+        let cause = format!("`target` is {size}");
+        Err(Fault::new(cause, "a change other than 0; its sign says which direction is good"))
     }
 }
 
-/// The whole comparison; arms are `(mean, variance of the mean)`.
+/// The whole comparison; arms are `(mean, variance of the mean)`, treatment first, and `few` says
+/// which least sample they miss.
 pub(super) fn compare(
-    t: (f64, f64),
-    c: (f64, f64),
+    (t, c): ((f64, f64), (f64, f64)),
+    few: Option<&'static str>,
     plan: &Plan,
     notes: &mut Notes,
 ) -> Result<Comparison, Fault> {
@@ -159,6 +167,8 @@ pub(super) fn compare(
         Some(why) => degenerate(why, notes),
         None => state(interval(contrast), beyond, plan),
     };
+    notes.extend(few);
+    let state = if few.is_some() { State::TooEarly } else { state };
     let lift_interval = lift_interval(t, c, tau, alpha);
     if lift_interval.is_none() {
         notes.push("no interval of the relative change: both means must be above 0 and vary");

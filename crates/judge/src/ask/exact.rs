@@ -81,7 +81,7 @@ impl Ask for OneProportion {
     const WORDS: &'static str = "observed=50/320 baseline=9% target=15%";
 
     fn answer(&self, notes: &mut Notes) -> Result<OneShare, Fault> {
-        let seen = self.observed.checked("observed")?;
+        let seen = self.observed.checked_whole("observed")?;
         let baseline = parts::inside("baseline", self.baseline, "a share")?;
         let (alpha, prior) = (parts::alpha(self.alpha)?, self.prior()?);
         let log_e = one_proportion::log_e(prior, seen.x, seen.n, baseline);
@@ -156,7 +156,7 @@ impl Ask for OneRate {
     const WORDS: &'static str = "observed=12/3400 baseline=0.006 target=0.003";
 
     fn answer(&self, notes: &mut Notes) -> Result<KnownRate, Fault> {
-        let seen = self.observed.checked("observed")?;
+        let seen = self.observed.checked_whole("observed")?;
         let baseline = parts::positive("baseline", self.baseline)?;
         parts::positive("target", self.target)?;
         if self.target == baseline {
@@ -225,11 +225,14 @@ pub struct Split {
 pub struct SplitCheck {
     /// Units of all arms and epochs.
     pub units: Num,
-    /// Natural log of the Bayes factor against the plan, over all epochs.
+    /// Units in arms whose planned share is 0: any of them is a mismatch.
+    pub unplanned_units: Num,
+    /// Natural log of the Bayes factor against the plan, over all epochs; null with unplanned
+    /// units.
     pub log_e: Num,
     /// Always-valid p of the plan at this look; the p of the check is its minimum over looks.
     pub p: Num,
-    /// p below alpha with at least 100 units.
+    /// p below alpha with at least 100 units, or any unplanned unit.
     pub mismatch: bool,
     /// The same at one look: Pearson's statistic; null with several epochs.
     pub chi_square: Num,
@@ -237,6 +240,31 @@ pub struct SplitCheck {
     pub df: Num,
     /// Its p.
     pub p_once: Num,
+}
+
+/// Units in arms that the plan gives nobody.
+fn unplanned_units(observed: &[f64], planned: &[f64]) -> f64 {
+    observed.iter().zip(planned).filter(|(_, share)| **share == 0.0).map(|(units, _)| units).sum()
+}
+
+/// One whole count and one share per arm, two arms with units to come.
+fn sensible_epoch(observed: &[f64], planned: &[f64]) -> Result<(), Fault> {
+    if observed.len() != planned.len() {
+        let cause = format!("{} counts for {} shares", observed.len(), planned.len());
+        return Err(Fault::new(cause, "one count and one share per arm, in the same order"));
+    }
+    for units in observed {
+        parts::whole("observed", *units)?;
+    }
+    if let Some(share) = planned.iter().find(|share| **share < 0.0) {
+        return Err(Fault::new(format!("`planned` has {share}"), "shares are 0 or more"));
+    }
+    let weighted = planned.iter().filter(|share| **share > 0.0).count();
+    if weighted < 2 {
+        let cause = format!("`planned` gives units to {weighted} of {} arms", planned.len());
+        return Err(Fault::new(cause, "a split has two arms or more with a share above 0"));
+    }
+    Ok(())
 }
 
 impl Ask for Split {
@@ -265,17 +293,27 @@ impl Ask for Split {
             }
         };
         for (observed, planned) in &epochs {
-            let weighted = planned.iter().filter(|weight| **weight > 0.0).count();
-            let bad = observed.iter().chain(planned.iter()).any(|x| *x < 0.0);
-            if observed.len() != planned.len() || weighted < 2 || bad {
-                return Err(Fault::new(
-                    format!("{} counts for {} shares", observed.len(), planned.len()),
-                    "one count and one share per arm, none negative, at least two shares above 0",
-                ));
-            }
+            sensible_epoch(observed, planned)?;
         }
         let units: f64 = epochs.iter().flat_map(|(observed, _)| observed.iter()).sum();
+        let unplanned: f64 = epochs.iter().map(|(x, th)| unplanned_units(x, th)).sum();
         let log_e: f64 = epochs.iter().map(|(x, th)| srm::log_bf(x, th, k)).sum();
+        if unplanned > 0.0 {
+            notes.push(
+                "units in an arm that gets nobody: the plan has probability 0, so there is no \
+                 e-value and no chi-square; the daemon reports them as `unplanned_units`",
+            );
+            return Ok(SplitCheck {
+                units: Num(units),
+                unplanned_units: Num(unplanned),
+                log_e: Num::NONE,
+                p: Num(0.0),
+                mismatch: true,
+                chi_square: Num::NONE,
+                df: Num::NONE,
+                p_once: Num(0.0),
+            });
+        }
         let fixed = match epochs.as_slice() {
             [(observed, planned)] => srm::chi_square(observed, planned),
             _ => None,
@@ -285,6 +323,7 @@ impl Ask for Split {
         }
         Ok(SplitCheck {
             units: Num(units),
+            unplanned_units: Num(0.0),
             log_e: Num(log_e),
             p: probability(log_e),
             mismatch: srm::is_mismatch(ln_p_from_log_e(log_e), units, alpha),
@@ -295,6 +334,10 @@ impl Ask for Split {
     }
 
     fn sentence(&self, told: &SplitCheck) -> String {
+        if told.unplanned_units.0 > 0.0 {
+            let (off, all) = (number(told.unplanned_units.0), number(told.units.0));
+            return format!("{off} of {all} units are in an arm that should get nobody: p = 0.");
+        }
         let word = if told.mismatch { "The split does not fit" } else { "The split fits" };
         let units = number(told.units.0);
         format!("{word} the plan: {} over {units} units, valid at every look.", p(told.p))

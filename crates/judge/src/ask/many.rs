@@ -14,7 +14,8 @@ use crate::stats::{Sides, binomial, group_sequential, multiple, srm};
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GroupSequential {
-    /// Share of the planned sample at each look, rising by at least 0.005; 1 is the plan.
+    /// Share of the planned sample at each look, not falling; 1 is the plan. Steps up to 1e-5
+    /// reuse the bound before.
     pub fractions: Vec<f64>,
     /// Error probability of all looks together (default 0.05).
     #[serde(default = "alpha_default")]
@@ -40,6 +41,13 @@ pub struct Spending {
     pub rejected_at: Option<usize>,
 }
 
+/// What the bounds cost: the points of a grid go with the sd of its step.
+fn fineness(times: &[f64]) -> f64 {
+    let befores = std::iter::once(0.0).chain(times.iter().copied());
+    let steps = befores.zip(times).map(|(before, now)| now.min(1.0) - before);
+    steps.filter(|step| *step > group_sequential::MIN_INCREMENT).map(|step| 1.0 / step.sqrt()).sum()
+}
+
 impl Ask for GroupSequential {
     type Answer = Spending;
     const LINE: &'static str = "bounds for a few planned looks by alpha spending";
@@ -54,18 +62,23 @@ impl Ask for GroupSequential {
 
     fn answer(&self, notes: &mut Notes) -> Result<Spending, Fault> {
         const MOST_LOOKS: usize = 60;
-        const LEAST_STEP: f64 = 0.005;
-        let times = list("fractions", &self.fractions, 1)?;
+        /// Sixty even looks have 465, one step of the smallest size that counts 316.
+        const MOST_FINE: f64 = 1_000.0;
+        let times = self.fractions.as_slice();
         let phi = parts::positive("spending_power", self.spending_power.unwrap_or(2.0))?;
         let alpha = parts::alpha(self.alpha)?;
-        let is_step = |pair: &[f64]| pair[0] == pair[1] || pair[1] - pair[0] >= LEAST_STEP;
-        let rises = times.windows(2).all(is_step) && times[0] >= LEAST_STEP;
-        if times.len() > MOST_LOOKS || !rises {
-            let hint = format!(
-                "shares of the planned sample, each the same as the one before or at least \
-                 {LEAST_STEP} more, at most {MOST_LOOKS}"
-            );
+        if times.is_empty() || times.len() > MOST_LOOKS {
+            let cause = format!("`fractions` has {} values", times.len());
+            return Err(Fault::new(cause, format!("1 to {MOST_LOOKS} looks")));
+        }
+        if times[0] <= 0.0 || times.windows(2).any(|pair| pair[0] > pair[1]) {
+            let hint = "shares of the planned sample at each look: above 0, none below the one \
+                        before";
             return Err(Fault::new("`fractions` are no looks", hint));
+        }
+        if fineness(times) > MOST_FINE {
+            let cause = "`fractions` has more looks a hair apart than can be computed";
+            return Err(Fault::new(cause, "leave looks out that add hardly any units"));
         }
         if times.iter().any(|t| *t > 1.0) {
             notes.push("beyond the planned sample no alpha is left: the last bound is kept");

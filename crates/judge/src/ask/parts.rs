@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::number::Num;
 use super::{Fault, Notes};
+use crate::record::round12;
 use crate::stats::fixed::{Alternative, welch::Side};
 use crate::stats::info_time::ln_p_from_log_e;
 use crate::stats::two_arm;
@@ -86,7 +87,24 @@ impl Share {
     }
 }
 
+impl Share {
+    /// The same for exact methods, which count whole units.
+    pub(super) fn checked_whole(self, name: &str) -> Result<two_arm::Proportion, Fault> {
+        let seen = self.checked(name)?;
+        whole(name, seen.x)?;
+        whole(name, seen.n)?;
+        Ok(seen)
+    }
+}
+
 impl Count {
+    /// The same for exact methods, which count whole events.
+    pub(super) fn checked_whole(self, name: &str) -> Result<two_arm::Count, Fault> {
+        let seen = self.checked(name)?;
+        whole(name, seen.events)?;
+        Ok(seen)
+    }
+
     /// The count, checked.
     pub(super) fn checked(self, name: &str) -> Result<two_arm::Count, Fault> {
         let Self { events, exposure } = self;
@@ -124,6 +142,13 @@ pub struct Summary {
 impl Summary {
     /// Mean and variance of the mean, checked.
     pub(super) fn checked(&self, name: &str) -> Result<Side, Fault> {
+        let spreads = [("sd", self.sd), ("variance", self.variance), ("se", self.se)];
+        for (field, spread) in spreads {
+            if let Some(spread) = spread.filter(|spread| *spread < 0.0) {
+                let cause = format!("`{name}.{field}` is {spread}");
+                return Err(Fault::new(cause, format!("{field} is 0 or more: check the sign")));
+            }
+        }
         let found = match (self.mean, self.sum, self.sum_sq, self.x) {
             (Some(mean), None, None, None) => {
                 let square = |x: f64| x * x;
@@ -135,12 +160,13 @@ impl Summary {
                 }
             }
             (None, Some(sum), Some(sum_sq), None) if self.has_no_spread() => {
+                possible(name, self.n, [("sum", sum), ("sum_sq", sum_sq)])?;
                 let moments = two_arm::Moments { n: self.n, sum, sum_sq };
                 Some((moments.mean(), moments.variance_of_mean()))
             }
             (None, None, None, Some(x)) if self.has_no_spread() => {
-                let p = Share { x, n: self.n }.checked(name)?.mean();
-                Some((p, p * (1.0 - p) / self.n))
+                let share = Share { x, n: self.n }.checked(name)?;
+                Some((share.mean(), share.variance_of_unit() / self.n))
             }
             _ => None,
         };
@@ -158,9 +184,55 @@ impl Summary {
         Err(Fault::new(cause, "n is above 1, sd, variance and se are 0 or more"))
     }
 
+    /// Whether no spread is given beside what says it already.
     fn has_no_spread(&self) -> bool {
         self.sd.is_none() && self.variance.is_none() && self.se.is_none()
     }
+}
+
+/// Share by which sums may miss what is possible: the digits a source rounds away.
+const ROUNDED: f64 = 1.0e-9;
+
+/// Refuses sums that no `n` values have: squares add up to `sum^2 / n` at least.
+pub(super) fn possible(
+    name: &str,
+    n: f64,
+    [(sum_name, sum), (squares_name, squares)]: [(&str, f64); 2],
+) -> Result<(), Fault> {
+    if !(n > 1.0 && n.is_finite()) {
+        let cause = format!("`{name}.n` is {n}");
+        return Err(Fault::new(cause, "sums of two units at least: n is above 1"));
+    }
+    let least = sum * (sum / n);
+    if squares >= least - ROUNDED * least.abs() {
+        return Ok(());
+    }
+    let cause = format!(
+        "`{name}.{squares_name}` is {}: {} values with {sum_name} {} have {} at least",
+        round12(squares),
+        round12(n),
+        round12(sum),
+        round12(least)
+    );
+    let hint = format!("{squares_name} is the sum of the squared values, not the square of a sum");
+    Err(Fault::new(cause, hint))
+}
+
+/// Refuses a sum of products beyond what its two sums of squares allow (Cauchy & Schwarz).
+pub(super) fn possible_product(
+    name: &str,
+    n: f64,
+    (field, product): (&str, f64),
+    [(a, aa), (b, bb)]: [(f64, f64); 2],
+) -> Result<(), Fault> {
+    let spread = |sum: f64, squares: f64| (squares - sum * (sum / n)).max(0.0);
+    let room = (spread(a, aa) * spread(b, bb)).sqrt() + ROUNDED * (aa * bb).sqrt();
+    let gap = (product - a * (b / n)).abs();
+    if gap <= room || !room.is_finite() {
+        return Ok(());
+    }
+    let cause = format!("`{name}.{field}` is {}: the sums allow no such product", round12(product));
+    Err(Fault::new(cause, format!("{field} is the sum of the products, unit by unit")))
 }
 
 /// Which alternative a p-value speaks for.
@@ -234,8 +306,30 @@ pub(super) fn inside(name: &str, value: f64, what: &str) -> Result<f64, Fault> {
     if value > 0.0 && value < 1.0 {
         return Ok(value);
     }
-    let cause = format!("`{name}` is {value}");
+    let cause = format!("`{name}` is {}", round12(value));
     Err(Fault::new(cause, format!("{name} is {what}: above 0, below 1")))
+}
+
+/// A change of a share, checked: a fraction, so 0.03 for 3 points.
+pub(super) fn change_of_share(name: &str, change: f64) -> Result<f64, Fault> {
+    if change.abs() <= 1.0 {
+        return Ok(change);
+    }
+    let (fraction, points) = (round12(change / 100.0), round12(change));
+    let cause = format!("`{name}` is {points}: no share changes by more than 1");
+    Err(Fault::new(
+        cause,
+        format!("a fraction: {fraction} for {points} points; {points} % is a relative change"),
+    ))
+}
+
+/// A count that an exact method can take.
+pub(super) fn whole(name: &str, count: f64) -> Result<f64, Fault> {
+    if (0.0..=MOST).contains(&count) && count == libm::floor(count) {
+        return Ok(count);
+    }
+    let cause = format!("`{name}` has {count}");
+    Err(Fault::new(cause, "an exact method counts: whole numbers, 0 or more, at most 2^53"))
 }
 
 /// A number above 0.
@@ -243,7 +337,7 @@ pub(super) fn positive(name: &str, value: f64) -> Result<f64, Fault> {
     if value > 0.0 && value.is_finite() {
         return Ok(value);
     }
-    Err(Fault::new(format!("`{name}` is {value}"), format!("{name} is above 0")))
+    Err(Fault::new(format!("`{name}` is {}", round12(value)), format!("{name} is above 0")))
 }
 
 /// A list that is long enough for its method, and not longer than anybody means.

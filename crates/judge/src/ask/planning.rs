@@ -39,6 +39,7 @@ fn units(
     match (baseline, sd) {
         (Some(baseline), None) => {
             let c = parts::inside("baseline", baseline, "a share")?;
+            parts::change_of_share("effect", effect)?;
             let t = parts::inside("baseline + effect", baseline + effect, "a share")?;
             Ok(Units { variances: (c * (1.0 - c), t * (1.0 - t)), delta: effect })
         }
@@ -47,7 +48,11 @@ fn units(
             let t = parts::positive("sd_treatment", sd_treatment.unwrap_or(sd))?;
             Ok(Units { variances: (c * c, t * t), delta: effect })
         }
-        _ => Err(Fault::new(
+        (Some(_), Some(_)) => Err(Fault::new(
+            "both `baseline` and `sd` are given",
+            "a share has a `baseline` and needs no `sd`; a mean has an `sd` and no `baseline` here",
+        )),
+        (None, None) => Err(Fault::new(
             "neither a share nor a mean is described",
             "give `baseline` (a share of the control) or `sd` (of a unit of a mean)",
         )),
@@ -348,6 +353,10 @@ impl Ask for DaysToDecision {
         let alpha = parts::alpha(self.alpha)?;
         let chance = parts::inside("power", self.power, "a probability")?;
         let effect = parts::positive("effect", self.effect.abs())?;
+        if let Some(units) = self.last_days.iter().find(|units| **units < 0.0) {
+            let cause = format!("`last_days` has {units}");
+            return Err(Fault::new(cause, "new units of a day are 0 or more"));
+        }
         let needed = power::sequential_needed_n(effect, se, n, alpha, chance, self.sides);
         let needed = needed.map(libm::ceil);
         let days = needed.and_then(|needed| power::days_left(n, needed, &self.last_days));

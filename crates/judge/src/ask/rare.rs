@@ -57,8 +57,8 @@ pub struct RateRatio {
 impl RareEvents {
     fn events(&self) -> Result<Vec<rare::Events>, Fault> {
         let one = |epoch: &Epoch| {
-            let c = epoch.control.checked("control")?;
-            let t = epoch.treatment.checked("treatment")?;
+            let c = epoch.control.checked_whole("control")?;
+            let t = epoch.treatment.checked_whole("treatment")?;
             Ok(rare::Events {
                 treatment: t.events,
                 treatment_size: t.exposure,
@@ -206,8 +206,8 @@ impl Ask for RareDifference {
         "control=4/2000 treatment=3/2100 value=1pts baseline=0.2% target=1pts";
 
     fn answer(&self, _: &mut Notes) -> Result<SmallDifference, Fault> {
-        let c = self.control.checked("control")?;
-        let t = self.treatment.checked("treatment")?;
+        let c = self.control.checked_whole("control")?;
+        let t = self.treatment.checked_whole("treatment")?;
         let (alpha, prior) = (parts::alpha(self.alpha)?, self.prior()?);
         if !(self.value > -1.0 && self.value < 1.0) {
             return Err(Fault::new(format!("`value` is {}", self.value), "between -1 and 1"));

@@ -1,5 +1,7 @@
 //! Every method answers its example, in JSON and in words; nothing leaves that is not a number.
 
+mod doubts;
+
 use serde_json::{Value, json};
 
 use super::envelope::{answer_body, answer_line, read};

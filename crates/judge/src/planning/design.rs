@@ -1,18 +1,20 @@
 //! How the standard error of a contrast falls with the units of a design.
 
-use crate::spec::{Baseline, Compare, Experiment, Form, Signal};
+use crate::spec::{Baseline, Compare, Experiment, Form, MethodName, Signal};
 
 use super::{Question, Unknown};
 
 /// The variance of the contrast at `n` units over all arms: `per_unit / n + fixed`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Design {
     /// Variance that shrinks with the units, times the units.
     pub per_unit: f64,
     /// Variance of a baseline that was counted once and does not grow.
     pub fixed: f64,
-    /// Arms that share the units.
-    pub arms: f64,
+    /// Share of the units of each judged arm, control first; empty without arms.
+    pub split: Vec<(String, f64)>,
+    /// The stated share that an exact test holds the units against.
+    pub stated: Option<f64>,
 }
 
 impl Design {
@@ -45,23 +47,29 @@ impl Design {
         let window = |span: crate::time::Span| {
             per_week.map_or(0.0, |per_week| of_before / (per_week / 7.0 * span.as_days()).max(1.0))
         };
+        let alone = |fixed: f64, stated: Option<f64>| Self {
+            per_unit: of_after,
+            fixed,
+            split: Vec::new(),
+            stated,
+        };
         Ok(match compare {
             Compare::Arms { control, treatment, split, .. } => {
                 let share = |arm: &str| split.get(arm).copied().unwrap_or(0.5);
                 let per_unit = of_before / share(control) + of_after / share(treatment);
-                Self { per_unit, fixed: 0.0, arms: 2.0 }
+                let split = [control, treatment].map(|arm| (arm.clone(), share(arm))).to_vec();
+                Self { per_unit, fixed: 0.0, split, stated: None }
             }
-            Compare::BeforeAfter { window: span } => {
-                Self { per_unit: of_after, fixed: window(*span), arms: 1.0 }
-            }
-            Compare::Baseline => {
-                let fixed = match signal.from {
-                    Some(Baseline::Counted { n, .. }) if n > 0.0 => of_before / n,
-                    Some(Baseline::Window(span)) => window(span),
-                    _ => 0.0,
-                };
-                Self { per_unit: of_after, fixed, arms: 1.0 }
-            }
+            Compare::BeforeAfter { window: span } => alone(window(*span), None),
+            Compare::Baseline => match signal.from {
+                Some(Baseline::Counted { n, .. }) if n > 0.0 => alone(of_before / n, None),
+                Some(Baseline::Window(span)) => alone(window(span), None),
+                _ => {
+                    let normal = signal.method == Some(MethodName::InformationTime);
+                    let exact = signal.form == Form::Proportion && !normal;
+                    alone(0.0, before.filter(|_| exact))
+                }
+            },
         })
     }
 

@@ -9,9 +9,13 @@
 //! `P = Phi((effect - bar)/SE)`, where `bar` is what the estimate must reach by the evidence
 //! mode: the threshold and the half-width of the always-valid interval, whichever is more
 //! (`significant`), their sum (`proven`), ... Formulas of the half-widths: statistics.md 1.1;
-//! of the variances: 1.2 and 1.4. Normal approximation, independent atoms.
+//! of the variances: 1.2 and 1.4. A share against a stated one is computed exactly, as it is
+//! judged ([`crate::stats::exact_power`]); the rest is a normal approximation. Independent atoms,
+//! one look: what earlier looks showed stays shown and can only add.
 
+mod aimed;
 mod design;
+mod hope;
 mod words;
 
 use std::collections::BTreeMap;
@@ -25,12 +29,13 @@ use crate::spec::{
 };
 use crate::stats::Sides;
 use crate::stats::group_sequential::bounds;
-use crate::stats::info_time::{half_width_one_sided, half_width_two_sided};
-use crate::stats::power::{N_LIMIT, smallest_n};
-use crate::stats::special::{norm_cdf, norm_isf};
+use crate::stats::special::norm_isf;
 use crate::time::ms_between;
 
+use aimed::Aimed;
 pub use design::Design;
+pub(crate) use hope::{Hope, hope};
+pub(crate) use words::size_words;
 pub use words::{chance_words, change_words, sentence};
 
 /// What is asked beside the file.
@@ -102,6 +107,8 @@ pub struct AtomPlan {
     pub needed: Option<f64>,
     /// Arms that share the units.
     pub arms: f64,
+    /// Share of the units of each judged arm, control first; empty without arms.
+    pub split: Vec<(String, f64)>,
     /// Days from the start until the needed units have matured, at the planned rate.
     pub days_needed: Option<f64>,
     /// Days from the start to the checkpoint.
@@ -115,6 +122,12 @@ pub struct AtomPlan {
     /// Form and unit of its signal, for words.
     #[serde(skip)]
     pub shown_as: (Form, Option<String>),
+    /// How the file wants its evidence, for words.
+    #[serde(skip)]
+    pub evidence: EvidenceMode,
+    /// Chance at the planned (else the needed) units when the effect lies at the threshold.
+    #[serde(skip)]
+    pub at_threshold: Option<f64>,
 }
 
 /// What a whole file needs.
@@ -126,11 +139,13 @@ pub struct PowerPlan {
     pub units_per_week: Option<f64>,
     /// Every atom of `continue_when`, in order.
     pub atoms: Vec<AtomPlan>,
-    /// Chance that the rule is true at the checkpoint if every aim comes true; atoms without an
-    /// aim are taken to hold and are listed in `assumed`.
+    /// Chance that the rule is true at the checkpoint if every aim comes true, `assumed` holds and
+    /// nothing of `left_out` does.
     pub chance: Option<f64>,
-    /// Atoms without an aim on their signal.
+    /// Atoms without an aim on their signal that the rule needs: taken to hold.
     pub assumed: Vec<String>,
+    /// Atoms without an aim in branches that the rule does not need: they could only add.
+    pub left_out: Vec<String>,
 }
 
 /// The plan of a file.
@@ -145,56 +160,77 @@ pub fn power_plan(experiment: &Experiment, question: &Question) -> PowerPlan {
         .zip(alphas)
         .filter_map(|(atom, alpha)| atom_plan(&experiment, atom, alpha, question))
         .collect();
-    let assumed: Vec<String> = atoms
-        .iter()
-        .filter(|atom| atom.effect_from == EffectFrom::Threshold)
-        .map(|atom| atom.text.clone())
-        .collect();
-    let mut index = 0;
-    let chance = rule_chance(rule, &atoms, &mut index);
+    let mut joined = Joined { atoms: &atoms, index: 0, held: Vec::new(), left_out: Vec::new() };
+    let chance = joined.chance(rule);
+    let Joined { held, left_out, .. } = joined;
+    let is_about_an_aim = atoms.iter().any(|atom| atom.effect_from != EffectFrom::Threshold);
     PowerPlan {
         power: question.power,
         units_per_week: experiment.units_per_week,
-        chance: chance.filter(|_| assumed.len() < atoms.len()),
+        chance: chance.filter(|_| is_about_an_aim),
+        assumed: held,
+        left_out,
         atoms,
-        assumed,
     }
 }
 
-/// Independent atoms; one placed at its own threshold is taken to hold.
-fn rule_chance(rule: &Rule, atoms: &[AtomPlan], index: &mut usize) -> Option<f64> {
-    match rule {
-        Rule::Atom(_) => {
-            let atom = atoms.get(*index)?;
-            *index += 1;
-            if atom.effect_from == EffectFrom::Threshold { Some(1.0) } else { atom.chance }
-        }
-        Rule::Not(inner) => rule_chance(inner, atoms, index).map(|chance| 1.0 - chance),
-        Rule::And(rules) => {
-            let chances: Vec<_> =
-                rules.iter().map(|rule| rule_chance(rule, atoms, index)).collect();
-            chances.into_iter().try_fold(1.0, |all, one| Some(all * one?))
-        }
-        Rule::Or(rules) => {
-            let chances: Vec<_> =
-                rules.iter().map(|rule| rule_chance(rule, atoms, index)).collect();
-            let none = chances.into_iter().try_fold(1.0, |none, one| Some(none * (1.0 - one?)));
-            none.map(|none| 1.0 - none)
-        }
-    }
+/// The walk through a rule that joins independent atoms.
+struct Joined<'a> {
+    atoms: &'a [AtomPlan],
+    index: usize,
+    /// Atoms without an aim that are taken to hold, because all others need them.
+    held: Vec<String>,
+    /// Atoms without an aim that are left out, because others would do.
+    left_out: Vec<String>,
 }
 
-/// An atom with everything that its chance is a function of.
-struct Aimed {
-    kind: AtomKind,
-    evidence: EvidenceMode,
-    threshold: f64,
-    tau: f64,
-    alpha: f64,
-    /// Standard errors to exceed at a planned look; `None`: the always-valid half-width.
-    critical: Option<f64>,
-    design: Design,
-    min_n: f64,
+impl Joined<'_> {
+    /// The chance of a part; `None` when an atom with an aim has none.
+    fn chance(&mut self, rule: &Rule) -> Option<f64> {
+        match rule {
+            Rule::Atom(_) => {
+                let atom = self.atoms.get(self.index)?;
+                self.index += 1;
+                atom.chance
+            }
+            Rule::Not(inner) => self.chance(inner).map(|chance| 1.0 - chance),
+            Rule::And(rules) => self.all(rules),
+            Rule::Or(rules) => self.any(rules),
+        }
+    }
+
+    fn all(&mut self, rules: &[Rule]) -> Option<f64> {
+        let mut all = Some(1.0);
+        for rule in rules {
+            let texts = self.without_aim(rule);
+            let one = if texts.is_empty() { self.chance(rule) } else { Some(1.0) };
+            self.index += texts.len();
+            self.held.extend(texts);
+            all = all.zip(one).map(|(all, one)| all * one);
+        }
+        all
+    }
+
+    /// At least this: a branch without an aim could only add.
+    fn any(&mut self, rules: &[Rule]) -> Option<f64> {
+        let mut none = Some(1.0);
+        for rule in rules {
+            let texts = self.without_aim(rule);
+            let one = if texts.is_empty() { self.chance(rule) } else { Some(0.0) };
+            self.index += texts.len();
+            self.left_out.extend(texts);
+            none = none.zip(one).map(|(none, one)| none * (1.0 - one));
+        }
+        none.map(|none| 1.0 - none)
+    }
+
+    /// The atoms of a part in which none has an aim; else nothing.
+    fn without_aim(&self, rule: &Rule) -> Vec<String> {
+        let part = self.atoms.iter().skip(self.index).take(rule.atoms().len());
+        let texts =
+            part.map(|atom| (atom.effect_from == EffectFrom::Threshold).then(|| atom.text.clone()));
+        texts.collect::<Option<Vec<String>>>().unwrap_or_default()
+    }
 }
 
 /// The largest change in good direction that a signal's scale has room for.
@@ -271,12 +307,15 @@ fn atom_plan(
         planned,
         needed: None,
         arms: 1.0,
+        split: Vec::new(),
         days_needed: None,
         days_planned: days_planned(experiment),
         chance: None,
         detectable: None,
         unknown: None,
         shown_as: (signal.form, signal.unit.clone()),
+        evidence: experiment.evidence,
+        at_threshold: None,
     };
     let after = from.zip(effect).map(|(from, effect)| from + sign * effect);
     let design = match Design::of(experiment, signal, from, after, question) {
@@ -286,7 +325,8 @@ fn atom_plan(
             return Some(plan);
         }
     };
-    plan.arms = design.arms;
+    plan.arms = design.split.len().max(1) as f64;
+    plan.split.clone_from(&design.split);
     let (Some(effect), Some(threshold)) = (effect, threshold) else {
         plan.unknown = Some(Unknown::NoBaseline);
         return Some(plan);
@@ -294,6 +334,7 @@ fn atom_plan(
     let aimed = Aimed {
         kind: atom.kind,
         evidence: experiment.evidence,
+        sign,
         threshold,
         tau: planned_tau(experiment, signal, atom).unwrap_or(threshold.abs()),
         alpha,
@@ -302,7 +343,8 @@ fn atom_plan(
         min_n: signal.min_n.unwrap_or(30) as f64,
     };
     plan.chance = planned.map(|units| aimed.chance(units, effect));
-    plan.needed = smallest_n(N_LIMIT, |units| aimed.chance(units, effect) >= question.power);
+    plan.needed = aimed.units(effect, question.power);
+    plan.at_threshold = planned.or(plan.needed).map(|units| aimed.chance(units, aimed.threshold));
     let room = room_of(signal.form, from, sign);
     plan.detectable = planned
         .and_then(|units| aimed.detectable(units, question.power))
@@ -311,50 +353,6 @@ fn atom_plan(
         libm::ceil(needed / per_week * 7.0) + signal.matures_after.as_days()
     });
     Some(plan)
-}
-
-impl Aimed {
-    /// Chance that the atom is true with that many units over all arms at a true effect.
-    fn chance(&self, units: f64, effect: f64) -> f64 {
-        let se = self.design.standard_error(units);
-        if !(se > 0.0 && se.is_finite()) {
-            return 0.0;
-        }
-        let reaches = |bar: f64| norm_cdf((effect - bar) / se);
-        let planned = self.critical.map(|critical| critical * se);
-        let half = || planned.unwrap_or_else(|| half_width_two_sided(se, self.tau, self.alpha));
-        match (self.kind, self.evidence) {
-            (AtomKind::Tolerance, _) => {
-                let always = || half_width_one_sided(se, self.tau, self.alpha);
-                reaches(self.threshold + planned.unwrap_or_else(always))
-            }
-            (AtomKind::Level, _) if units < self.min_n => 0.0,
-            (_, EvidenceMode::Proven) => reaches(self.threshold + half()),
-            (AtomKind::Level, _) | (_, EvidenceMode::Point) => reaches(self.threshold),
-            (AtomKind::Movement, EvidenceMode::Significant) => reaches(self.threshold.max(half())),
-            (AtomKind::Movement, EvidenceMode::NotRefuted) => reaches(self.threshold - half()),
-        }
-    }
-
-    /// The smallest true effect that is found with the wanted power, by bisection.
-    fn detectable(&self, units: f64, power: f64) -> Option<f64> {
-        let (mut lo, mut hi) = (0.0_f64.min(self.threshold), self.threshold.abs().max(self.tau));
-        while self.chance(units, hi) < power {
-            hi *= 2.0;
-            if hi > 1e12 {
-                return None;
-            }
-        }
-        for _ in 0..100 {
-            let mid = 0.5 * (lo + hi);
-            if self.chance(units, mid) < power {
-                lo = mid;
-            } else {
-                hi = mid;
-            }
-        }
-        Some(hi)
-    }
 }
 
 /// Where a signal stands by the file: its own `from`, else the aim's.

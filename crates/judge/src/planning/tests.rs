@@ -3,6 +3,7 @@
 use super::*;
 use crate::analyse::fixtures::{arms, at_level, experiment, moves, signal, ts};
 use crate::spec::{Aim, Compare, LookPlan, Role, Side, Want};
+use crate::stats::info_time::half_width_two_sided;
 use crate::stats::two_arm::Proportion;
 use crate::time::{Span, add_ms};
 
@@ -46,7 +47,7 @@ fn eight_points_need_a_thousand_per_arm() {
         words,
         "+8.0 pts, your aim, needs about 1,000 per arm for 80 %; at 400 a week that is 8 weeks, \
          and your date is in 6 weeks; the chance at your checkpoint is 67 %; an effect of exactly \
-         +3.0 pts would pass about half the time at any size."
+         +3.0 pts would pass with 4 % then, about half the time at best."
     );
 }
 
@@ -171,6 +172,125 @@ fn a_rule_joins_its_atoms_and_names_what_it_assumes() {
     assert!(either.atoms[0].alpha < 0.05, "OR shares alpha");
     let expected = 1.0 - (1.0 - one) * (1.0 - one);
     assert!((either.chance.unwrap() - expected).abs() < 1e-12);
+}
+
+#[test]
+fn what_the_threshold_itself_passes_with_depends_on_the_evidence() {
+    let words = |evidence, threshold, units_per_week| {
+        let mut file = activation(Some(units_per_week));
+        file.evidence = evidence;
+        file.checkpoint.continue_when =
+            moves("activation", Side::AtLeast, Amount::Absolute(threshold));
+        sentence(&only(&file, &Question::default()), 0.8, Some(units_per_week))
+    };
+    let half = "an effect of exactly +3.0 pts would pass about half the time at any size.";
+    assert!(words(EvidenceMode::Significant, 0.03, 40_000.0).ends_with(half));
+    assert!(words(EvidenceMode::Point, 0.03, 400.0).ends_with(half));
+    // At 800 per arm the half-width is 7.0 points: Phi((3 - 7.0)/2.30) = Phi(-1.74) = 4 %.
+    let early = words(EvidenceMode::Significant, 0.03, 400.0);
+    let expected = "exactly +3.0 pts would pass with 4 % then, about half the time at best.";
+    assert!(early.ends_with(expected), "{early}");
+    let proven = words(EvidenceMode::Proven, 0.03, 40_000.0);
+    let expected = "exactly +3.0 pts would pass with 5 % at most, at any size.";
+    assert!(proven.ends_with(expected), "{proven}");
+    let refuted = words(EvidenceMode::NotRefuted, 0.03, 40_000.0);
+    let expected = "exactly +3.0 pts would pass with 95 % at least, at any size.";
+    assert!(refuted.ends_with(expected), "{refuted}");
+    let any = words(EvidenceMode::Significant, 0.0, 40_000.0);
+    let expected = "; no effect at all would pass with 5 % at most, at any size.";
+    assert!(any.ends_with(expected), "{any}");
+}
+
+#[test]
+fn arms_of_different_size_are_told_apart() {
+    let mut file = activation(Some(400.0));
+    let Compare::Arms { control, treatment, split, .. } = &mut file.compare else {
+        panic!("the fixture has arms");
+    };
+    (*split).extend([(control.clone(), 0.9), (treatment.clone(), 0.1)]);
+    // By hand: (3.90/.08)^2 (.27 .73/.9 + .35 .65/.1) = 5,927 over both arms.
+    let plan = only(&file, &Question::default());
+    assert!((plan.needed.unwrap() / 5_927.0 - 1.0).abs() < 0.004, "{plan:?}");
+    let words = sentence(&plan, 0.8, Some(400.0));
+    let expected = "needs about 5,900 units in all, 5,300 in `control` and 590 in `treatment`, for";
+    assert!(words.contains(expected), "{words}");
+}
+
+/// 9 % of calls to 15 %, at least +3 points, against the stated share.
+fn calls(units: f64) -> Experiment {
+    let mut file = activation(Some(units / 4.0));
+    file.compare = Compare::Baseline;
+    file.signals[0].from = Some(Baseline::Stated(0.09));
+    (file.aims[0].from, file.aims[0].to) = (Some(0.09), Some(0.15));
+    file
+}
+
+#[test]
+fn a_stated_share_is_planned_by_the_test_that_judges_it() {
+    let plan = only(&calls(160.0), &Question::default());
+    // SciPy, summed over all counts: 28.4 % at 160 (a normal approximation says 17 %), never
+    // below 80 % from 453 on (first at 432; the approximation says 539).
+    assert_eq!(plan.planned, Some(160.0));
+    assert!((plan.chance.unwrap() - 0.283_907_865_855).abs() < 1e-9, "{plan:?}");
+    assert_eq!(plan.needed, Some(453.0));
+    // And 80 % at 160 takes +10.2 points, by root finding on the same sum.
+    assert!((plan.detectable.unwrap() - 0.102_010_800_09).abs() < 1e-9, "{plan:?}");
+    // The other direction is the same file read from the other side.
+    let mut mirrored = calls(160.0);
+    mirrored.signals[0].from = Some(Baseline::Stated(0.91));
+    mirrored.signals[0].want = Want::Down;
+    (mirrored.aims[0].from, mirrored.aims[0].to) = (Some(0.91), Some(0.85));
+    mirrored.checkpoint.continue_when = moves("activation", Side::AtMost, Amount::Absolute(-0.03));
+    let other = only(&mirrored, &Question::default());
+    assert!((other.chance.unwrap() - plan.chance.unwrap()).abs() < 1e-9, "{other:?}");
+    assert_eq!(other.needed, plan.needed);
+}
+
+#[test]
+fn simulated_calls_pass_as_often_as_planned_and_daily_looks_only_add() {
+    use crate::stats::one_proportion::{log_e, prior};
+    let file = calls(160.0);
+    let plan = only(&file, &Question::default());
+    let (n, runs) = (160_u64, 4_000_u64);
+    let shown =
+        |s: f64, n: f64| s / n > 0.09 && log_e(prior(0.09, 0.15), s, n, 0.09) >= libm::log(20.0);
+    let (mut once, mut daily) = (0_u64, 0_u64);
+    for run in 0..runs {
+        let (mut won, mut latched) = (0.0, false);
+        for call in 0..n {
+            won += f64::from(u8::from(uniform(run * n + call + 1) < 0.15));
+            let is_a_days_end = (call + 1) % 6 == 0 || call + 1 == n;
+            latched |= is_a_days_end && shown(won, (call + 1) as f64);
+        }
+        let reached = won / n as f64 - 0.09 >= 0.03;
+        once += u64::from(reached && shown(won, n as f64));
+        daily += u64::from(reached && latched);
+    }
+    let share = once as f64 / runs as f64;
+    let error = 3.0 * (share * (1.0 - share) / runs as f64).sqrt();
+    assert!((share - plan.chance.unwrap()).abs() < error, "{share} against {plan:?}");
+    assert!(daily >= once, "{daily} {once}");
+}
+
+#[test]
+fn an_or_promises_nothing_of_a_branch_without_an_aim() {
+    let mut file = activation(Some(400.0));
+    let mut proxy = signal("proxy", Role::Proxy, Form::Proportion, Want::Up);
+    proxy.from = Some(Baseline::Stated(0.4));
+    file.signals.push(proxy);
+    let outcome = file.checkpoint.continue_when.clone();
+    let other = moves("proxy", Side::AtLeast, Amount::Relative(0.1));
+    file.checkpoint.continue_when = Rule::Or(vec![other.clone(), outcome.clone()]);
+    let plan = power_plan(&file, &Question::default());
+    assert_eq!(plan.chance, plan.atoms[1].chance, "the aim's branch alone");
+    assert_eq!(plan.left_out, [plan.atoms[0].text.clone()]);
+    assert_eq!(plan.assumed, [] as [String; 0]);
+    // Needed with the aim's atom, it is taken to hold; a negation is not taken apart.
+    let both = Rule::And(vec![other.clone(), outcome.clone()]);
+    file.checkpoint.continue_when = Rule::Or(vec![Rule::Not(Box::new(other)), both]);
+    let plan = power_plan(&file, &Question::default());
+    assert_eq!(plan.chance, plan.atoms[2].chance);
+    assert_eq!((plan.left_out.len(), plan.assumed.len()), (1, 1));
 }
 
 /// A counter-based generator: the test is the same on every machine.

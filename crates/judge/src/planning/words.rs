@@ -2,7 +2,7 @@
 
 use super::{AtomPlan, EffectFrom, Unknown};
 use crate::prose::{count, format_change};
-use crate::spec::AtomKind;
+use crate::spec::{AtomKind, at_threshold};
 
 /// "+8.0 pts, your aim, needs about 1,010 per arm for 80 %; ..."
 pub fn sentence(plan: &AtomPlan, power: f64, units_per_week: Option<f64>) -> String {
@@ -29,8 +29,8 @@ pub fn sentence(plan: &AtomPlan, power: f64, units_per_week: Option<f64>) -> Str
         None if plan.kind == AtomKind::Movement && below_threshold(plan) => {
             vec![format!("{subject} is below the rule's own threshold: no size helps")]
         }
-        None if plan.kind == AtomKind::Movement && at_threshold(plan) => {
-            vec![format!("{subject} would pass about half the time at any size")]
+        None if plan.kind == AtomKind::Movement && only_at_threshold(plan) => {
+            vec![format!("{subject} {}", at_threshold_words(plan))]
         }
         None => vec![format!("{subject} cannot be found with {percent} at any size")],
     };
@@ -39,13 +39,15 @@ pub fn sentence(plan: &AtomPlan, power: f64, units_per_week: Option<f64>) -> Str
         parts.push(format!("the chance at your checkpoint is {}", chance_words(chance)));
     }
     let threshold = plan.threshold.filter(|_| {
-        plan.kind == AtomKind::Movement && plan.needed.is_some() && !at_threshold(plan)
+        plan.kind == AtomKind::Movement && plan.needed.is_some() && !only_at_threshold(plan)
     });
     if let Some(threshold) = threshold {
-        parts.push(format!(
-            "an effect of exactly {} would pass about half the time at any size",
-            change(threshold)
-        ));
+        let words = at_threshold_words(plan);
+        parts.push(if threshold == 0.0 {
+            format!("no effect at all {words}")
+        } else {
+            format!("an effect of exactly {} {words}", change(threshold))
+        });
     }
     format!("{}.", parts.join("; "))
 }
@@ -66,7 +68,7 @@ pub fn chance_words(chance: f64) -> String {
 }
 
 /// Whether the effect is no larger than the threshold: more units do not help.
-fn at_threshold(plan: &AtomPlan) -> bool {
+fn only_at_threshold(plan: &AtomPlan) -> bool {
     plan.effect.zip(plan.threshold).is_some_and(|(effect, threshold)| effect <= threshold)
 }
 
@@ -74,11 +76,33 @@ fn below_threshold(plan: &AtomPlan) -> bool {
     plan.effect.zip(plan.threshold).is_some_and(|(effect, threshold)| effect < threshold)
 }
 
+fn at_threshold_words(plan: &AtomPlan) -> String {
+    let threshold = plan.threshold.unwrap_or_default();
+    at_threshold(plan.evidence, threshold, plan.at_threshold, plan.alpha)
+}
+
 fn units(plan: &AtomPlan, needed: f64) -> String {
-    if plan.arms > 1.0 {
-        format!("{} per arm", count(rounded(needed / plan.arms)))
-    } else {
-        format!("{} units", count(rounded(needed)))
+    size_words(needed, &plan.split, |units| count(rounded(units)))
+}
+
+/// Units over all arms in words: per arm where the arms are alike, else each and the whole.
+pub(crate) fn size_words(
+    needed: f64,
+    split: &[(String, f64)],
+    shown: impl Fn(f64) -> String,
+) -> String {
+    match split {
+        [] => format!("{} units", shown(needed)),
+        [first, rest @ ..] if rest.iter().all(|arm| (arm.1 - first.1).abs() < 1e-9) => {
+            format!("{} per arm", shown(needed * first.1))
+        }
+        arms => {
+            let each: Vec<String> = arms
+                .iter()
+                .map(|(arm, share)| format!("{} in `{arm}`", shown(needed * share)))
+                .collect();
+            format!("{} units in all, {},", shown(needed), each.join(" and "))
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod done;
 mod look;
 mod power;
 mod rules;
+mod thought;
 
 use serde::Serialize;
 
@@ -83,6 +84,7 @@ pub fn lint(experiment: &Experiment, first_seen: Option<Timestamp>) -> Vec<Findi
     title(experiment, &mut found);
     mechanism(experiment, &mut found);
     rules::rules(experiment, &mut found);
+    thought::thought(experiment, &mut found);
     power::power(experiment, &mut found);
     dates(experiment, &mut found);
     look::look(experiment, &mut found);

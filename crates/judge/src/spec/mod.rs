@@ -3,6 +3,7 @@
 //! First step of the line. Parsing never fails: [`parse()`] returns what it could read and all that
 //! is wrong with it at once. The Definition-of-Done lint (`lint`) decides draft or runnable.
 
+mod at_threshold;
 mod beside;
 mod burn_table;
 mod diagnostic;
@@ -20,6 +21,7 @@ mod schema;
 mod slo;
 mod tree;
 
+pub(crate) use at_threshold::at_threshold;
 pub use beside::*;
 pub use burn_table::{TableAlerts, default_alerts};
 pub use diagnostic::{Diagnostic, Severity, SourcePos, codes, render};

@@ -162,7 +162,8 @@ pub fn agresti_coull(x: f64, n: f64, alpha: f64) -> Option<Interval> {
     let z = norm_isf(0.5 * alpha);
     let size = n + z * z;
     let p = (x + 0.5 * z * z) / size;
-    let half = z * (p * (1.0 - p) / size).sqrt();
+    let rest = (n - x + 0.5 * z * z) / size;
+    let half = z * (p * rest / size).sqrt();
     Some(Interval::of((p - half).max(0.0), (p + half).min(1.0)))
 }
 

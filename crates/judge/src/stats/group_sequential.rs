@@ -24,7 +24,7 @@ const REACH: f64 = 10.0;
 /// Bounds and grids are truncated here, in sds.
 const TRUNCATION: f64 = 8.0;
 /// Information increments up to this size reuse the previous bound.
-const MIN_INCREMENT: f64 = 1.0e-5;
+pub const MIN_INCREMENT: f64 = 1.0e-5;
 const POINTS_PER_SD: f64 = 12.0;
 
 /// The sub-density of the score process below all bounds so far, on an even grid.

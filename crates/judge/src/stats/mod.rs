@@ -23,6 +23,7 @@ pub mod blocks;
 pub mod bootstrap;
 pub mod cuped;
 pub mod display;
+pub mod exact_power;
 pub mod fixed;
 pub mod group_sequential;
 pub mod info_time;

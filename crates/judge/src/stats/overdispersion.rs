@@ -23,6 +23,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::special::{norm_sf, t_isf};
+use super::two_arm::Proportion;
 
 /// Fewest cells from which a dispersion is computed.
 pub const MIN_CELLS: usize = 7;
@@ -110,21 +111,21 @@ struct Weighed {
 /// Dispersion of `(successes, units)` cells within groups of seven.
 #[must_use]
 pub fn within_binomial(cells: &[Cell]) -> Option<Unevenness> {
-    within(cells, |p| p * (1.0 - p))
+    within(cells, |hits, size| Proportion { x: hits, n: size }.variance_of_unit())
 }
 
 /// Dispersion of `(events, exposure)` cells within groups of seven.
 #[must_use]
 pub fn within_poisson(cells: &[Cell]) -> Option<Unevenness> {
-    within(cells, |rate| rate)
+    within(cells, |events, exposure| events / exposure)
 }
 
-fn within(cells: &[Cell], variance: impl Fn(f64) -> f64) -> Option<Unevenness> {
+fn within(cells: &[Cell], variance: impl Fn(f64, f64) -> f64) -> Option<Unevenness> {
     let cells: Vec<Cell> = used(cells).collect();
     let mut weighed = Vec::with_capacity(cells.len());
     for group in cells.chunks(GROUP) {
         let (hits, size) = group.iter().fold((0.0, 0.0), |sum, c| (sum.0 + c.0, sum.1 + c.1));
-        let variance = variance(hits / size);
+        let variance = variance(hits, size);
         let of = |&(x, n): &Cell| Weighed { weight: n, value: x / n, variance };
         weighed.extend(group.iter().map(of));
     }
@@ -136,13 +137,13 @@ fn within(cells: &[Cell], variance: impl Fn(f64) -> f64) -> Option<Unevenness> {
 #[must_use]
 pub fn between_binomial(cells: &[(Cell, Cell)]) -> Option<Unevenness> {
     // n/(n-1): the variance inside one cell is estimated around that cell's own rate.
-    between(cells, |p, n| p * (1.0 - p) * n / (n - 1.0))
+    between(cells, |x, n| Proportion { x, n }.variance_of_unit() * n / (n - 1.0))
 }
 
 /// [`between_binomial`] for `(events, exposure)`.
 #[must_use]
 pub fn between_poisson(cells: &[(Cell, Cell)]) -> Option<Unevenness> {
-    between(cells, |rate, _| rate)
+    between(cells, |events, exposure| events / exposure)
 }
 
 fn between(cells: &[(Cell, Cell)], variance: impl Fn(f64, f64) -> f64) -> Option<Unevenness> {
@@ -151,7 +152,7 @@ fn between(cells: &[(Cell, Cell)], variance: impl Fn(f64, f64) -> f64) -> Option
         .map(|&((x, n), (y, m))| Weighed {
             weight: 1.0 / (1.0 / n + 1.0 / m),
             value: x / n - y / m,
-            variance: variance((x + y) / (n + m), n + m),
+            variance: variance(x + y, n + m),
         })
         .collect();
     let seen = match weighed.as_slice() {
@@ -181,8 +182,8 @@ fn grouped(cells: &[Weighed]) -> Option<(f64, f64)> {
 #[must_use]
 pub fn phi_binomial(cells: &[(f64, f64)]) -> Option<f64> {
     let (hits, size) = totals(cells)?;
-    let p = hits / size;
-    dispersion(cells, |n| n * p, |n| n * p * (1.0 - p))
+    let all = Proportion { x: hits, n: size };
+    dispersion(cells, |n| n * all.mean(), |n| n * all.variance_of_unit())
 }
 
 /// Dispersion of `(events, exposure)` cells; cells without exposure are skipped.
@@ -211,8 +212,8 @@ pub fn phi_of_steps(cells: &[(f64, f64)]) -> Option<f64> {
         .iter()
         .zip(cells.iter().skip(1))
         .filter_map(|(&(x, n), &(y, m))| {
-            let p = (x + y) / (n + m);
-            let var = p * (1.0 - p) * (1.0 / n + 1.0 / m);
+            let pair = Proportion { x: x + y, n: n + m };
+            let var = pair.variance_of_unit() * (1.0 / n + 1.0 / m);
             let gap = y / m - x / n;
             (var > 0.0).then(|| gap * gap / var)
         })

@@ -84,10 +84,25 @@ impl Proportion {
     }
 
     /// `p~(1-p~)/n` with one success and one failure added to the rate only.
+    ///
+    /// `1-p~` comes from the failures: near a share of 1 the difference from 1 has no digits left.
     #[must_use]
     pub fn variance_of_mean(&self) -> f64 {
-        let smooth = (self.x + 1.0) / (self.n + 2.0);
-        variance(smooth * (1.0 - smooth) / self.n, self.n > 0.0)
+        let size = self.n + 2.0;
+        let (hits, misses) = ((self.x + 1.0) / size, (self.n - self.x + 1.0) / size);
+        variance(hits * misses / self.n, self.n > 0.0)
+    }
+
+    /// The same units with successes and failures swapped.
+    #[must_use]
+    pub fn misses(&self) -> Self {
+        Self { x: self.n - self.x, n: self.n }
+    }
+
+    /// `p(1-p)` of one unit, from both counts; 0 when empty.
+    #[must_use]
+    pub fn variance_of_unit(&self) -> f64 {
+        self.mean() * self.misses().mean()
     }
 
     /// Whether the normal approximation is allowed: ten successes and ten failures.

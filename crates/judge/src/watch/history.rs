@@ -135,7 +135,7 @@ fn baseline(signal: &Signal, measured: Option<&Sample>) -> Option<(f64, f64)> {
     }
     match signal.from? {
         Baseline::Stated(level) => Some((level, 0.0)),
-        Baseline::Counted { x, n, .. } if n > 0.0 => Some((x / n, x / n * (1.0 - x / n) / n)),
+        Baseline::Counted { x, n, .. } if n > 0.0 => Some((x / n, x / n * ((n - x) / n) / n)),
         Baseline::Counted { .. } | Baseline::Window(_) => None,
     }
 }

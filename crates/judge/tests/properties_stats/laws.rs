@@ -1,5 +1,8 @@
 //! Symmetry, invariance, monotonicity, duality.
 
+use judge::stats::fixed::score;
+use judge::stats::fixed::two_proportion::{Variance, pooled_z, wald};
+use judge::stats::overdispersion::within_binomial;
 use judge::stats::two_arm::{self, Count, Moments, Proportion};
 use judge::stats::{Sides, blocks, info_time, one_proportion, poisson, rare, srm};
 use proptest::prelude::*;
@@ -103,6 +106,39 @@ proptest! {
         prop_assert_eq!(two_arm::difference(&p, &q).mirrored(), two_arm::difference(&q, &p));
     }
 
+    /// Whatever the size, a share of `x` in `n` has the errors of a share of `n - x`.
+    #[test]
+    fn hits_and_misses_have_the_same_error(
+        few in prop::array::uniform2(0_u32..50), size in 7_u32..53, value in 0.0..0.5_f64,
+    ) {
+        let n = libm::exp2(f64::from(size));
+        let [t, c] = few.map(|x| Proportion { x: f64::from(x), n });
+        prop_assert_eq!(t.variance_of_mean(), t.misses().variance_of_mean());
+        let mirrored = two_arm::difference(&t.misses(), &c.misses()).mirrored();
+        prop_assert_eq!(two_arm::difference(&t, &c).se, mirrored.se);
+        let back = |z: Option<f64>| z.map(|z| -z);
+        let same = |a: Option<f64>, b: Option<f64>| match (a, b) {
+            // The estimate itself is a difference of shares near 1: it has their last digits.
+            (Some(a), Some(b)) => (a - b).abs() <= 1e-9 * a.abs() + 1e-15 * n.sqrt(),
+            (a, b) => a == b,
+        };
+        let (t1, c1) = (t.misses(), c.misses());
+        prop_assert!(same(pooled_z(&t, &c), back(pooled_z(&t1, &c1))));
+        let score = score::z_difference(&t, &c, value);
+        prop_assert_eq!(score, back(score::z_difference(&t1, &c1, -value)));
+        let width = |t: &Proportion, c: &Proportion| {
+            let both = wald(t, c, 0.05, Variance::AgrestiCaffo).unwrap();
+            both.hi - both.lo
+        };
+        let (here, there) = (width(&t, &c), width(&t1, &c1));
+        prop_assert!((here - there).abs() <= 1e-9 * here + 1e-15, "{} {}", here, there);
+        let wide = |cells: [&Proportion; 2]| {
+            within_binomial(&cells.map(|cell| (cell.x, cell.n))).map(|found| found.factor())
+        };
+        let (here, there) = (wide([&t, &c]), wide([&t1, &c1]));
+        prop_assert!(same(here, there) || n > 1e9, "{:?} {:?}", here, there);
+    }
+
     #[test]
     fn the_unit_of_exposure_does_not_matter(
         s in 0_u32..500, e in 1.0..1e4_f64, r in 1e-3..1e3_f64, scale in 1e-3..1e3_f64,
@@ -158,6 +194,18 @@ proptest! {
             }
             (a, b) => prop_assert_eq!(a.is_err(), b.is_err()),
         }
+    }
+}
+
+/// By hand: two arms that all succeeded have `p~(1-p~) = (n+1)/(n+2)^2`, so `SE = sqrt(2 (n+1)/n)
+/// / (n+2)`; at 2^53 that is `sqrt(2)/2^53 = 1.57e-16`, where `1 - p~` would have said 2.2e-16.
+#[test]
+fn a_share_of_everything_keeps_its_error_at_any_size() {
+    for size in [1.0e3, 1.0e12, 1.0e15, 9_007_199_254_740_992.0] {
+        let all = Proportion { x: size, n: size };
+        let expected = (2.0 * (size + 1.0) / size).sqrt() / (size + 2.0);
+        let se = two_arm::difference(&all, &all).se;
+        assert!((se / expected - 1.0).abs() < 1e-12, "{size}: {se} for {expected}");
     }
 }
 

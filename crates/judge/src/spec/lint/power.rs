@@ -1,17 +1,17 @@
-//! Are there enough units until the checkpoint? The 3.90 SE rule.
+//! Are there enough units until the checkpoint, to see the hoped-for change with 80 %?
 //!
-//! The always-valid interval has 80 % power when the true effect is 3.90 standard errors: the
-//! fixed-horizon 2.80 times sqrt(1.94), the price of looking at any time (statistics.md 0.2).
-
-use std::collections::BTreeMap;
+//! The numbers are those of `verdictd power` ([`crate::planning`], beside the line): the lint only
+//! says what is hoped for.
 
 use super::done::known_level;
-use super::{Finding, compare_of, days_to_checkpoint, signal_place};
-use crate::spec::model::{Baseline, Compare, Experiment, Form, Role, Signal};
+use super::{Finding, days_to_checkpoint, signal_place};
+use crate::planning::{Hope, hope, size_words};
+use crate::spec::at_threshold;
+use crate::spec::model::{Experiment, Form, Role, Signal};
 use crate::spec::rule::{Amount, Atom, AtomKind};
 
-/// Standard errors an effect needs for 80 % power of the always-valid interval.
-const SE_FOR_POWER: f64 = 3.90;
+/// Wanted chance.
+const POWER: f64 = 0.8;
 
 /// Units over all arms that have matured at the checkpoint; `None` without a plan or without time.
 pub(super) fn planned_units(experiment: &Experiment, signal: &Signal) -> Option<f64> {
@@ -32,18 +32,24 @@ fn too_few(experiment: &Experiment, signal: &Signal) -> Option<Finding> {
     }
     let before = known_level(experiment, signal)?;
     let effect = expected_change(experiment, signal, before)?;
-    let planned = planned_units(experiment, signal)?;
-    let after = (before + effect).clamp(0.0, 1.0);
-    let se = standard_error(experiment, signal, (before, after), planned);
-    let wanted = SE_FOR_POWER * se;
-    if wanted <= effect.abs() {
+    let asked = threshold_of(experiment, signal).filter(|_| is_aimed(experiment, signal));
+    let asked = asked.map_or(0.0, |asked| asked * effect.signum());
+    // Twelve digits would do; 0.35 - 0.27 is the eight points that were written.
+    let beyond = asked - effect.abs();
+    if beyond > 1e-9 {
+        // No number of units helps; that is another finding.
         return None;
     }
-    let short_by = wanted / effect;
-    let needed = (planned * short_by * short_by).ceil();
+    // At its own threshold a rule is a toss; what units can show is that something changed.
+    let threshold = if beyond > -1e-9 { 0.0 } else { asked };
+    let hope = hope(experiment, signal, effect, threshold)?;
+    if hope.chance >= POWER {
+        return None;
+    }
+    let planned = hope.planned;
     let message = format!("`{}`: {planned:.0} units until the checkpoint are too few", signal.name);
     let finding = Finding::new("W0105", signal_place(signal), message)
-        .cause(cause(experiment, signal, effect, needed))
+        .cause(cause(experiment, signal, effect, &hope))
         .hint(
             "move the checkpoint, take more units, or aim for a larger effect; `verdictd power` \
              shows the numbers",
@@ -51,31 +57,25 @@ fn too_few(experiment: &Experiment, signal: &Signal) -> Option<Finding> {
     Some(finding)
 }
 
+fn is_aimed(experiment: &Experiment, signal: &Signal) -> bool {
+    experiment.aim_on(&signal.name).is_some_and(|aim| aim.to.is_some())
+}
+
 /// "+8 pts, your aim, needs about 1010 per arm for 80 %; at 200 a week that is 13 weeks and your
 /// checkpoint is in 6; an effect of exactly +3 pts would pass about half the time at any size"
-fn cause(experiment: &Experiment, signal: &Signal, effect: f64, needed: f64) -> String {
+fn cause(experiment: &Experiment, signal: &Signal, effect: f64, hope: &Hope) -> String {
     let points = |change: f64| format!("{:+} pts", (change * 1e4).round() / 1e2);
-    let aimed = experiment.aim_on(&signal.name).is_some_and(|aim| aim.to.is_some());
-    let size = match compare_of(experiment, signal) {
-        Compare::Arms { .. } => format!("{:.0} per arm", (needed / 2.0).ceil()),
-        Compare::Baseline | Compare::BeforeAfter { .. } => format!("{needed:.0} units"),
-    };
-    if let Some(threshold) = threshold_of(experiment, signal)
-        && aimed
-        && threshold.abs() > effect.abs()
-    {
-        let (effect, threshold) = (points(effect), points(threshold));
-        return format!(
-            "{effect}, your aim, is below the rule's own threshold of {threshold}: no number of \
-             units helps"
-        );
-    }
-    let mut text = if aimed {
-        format!("{}, your aim, needs about {size} for 80 %", points(effect))
+    let aimed = is_aimed(experiment, signal);
+    let subject = if aimed {
+        format!("{}, your aim,", points(effect))
     } else {
-        let effect = points(effect);
-        format!("telling {effect}, your threshold, from no change needs about {size} for 80 %")
+        format!("telling {}, your threshold, from no change", points(effect))
     };
+    let Some(needed) = hope.needed else {
+        return format!("{subject} cannot be found with 80 % at any size");
+    };
+    let size = size_words(needed, &hope.split, |units| format!("{:.0}", units.ceil()));
+    let mut text = format!("{subject} needs about {size} for 80 %");
     if let Some(per_week) = experiment.units_per_week {
         let weeks = (needed / per_week + signal.matures_after.as_days() / 7.0).ceil();
         let planned = (days_to_checkpoint(experiment) / 7.0).round();
@@ -84,10 +84,12 @@ fn cause(experiment: &Experiment, signal: &Signal, effect: f64, needed: f64) -> 
         );
     }
     match threshold_of(experiment, signal) {
-        Some(threshold) if aimed && threshold.abs() < effect.abs() => format!(
-            "{text}; an effect of exactly {} would pass about half the time at any size",
-            points(threshold)
-        ),
+        Some(threshold) if aimed && threshold.abs() < effect.abs() => {
+            let good = threshold * effect.signum();
+            let chance = Some(hope.at_threshold);
+            let words = at_threshold(experiment.evidence, good, chance, hope.alpha);
+            format!("{text}; an effect of exactly {} {words}", points(threshold))
+        }
         _ => text,
     }
 }
@@ -122,39 +124,4 @@ fn expected_change(experiment: &Experiment, signal: &Signal, before: f64) -> Opt
         Amount::Level(_) => return None,
     };
     (change != 0.0).then_some(change)
-}
-
-/// The standard error of the difference at the planned units (statistics.md 1.2 and 1.4).
-fn standard_error(
-    experiment: &Experiment,
-    signal: &Signal,
-    (before, after): (f64, f64),
-    planned: f64,
-) -> f64 {
-    let variance = |share: f64| share * (1.0 - share);
-    let measured = |window_days: f64| {
-        let per_day = experiment.units_per_week.unwrap_or(0.0) / 7.0;
-        variance(before) / (per_day * window_days).max(1.0)
-    };
-    let squared = match compare_of(experiment, signal) {
-        Compare::Arms { control, treatment, split, .. } => {
-            let units = |arm: &str| planned * share_of(split, arm);
-            variance(before) / units(control) + variance(after) / units(treatment)
-        }
-        Compare::BeforeAfter { window } => variance(after) / planned + measured(window.as_days()),
-        Compare::Baseline => {
-            let of_baseline = match signal.from {
-                Some(Baseline::Counted { n, .. }) => variance(before) / n,
-                Some(Baseline::Window(window)) => measured(window.as_days()),
-                Some(Baseline::Stated(_)) | None => 0.0,
-            };
-            variance(after) / planned + of_baseline
-        }
-    };
-    squared.max(0.0).sqrt()
-}
-
-/// An arm's planned share; halves when nothing was planned.
-fn share_of(split: &BTreeMap<String, f64>, arm: &str) -> f64 {
-    split.get(arm).copied().unwrap_or(0.5)
 }

@@ -58,7 +58,7 @@ fn judge(experiment: &Experiment, rule: &Rule, place: &str, stops: bool, found: 
 }
 
 /// Atoms that stand under no `not`.
-fn not_negated(rule: &Rule) -> Vec<&Atom> {
+pub(super) fn not_negated(rule: &Rule) -> Vec<&Atom> {
     match rule {
         Rule::Atom(atom) => vec![atom],
         Rule::Not(_) => Vec::new(),

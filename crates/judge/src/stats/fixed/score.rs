@@ -24,6 +24,10 @@ pub fn z_difference(treatment: &Proportion, control: &Proportion, value: f64) ->
     if !usable(treatment) || !usable(control) || value.abs() >= 1.0 {
         return None;
     }
+    if treatment.x + control.x > 0.5 * (treatment.n + control.n) {
+        // From the misses, where the rates have all their digits.
+        return z_difference(&treatment.misses(), &control.misses(), -value).map(|z| -z);
+    }
     let p_c = constrained(treatment, control, value);
     let p_t = (p_c + value).clamp(0.0, 1.0);
     let var = p_t * (1.0 - p_t) / treatment.n + p_c * (1.0 - p_c) / control.n;
@@ -87,8 +91,7 @@ pub(crate) fn constrained(treatment: &Proportion, control: &Proportion, value: f
         low + near_edge(treatment, control, value, room)
     } else if high - root < CLOSE * room {
         // Misses for hits: the same rates from the other end.
-        let misses = |arm: &Proportion| Proportion { x: arm.n - arm.x, n: arm.n };
-        high - near_edge(&misses(treatment), &misses(control), -value, room)
+        high - near_edge(&treatment.misses(), &control.misses(), -value, room)
     } else {
         root
     }

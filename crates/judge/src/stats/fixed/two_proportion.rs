@@ -22,12 +22,16 @@ fn both(treatment: &Proportion, control: &Proportion) -> Option<(f64, f64)> {
     (usable(treatment) && usable(control)).then(|| (treatment.mean(), control.mean()))
 }
 
+fn pooled(treatment: &Proportion, control: &Proportion) -> Proportion {
+    Proportion { x: treatment.x + control.x, n: treatment.n + control.n }
+}
+
 /// Pooled two-sample z; `None` when both rates are 0 or both 1.
 #[must_use]
 pub fn pooled_z(treatment: &Proportion, control: &Proportion) -> Option<f64> {
     let (p_t, p_c) = both(treatment, control)?;
-    let p = (treatment.x + control.x) / (treatment.n + control.n);
-    let se = (p * (1.0 - p) * (1.0 / treatment.n + 1.0 / control.n)).sqrt();
+    let variance = pooled(treatment, control).variance_of_unit();
+    let se = (variance * (1.0 / treatment.n + 1.0 / control.n)).sqrt();
     let z = (p_t - p_c) / se;
     z.is_finite().then_some(z)
 }
@@ -35,10 +39,9 @@ pub fn pooled_z(treatment: &Proportion, control: &Proportion) -> Option<f64> {
 /// Whether an expected cell is below five, so that the exact test is due.
 #[must_use]
 pub fn is_sparse(treatment: &Proportion, control: &Proportion) -> bool {
-    let total = treatment.n + control.n;
-    let share = (treatment.x + control.x) / total;
+    let both = pooled(treatment, control);
     let least = treatment.n.min(control.n);
-    least * share.min(1.0 - share) < 5.0
+    least * both.mean().min(both.misses().mean()) < 5.0
 }
 
 /// How the variance of the difference is estimated.
@@ -54,9 +57,8 @@ fn difference(arms: (&Proportion, &Proportion), how: Variance) -> Option<(f64, f
     both(arms.0, arms.1)?;
     let plus = if how == Variance::AgrestiCaffo { 1.0 } else { 0.0 };
     let part = |arm: &Proportion| {
-        let n = arm.n + 2.0 * plus;
-        let p = (arm.x + plus) / n;
-        (p, p * (1.0 - p) / n)
+        let smooth = Proportion { x: arm.x + plus, n: arm.n + 2.0 * plus };
+        (smooth.mean(), smooth.variance_of_unit() / smooth.n)
     };
     let (t, c) = (part(arms.0), part(arms.1));
     Some((t.0 - c.0, (t.1 + c.1).sqrt()))
