@@ -15,8 +15,8 @@ use verdictd::store::{DeliveryFilter, Lane, OutboxRow, Told, Withheld};
 use super::fakes::home::{Home, Idea, day_text, experiment};
 use super::fakes::metrics::{Metrics, Mood};
 
-pub(super) const CALM: &str = "  quiet: {threshold: {source: prom, value: p95_ms, at_most: 4000}, every: 1h, \
-     on_trip: alert}\n";
+pub(super) const CALM: &str = "  quiet: {threshold: {source: prom, value: p95_ms, \
+     at_most: 4000}, every: 1h, on_trip: alert}\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_checkpoint_that_has_passed_is_judged_first() {

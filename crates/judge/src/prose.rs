@@ -24,8 +24,6 @@ pub use self::numbers::{Written, count, format_change, format_level};
 pub use self::reasons::reason_sentence;
 pub use self::revision::revision;
 
-use std::fmt::Write as _;
-
 use crate::analyse::{GuardrailState, SignalState, SignalView, Truth};
 use crate::decide::{Cause, Reason, Verdict, is_tripped};
 use crate::lifecycle::schedule;
@@ -51,7 +49,8 @@ pub fn headline(record: &EvaluationRecord) -> String {
     if decision.cause == Cause::Extend
         && let Some(until) = decision.next_checkpoint_at
     {
-        let _ = write!(line, "; goes on unchanged until {}", day_text(record, until));
+        line.push_str("; goes on unchanged until ");
+        line.push_str(&day_text(record, until));
     }
     if decision.cause != Cause::Tripped
         && let Some(guardrails) = guardrail_words(record)

@@ -17,6 +17,9 @@ use super::split::SplitQuestion;
 use crate::spec::{Experiment, Side, Signal};
 use crate::stats::Sides;
 
+/// The split checks of an allocation, made once.
+type Splits = Vec<(Option<u32>, Rc<Vec<SplitQuestion>>)>;
+
 /// Experiments that a thread keeps.
 const KEPT: usize = 16;
 /// Tests of one experiment that are kept: two hundred atoms have as many.
@@ -34,7 +37,7 @@ pub(super) struct Compiled {
     pub(super) ledger: Vec<AlphaLine>,
     grounds: RefCell<Vec<(String, Rc<Grounds>)>>,
     tests: RefCell<Vec<(Asked, Rc<Named>)>>,
-    splits: RefCell<Vec<(Option<u32>, Rc<Vec<SplitQuestion>>)>>,
+    splits: RefCell<Splits>,
 }
 
 /// A test's id and what it stands on.

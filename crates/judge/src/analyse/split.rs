@@ -175,15 +175,15 @@ fn since_allocation(input: &LookInput, named: Option<&str>, mut counts: Units) -
     counts
 }
 
-fn is_counted(signal: &&Signal) -> bool {
+fn is_counted(signal: &Signal) -> bool {
     let by_unit = matches!(signal.form, Form::Proportion | Form::Mean | Form::Ratio);
     by_unit && signal.compare.is_none() && signal.role != Role::Guardrail
 }
 
 /// The first counted proxy, else the first counted signal.
 fn leading(experiment: &Experiment) -> Option<&Signal> {
-    let proxy = experiment.proxies().find(is_counted);
-    proxy.or_else(|| experiment.signals.iter().find(is_counted))
+    let proxy = experiment.proxies().find(|signal| is_counted(signal));
+    proxy.or_else(|| experiment.signals.iter().find(|signal| is_counted(signal)))
 }
 
 /// Other counted signals that the rule names or that are outcomes.
@@ -192,7 +192,7 @@ pub(super) fn others(experiment: &Experiment) -> impl Iterator<Item = &Signal> {
     let rule = &experiment.checkpoint.continue_when;
     let is_used = |signal: &&Signal| signal.role == Role::Outcome || rule.names(&signal.name);
     let rest = experiment.signals.iter().filter(move |one| Some(one.name.as_str()) != first);
-    rest.filter(is_counted).filter(is_used)
+    rest.filter(|signal| is_counted(signal)).filter(is_used)
 }
 
 /// What each of them may spend.

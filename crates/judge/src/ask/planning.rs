@@ -238,7 +238,8 @@ impl Ask for Power {
         let chance = |x: Num| percent::change(x.0).replacen('+', "", 1);
         let (every, once) = (chance(told.sequential), chance(told.once));
         format!(
-            "The chance of finding it is {every} when every look counts, and {once} with one planned look."
+            "The chance of finding it is {every} when every look counts, and {once} with one \
+             planned look."
         )
     }
 }

@@ -197,7 +197,9 @@ impl<'a> Player<'a> {
         if !lines.is_empty() {
             self.timeline.head(now, "watched");
         }
-        lines.iter().for_each(|line| self.timeline.line(line));
+        for line in &lines {
+            self.timeline.line(line);
+        }
     }
 
     fn act(&mut self, now: Timestamp, kind: &str, by_person: bool) {

@@ -349,10 +349,14 @@ fn atom_plan(
     plan.detectable = planned
         .and_then(|units| aimed.detectable(units, question.power))
         .filter(|found| *found <= room);
-    plan.days_needed = plan.needed.zip(experiment.units_per_week).map(|(needed, per_week)| {
-        libm::ceil(needed / per_week * 7.0) + signal.matures_after.as_days()
-    });
+    plan.days_needed = days_needed(experiment, signal, plan.needed);
     Some(plan)
+}
+
+/// Days until so many units have come and matured.
+fn days_needed(experiment: &Experiment, signal: &Signal, needed: Option<f64>) -> Option<f64> {
+    let (needed, per_week) = needed.zip(experiment.units_per_week)?;
+    Some(libm::ceil(needed / per_week * 7.0) + signal.matures_after.as_days())
 }
 
 /// Where a signal stands by the file: its own `from`, else the aim's.
