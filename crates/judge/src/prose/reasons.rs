@@ -4,7 +4,7 @@ use super::atoms::{seen_text, short_atom};
 use super::day_text;
 use super::numbers::{Written, count, format_change, interval_text};
 use crate::analyse::{AtomView, SignalState, SignalView, UnknownWhy};
-use crate::decide::Reason;
+use crate::decide::{AlarmKind, Reason};
 use crate::observe::Observation;
 use crate::record::EvaluationRecord;
 use crate::spec::{Compare, Experiment, Form};
@@ -55,9 +55,7 @@ pub(super) fn short_reason(reason: &Reason, record: &EvaluationRecord) -> String
         },
         Reason::SignalIs { signal, state } => signal_is(signal, *state, record),
         Reason::DataMissing { signal, since } => missing(signal, *since, record),
-        Reason::SplitMismatch { p } => {
-            format!("units are not split over the arms as planned (p = {p:.1e})")
-        }
+        Reason::SplitMismatch { p } => split_off(*p, record),
         Reason::MultipleExposure { mixed, units, limit, p } => {
             let written = Written::Level { form: Form::Proportion, unit: None };
             let (seen, limit) = written.pair(mixed / units, *limit);
@@ -115,6 +113,14 @@ fn missing(signal: &str, since: Option<Timestamp>, record: &EvaluationRecord) ->
         }
         _ => format!("{signal} has no data{since}"),
     }
+}
+
+/// Of which signal, where it is not the leading one, the alarm knows.
+fn split_off(p: f64, record: &EvaluationRecord) -> String {
+    let mut off = record.alarms.iter().filter(|alarm| alarm.kind == AlarmKind::Srm);
+    let of = off.find_map(|alarm| Some(&alarm.subject).filter(|name| !name.is_empty()));
+    let of = of.map(|name| format!(" of {name}")).unwrap_or_default();
+    format!("units{of} are not split over the arms as planned (p = {p:.1e})")
 }
 
 /// The stop rule with the numbers of its atoms.
