@@ -373,7 +373,12 @@ fn alert_words(
         BurnSeverity::Page => "page",
         BurnSeverity::Ticket => "ticket",
     };
-    let mut text = format!("{does}: {} x over {} and {}", factor(rule), rule.long, rule.short);
+    let mut text = format!(
+        "{does}: {} x over {} and {}",
+        spec::rate_text(rule.factor, 4),
+        rule.long,
+        rule.short
+    );
     if rule.hold_for > Span::ZERO {
         text = format!("{text} for {}", rule.hold_for);
     }
@@ -397,12 +402,6 @@ fn alert_words(
         text = format!("{text}; at {} bad {after}", share(ratio));
     }
     text
-}
-
-/// A factor to four decimals, without trailing zeros.
-fn factor(rule: &BurnRule) -> String {
-    let text = format!("{:.4}", rule.factor);
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// A detection time to two units.

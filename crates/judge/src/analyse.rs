@@ -335,6 +335,15 @@ pub struct GuardrailStatus {
     pub drift: Option<DriftStatus>,
 }
 
+impl GuardrailStatus {
+    /// Whether nothing has ever come of its source: what is away since the start has nothing frozen
+    /// behind it.
+    pub fn never_had_data(&self) -> bool {
+        let is_away = |state| matches!(state, GuardrailState::NoData | GuardrailState::SourceError);
+        is_away(self.state) && self.frozen.is_none_or(is_away)
+    }
+}
+
 /// One line of the alpha ledger.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AlphaLine {

@@ -139,11 +139,8 @@ impl<'a> Facts<'a> {
 
     /// Guardrails that should stop and have never seen any data: nobody can say that they held.
     pub(super) fn never_seen(&self) -> impl Iterator<Item = &'a GuardrailStatus> {
-        let is_missing =
-            |state| matches!(state, GuardrailState::NoData | GuardrailState::SourceError);
-        self.analysis.guardrails.iter().filter(move |status| {
-            status.on_trip == OnTrip::Stop && is_missing(status.state) && status.frozen.is_none()
-        })
+        let stops = |status: &&GuardrailStatus| status.on_trip == OnTrip::Stop;
+        self.analysis.guardrails.iter().filter(stops).filter(|status| status.never_had_data())
     }
 
     /// `no_worse_than` guardrails that are neither safe nor tripped, with whether that is

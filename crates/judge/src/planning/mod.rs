@@ -200,28 +200,31 @@ impl Joined<'_> {
     }
 
     fn all(&mut self, rules: &[Rule]) -> Option<f64> {
-        let mut all = Some(1.0);
-        for rule in rules {
-            let texts = self.without_aim(rule);
-            let one = if texts.is_empty() { self.chance(rule) } else { Some(1.0) };
-            self.index += texts.len();
-            self.held.extend(texts);
-            all = all.zip(one).map(|(all, one)| all * one);
-        }
-        all
+        let parts = self.parts(rules, 1.0, |joined| &mut joined.held);
+        parts.map(|parts| parts.iter().product())
     }
 
     /// At least this: a branch without an aim could only add.
     fn any(&mut self, rules: &[Rule]) -> Option<f64> {
-        let mut none = Some(1.0);
+        let parts = self.parts(rules, 0.0, |joined| &mut joined.left_out);
+        parts.map(|parts| 1.0 - parts.iter().map(|part| 1.0 - part).product::<f64>())
+    }
+
+    /// The chance of each part; one without an aim is `taken` and goes on its list.
+    fn parts(
+        &mut self,
+        rules: &[Rule],
+        taken: f64,
+        list: fn(&mut Self) -> &mut Vec<String>,
+    ) -> Option<Vec<f64>> {
+        let mut chances = Vec::with_capacity(rules.len());
         for rule in rules {
             let texts = self.without_aim(rule);
-            let one = if texts.is_empty() { self.chance(rule) } else { Some(0.0) };
+            chances.push(if texts.is_empty() { self.chance(rule) } else { Some(taken) });
             self.index += texts.len();
-            self.left_out.extend(texts);
-            none = none.zip(one).map(|(none, one)| none * (1.0 - one));
+            list(self).extend(texts);
         }
-        none.map(|none| 1.0 - none)
+        chances.into_iter().collect()
     }
 
     /// The atoms of a part in which none has an aim; else nothing.

@@ -150,13 +150,19 @@ fn a_short_measured_baseline_sets_a_floor() {
     );
 }
 
-#[test]
-fn a_rule_joins_its_atoms_and_names_what_it_assumes() {
+/// A proxy without an aim beside the outcome; and the rule on the outcome alone.
+fn with_a_proxy() -> (Experiment, Rule) {
     let mut file = activation(Some(400.0));
     let mut proxy = signal("proxy", Role::Proxy, Form::Proportion, Want::Up);
     proxy.from = Some(Baseline::Stated(0.4));
     file.signals.push(proxy);
     let outcome = file.checkpoint.continue_when.clone();
+    (file, outcome)
+}
+
+#[test]
+fn a_rule_joins_its_atoms_and_names_what_it_assumes() {
+    let (mut file, outcome) = with_a_proxy();
     let of_proxy = at_level("proxy", 0.44);
     file.checkpoint.continue_when = Rule::And(vec![of_proxy.clone(), outcome.clone()]);
     let plan = power_plan(&file, &Question::default());
@@ -274,11 +280,7 @@ fn simulated_calls_pass_as_often_as_planned_and_daily_looks_only_add() {
 
 #[test]
 fn an_or_promises_nothing_of_a_branch_without_an_aim() {
-    let mut file = activation(Some(400.0));
-    let mut proxy = signal("proxy", Role::Proxy, Form::Proportion, Want::Up);
-    proxy.from = Some(Baseline::Stated(0.4));
-    file.signals.push(proxy);
-    let outcome = file.checkpoint.continue_when.clone();
+    let (mut file, outcome) = with_a_proxy();
     let other = moves("proxy", Side::AtLeast, Amount::Relative(0.1));
     file.checkpoint.continue_when = Rule::Or(vec![other.clone(), outcome.clone()]);
     let plan = power_plan(&file, &Question::default());

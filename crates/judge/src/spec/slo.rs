@@ -79,7 +79,17 @@ impl Slo {
 }
 
 /// Length of one period of counts that are not asked in PromQL.
-pub const COUNTED_GRAIN: Span = Span { ms: 86_400_000 };
+pub const COUNTED_GRAIN: Span = Span::days(1);
+
+/// A burn rate or factor to read, not to compute with: so many decimals, without trailing zeros.
+pub fn rate_text(rate: f64, decimals: usize) -> String {
+    let text = format!("{rate:.decimals$}");
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
+}
 
 /// What an SLO measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

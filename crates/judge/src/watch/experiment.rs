@@ -1,6 +1,5 @@
 //! Alarms of one experiment that time raises: nobody decides, reviews, audits or can stop it.
 
-use crate::analyse::{GuardrailState, GuardrailStatus};
 use crate::decide::{Alarm, AlarmCause, AlarmKind};
 use crate::lifecycle::{Life, guardrails_run, schedule};
 use crate::spec::{OnTrip, Review};
@@ -127,12 +126,6 @@ fn toothless(one: &Watched, rules: &Rules) -> Option<Alarm> {
     })
 }
 
-/// Whether it has ever had data: what is away since the start has nothing frozen behind it.
-fn is_evaluated(status: &GuardrailStatus) -> bool {
-    let had_data = |state| !matches!(state, GuardrailState::NoData | GuardrailState::SourceError);
-    status.evaluated_at.is_some() && (had_data(status.state) || status.frozen.is_some_and(had_data))
-}
-
 /// "A guardrail never evaluated is an alarm" (product.md 4.5): never looked at, or never with data.
 fn never_evaluated(one: &Watched, rules: &Rules, at: Timestamp) -> Vec<Alarm> {
     let began = one.life.cycle.first_started_at.max(one.first_seen_at);
@@ -142,7 +135,9 @@ fn never_evaluated(one: &Watched, rules: &Rules, at: Timestamp) -> Vec<Alarm> {
     }
     let is_seen = |name: &str| {
         let mut known = one.guardrails.iter();
-        known.any(|status| status.name == name && is_evaluated(status))
+        known.any(|status| {
+            status.name == name && status.evaluated_at.is_some() && !status.never_had_data()
+        })
     };
     let unseen = one.experiment.guardrails.iter().filter(|rail| !is_seen(&rail.name));
     unseen

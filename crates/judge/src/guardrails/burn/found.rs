@@ -5,7 +5,7 @@
 use super::{P_BURN, Sum, Windows};
 use crate::analyse::{BurnAlert, BurnFinding, BurnStatus, GuardrailState};
 use crate::guardrails::Seen;
-use crate::spec::BurnSeverity;
+use crate::spec::{BurnSeverity, rate_text};
 use crate::stats::binomial::exact_p;
 use crate::stats::fixed::Alternative;
 
@@ -78,19 +78,13 @@ fn why(alert: &BurnAlert) -> String {
     let (long, short) = (&alert.long, &alert.short);
     format!(
         "burns {} times its budget over {} and {} times over {}, more than {} ({})",
-        times(long.burn),
+        rate_text(long.burn, 2),
         long.span,
-        times(short.burn),
+        rate_text(short.burn, 2),
         short.span,
-        times(alert.factor),
+        rate_text(alert.factor, 2),
         chance(long.p.max(short.p))
     )
-}
-
-/// A burn rate to two decimals, without trailing zeros.
-fn times(burn: f64) -> String {
-    let text = format!("{burn:.2}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// Below this a tail is no more than "never": its digits say nothing.

@@ -9,7 +9,7 @@ use super::walk::{Fields, Walk};
 use crate::spec::burn_table::TableAlerts;
 use crate::spec::diagnostic::{Diagnostic, SourcePos};
 use crate::spec::model::OnTrip;
-use crate::spec::slo::{BurnRule, BurnSeverity, Slo};
+use crate::spec::slo::{BurnRule, BurnSeverity, Slo, rate_text};
 use crate::time::Span;
 
 /// What to write where no table will do.
@@ -28,7 +28,7 @@ pub(super) fn of_table(
         Some(_) => fields.key_pos("burn"),
         None => fields.get("budget").map_or(fields.pos, |_| fields.key_pos("budget")),
     };
-    let written = |rule: &BurnRule| format!("{} over {}", rounded(rule.factor), rule.long);
+    let written = |rule: &BurnRule| format!("{} over {}", rate_text(rule.factor, 4), rule.long);
     let cause: Vec<String> = left_out.iter().map(written).collect();
     let cause = format!(
         "it would alert above a burn rate of {}; at 1 the objective is kept",
@@ -59,7 +59,7 @@ pub(super) fn refuse_within_objective(
         .filter(|rule| rule.severity == BurnSeverity::Page && !rule.is_beyond_budget())
         .collect();
     for rule in &within {
-        let (long, factor) = (rule.long, rounded(rule.factor));
+        let (long, factor) = (rule.long, rate_text(rule.factor, 4));
         let message = format!("the {long} page would stop a service that keeps its objective");
         let cause = format!("it pages above a burn rate of {factor}; at 1 the objective is kept");
         let hint = "write a factor above 1, or make it a ticket: `severity: ticket`";
@@ -109,10 +109,4 @@ pub(super) fn coarse(
         format!("it trips only when the whole budget of {period} is spent; {then}")
     };
     walk.report(Diagnostic::new("W0201", pos, message).cause(cause).hint(hint));
-}
-
-/// A factor to read, not to compute with: four decimals, without trailing zeros.
-fn rounded(factor: f64) -> String {
-    let text = format!("{factor:.4}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

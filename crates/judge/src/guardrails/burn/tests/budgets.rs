@@ -2,6 +2,7 @@
 //! their objective, which nothing may stop whatever the length of the budget.
 
 use super::*;
+use crate::nulls::Chance;
 use crate::spec::default_alerts;
 
 const DAY_MS: i64 = 24 * HOUR_MS;
@@ -62,33 +63,21 @@ fn after_a_rearm_a_spent_budget_trips_by_what_came_since() {
     assert_eq!(bench.tick(5_000.0, 1.0e6), Tripped);
 }
 
-/// The generator of the engine's other simulations.
-struct Dice(u64);
-
-impl Dice {
-    fn uniform(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 / 9_007_199_254_740_992.0
+/// Bad ones of `n` events, from the chance of that index on: many trials by their normal shape,
+/// few one by one.
+fn bad(chance: Chance, index: u64, n: f64, share: f64) -> f64 {
+    if n * share > 100.0 {
+        let expected = n * share;
+        return (expected + chance.normal(index) * expected.sqrt()).round().max(0.0);
     }
-
-    /// Bad ones of `n` events: many trials by their normal shape, few one by one.
-    fn bad(&mut self, n: f64, share: f64) -> f64 {
-        if n * share > 100.0 {
-            let normal: f64 = (0..12).map(|_| self.uniform()).sum::<f64>() - 6.0;
-            return (n * share + normal * (n * share).sqrt()).round().max(0.0);
-        }
-        (0..n as u32).filter(|_| self.uniform() < share).count() as f64
-    }
+    let each = (0..n as u64).map(|event| chance.uniform((index << 20) + event));
+    each.filter(|uniform| *uniform < share).count() as f64
 }
 
 /// Seed 7, three days at a five-minute rhythm after a start without history: exactly the budget,
 /// and seven tenths of it, which a table scaled to one day once called a trip.
 #[test]
 fn nothing_trips_within_the_objective_whatever_the_period() {
-    let mut dice = Dice(7);
     let mut accepted = 0;
     for hours in [1, 6, 24, 36, 50, 51, 72, 120, 168, 336, 671, 672, 673, 720, 1_000, 2_160] {
         let budget = BudgetPeriod::Rolling(Span::hours(hours));
@@ -103,8 +92,8 @@ fn nothing_trips_within_the_objective_whatever_the_period() {
             bench.every_ms = 5 * MINUTE_MS;
             bench.slo().budget = budget;
             bench.slo().burn.as_mut().unwrap().alerts.clone_from(&found);
-            for _ in 0..3 * 24 * 12 {
-                let bad = dice.bad(traffic, 0.01 * share);
+            for step in 0..3 * 24 * 12 {
+                let bad = bad(Chance::new(7, hours as u64), step, traffic, 0.01 * share);
                 let state = bench.tick(bad, traffic);
                 assert_ne!(state, Tripped, "{hours} h, {share} of the budget, seed 7");
             }
@@ -115,8 +104,8 @@ fn nothing_trips_within_the_objective_whatever_the_period() {
     for share in [0.7, 1.0] {
         let mut bench = Bench::new(0.99, google());
         bench.every_ms = DAY_MS;
-        for _ in 0..60 {
-            let bad = dice.bad(1.0e6, 0.01 * share);
+        for day in 0..60 {
+            let bad = bad(Chance::new(7, 0), day, 1.0e6, 0.01 * share);
             assert_ne!(bench.tick(bad, 1.0e6), Tripped, "{share} of the budget by day, seed 7");
         }
     }
